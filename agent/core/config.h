@@ -1,0 +1,127 @@
+/* The whole configuration as one plain struct, made from the text of the files. Pure: files are read by io/conffile.
+ * One table (config_table.c) says section, key, type, range, default and help of every key. */
+#ifndef HEARTH_CORE_CONFIG_H
+#define HEARTH_CORE_CONFIG_H
+
+#include "core/device.h"
+#include "core/price.h"
+#include "core/snapshot.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#define CONFIG_TEXT_MAX 128
+#define CONFIG_BUS_MAX 16
+#define CONFIG_ERRORS_MAX 64
+
+typedef char config_text[CONFIG_TEXT_MAX];
+
+struct config_site {
+	config_text id, name, timezone;
+	bool clock_trust;                       /* clock = trust */
+	double import_limit_w, export_limit_w, reserve_pct, fuse_a;
+	int tick_ms;
+	bool grid_charging, battery_export, surplus_battery_first;
+	config_text first_name, last_name, email, street_address, street_address2, city, state_code, zip_code;
+	double latitude, longitude;             /* NAN = not set */
+};
+
+struct config_mqtt {
+	config_text host, username, root, ca_file, cert_file, key_file, password_file, discovery_prefix;
+	int port;
+	bool scalars;
+};
+
+struct config_bus {
+	char name[DEVICE_ID_MAX];
+	bool rtu;
+	config_text host, device;
+	int port, baud, timeout_ms;
+	char parity;                            /* 'N' 'E' 'O' */
+	int data_bits, stop_bits;
+};
+
+struct config_device {
+	char id[DEVICE_ID_MAX];
+	config_text profile;
+	char bus[DEVICE_ID_MAX];
+	int bus_index;                          /* resolved */
+	int unit;
+	config_text flip_device_id;             /* "" = none */
+	double capacity_wh, charge_max_w, discharge_max_w, soc_min_pct, soc_max_pct, soh_pct; /* NAN = not set */
+	config_text manufacturer, product, serial, install_date;
+	bool allow_unverified, allow_unguarded, invert, enabled, mirror_reserve;
+	uint32_t roles;                         /* bits of enum role; 0 = whatever the profile offers */
+	int phases;                             /* 0 = what the device says */
+	int timeout_ms, poll_ms, priority;      /* 0 = default */
+	double failsafe_a;                      /* 0 or >= 6, default 6 */
+	double peak_w, tilt_deg, azimuth_deg;   /* NAN = not set */
+};
+
+enum link_mode { LINK_OFF, LINK_DIRECT, LINK_QUEUE, LINK_PUSHED };
+
+struct config_flip {
+	enum link_mode mode;                    /* off | direct | queue */
+	config_text base_url, site_id, oauth_url, oauth_client_id, portal_url, token_file, webhook_key_file;
+	config_text webhook_listen, webhook_cert_file, webhook_key_file_tls;
+	bool honour_user_floor, legacy_body_timestamp, ev_in_follow_load;
+	int webhook_tolerance_s, max_endless_h;
+};
+
+struct config_flatpeak {
+	enum link_mode mode;                    /* off | direct | pushed */
+	config_text api_url, connect_api_url, return_url, callback_url, busbar_version, profile, account_id, location_id;
+	config_text api_key_file;
+	double vat_multiplier;
+};
+
+struct config_tariff {
+	bool set;                               /* section present */
+	struct tariff_windows import, export;
+	config_text currency, import_file, export_file;
+	double standing_charge_per_day;
+};
+
+struct config_plan { int horizon_h, slot_s; double wear_cost, demand_target_w; bool battery_to_ev; };
+struct config_outbox { int max_mib, telemetry_interval_s; };
+
+struct config {
+	struct config_site site;
+	struct config_mqtt mqtt;
+	int n_buses, n_devices;
+	struct config_bus bus[CONFIG_BUS_MAX];
+	struct config_device device[DEVICE_MAX];
+	struct config_flip flip;
+	struct config_flatpeak flatpeak;
+	struct config_tariff tariff;
+	struct config_plan plan;
+	struct config_outbox outbox;
+};
+
+/* One file as read; text need not be NUL-terminated. */
+struct config_file { const char *path; const char *text; size_t len; };
+
+struct config_errors {
+	int n;                                  /* may exceed CONFIG_ERRORS_MAX: the rest was counted only */
+	char text[CONFIG_ERRORS_MAX][320];      /* "FILE:LINE: [section] key: what is wrong, what is allowed" */
+};
+
+/** What checks outside the files need: which roles a profile offers. Returns bits of enum role, 0 = no such profile. */
+typedef uint32_t (*config_profile_roles_fn)(void *context, const char *profile, char *nearest, size_t nearest_size);
+
+/**
+ * Parses files in order (later win) into *out, which is touched only on success.
+ * Returns 0, or -EINVAL with every error of every file in @errors.
+ */
+int config_parse(const struct config_file *files, int n, config_profile_roles_fn roles, void *context, struct config *out,
+		 struct config_errors *errors);
+
+/** What a reload must do, as bits; 0 = nothing changed. */
+enum config_change { CHANGE_LIVE = 1, CHANGE_MQTT = 2, CHANGE_PLANT = 4, CHANGE_FLIP = 8, CHANGE_TARIFF = 16, CHANGE_FLATPEAK = 32 };
+uint32_t config_compare(const struct config *a, const struct config *b);
+
+/** Writes the effective configuration as an INI file (secrets never are in it). For `config show`. */
+void config_print(const struct config *c, FILE *out);
+
+#endif

@@ -1,0 +1,95 @@
+/* The words between the policies and the rest: ranks, orders, wishes, decisions. */
+#ifndef HEARTH_CORE_DECISION_H
+#define HEARTH_CORE_DECISION_H
+
+#include "core/device.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Precedence, written once. A smaller number wins. */
+enum rank {
+	RANK_NONE = 0,
+	RANK_GUARD,    /* hardware limits, ratings, SoC hardware minimum, faults, stale or unknown inputs */
+	RANK_LIMIT,    /* grid limit: import and export, per phase where measured */
+	RANK_RESERVE,  /* reserve floor per battery */
+	RANK_EVENT,    /* Flip command in force */
+	RANK_OVERRIDE, /* the owner's hold/charge/discharge/auto; pause */
+	RANK_PLAN,     /* tariff plan */
+	RANK_SELF_USE, /* store own surplus, cover own load */
+	RANK_COUNT
+};
+
+enum order_kind {
+	ORDER_NONE = 0,
+	ORDER_RELEASE, /* back to the device's own control */
+	ORDER_POWER,   /* hold w at the AC port */
+	ORDER_BALANCE, /* hold the grid meter at grid_w, moving the device within min_w..max_w */
+};
+
+/* What a device shall do. Power at its AC port, W, into the device positive. */
+struct order {
+	enum order_kind kind;
+	double w;            /* ORDER_POWER: the power; ORDER_BALANCE run by our loop: the loop's present power */
+	double grid_w;       /* ORDER_BALANCE: the grid power to hold, W, import positive */
+	double min_w, max_w; /* ORDER_BALANCE: allowed band, contains the present limits */
+	bool native;         /* ORDER_BALANCE: the device does it by itself */
+};
+
+enum point { POINT_SITE = 0, POINT_L1, POINT_L2, POINT_L3, POINT_COUNT };
+
+/* Bounds power of one device (device >= 0) or of a metering point (device < 0). Contains 0 W always:
+ * min_w <= 0 <= max_w; the chain clamps a wish that does not and counts it. */
+struct limit_wish {
+	int device;
+	enum point point;
+	double min_w, max_w;
+	enum rank rank;   /* filled by the chain from the policy; 1..3 */
+	char why[120];    /* sentence with its numbers, no trailing stop */
+};
+
+struct order_wish {
+	int device;
+	struct order order;
+	enum rank rank;          /* filled by the chain from the policy unless set */
+	int64_t until_utc_ms;    /* 0 = no known end */
+	char why[120];
+};
+
+#define LIMITS_MAX (DEVICE_MAX * 4 + POINT_COUNT * 4)
+#define ORDERS_MAX (DEVICE_MAX * 4)
+
+struct wishes {
+	int n_limits, n_orders;
+	struct limit_wish limits[LIMITS_MAX];
+	struct order_wish orders[ORDERS_MAX];
+	uint32_t overflow; /* wishes dropped because the arrays were full */
+};
+
+/* The outcome for one device. */
+struct decision {
+	struct order order;      /* what the driver is told */
+	struct order wanted;     /* what the winning policy asked for, before limits */
+	enum rank rank;          /* whose order it is */
+	uint32_t limited_by;     /* bits 1 << rank of who cut it */
+	int64_t until_utc_ms;
+	char why[200];           /* "holding: SoC 20.4 % is at the floor 20 % (user)" */
+};
+
+struct decisions {
+	int n; /* = snapshot.n_devices, same order */
+	struct decision d[DEVICE_MAX];
+	enum rank mode;          /* rank of the site's leading order (the first battery's, else the charger's) */
+	uint32_t limited_by;     /* union over devices */
+	double limit_unreachable_w; /* W by which a grid limit cannot be met with what we control; 0 = met */
+	double floor_pct;        /* effective floor of the first battery, NAN without one */
+	char floor_source[24];   /* "user", "command", "owner_event", "event", "program", "hardware" */
+	char why[200];
+};
+
+/** "guard", "limit", "reserve", "event", "override", "plan", "self_use"; "none". */
+const char *rank_word(enum rank r);
+/** "power", "balance", "release", "none". */
+const char *order_word(enum order_kind k);
+
+#endif

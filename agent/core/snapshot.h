@@ -1,0 +1,109 @@
+/* Everything the policies may know at one instant, frozen by the tick and copied by value.
+ * Same snapshot + same memory = same decision: a day is a loop over snapshots, a bug report is a file. */
+#ifndef HEARTH_CORE_SNAPSHOT_H
+#define HEARTH_CORE_SNAPSHOT_H
+
+#include "core/command.h"
+#include "core/decision.h"
+#include "core/device.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Bits: the part a device plays at this site (config `roles`, else what its profile offers). */
+enum role {
+	ROLE_BATTERY = 1 << 0,
+	ROLE_PV = 1 << 1,
+	ROLE_GRID = 1 << 2,    /* exactly one device per site */
+	ROLE_LOAD = 1 << 3,
+	ROLE_CHARGER = 1 << 4,
+};
+
+enum override_mode { OVERRIDE_NONE = 0, OVERRIDE_AUTO, OVERRIDE_HOLD, OVERRIDE_CHARGE, OVERRIDE_DISCHARGE };
+enum ev_mode { EV_UNSET = 0, EV_OFF, EV_SOLAR, EV_CHEAP, EV_NOW };
+
+struct override_view {
+	enum override_mode mode;
+	double power_w;          /* positive magnitude; NAN = the device's maximum */
+	int64_t until_utc_ms;    /* already checked by the tick: the override is in force now */
+};
+
+/* The planner's guidance for this instant and one device: prices now, and the marginal value of stored
+ * energy (cost-to-go slopes) as a step function of the energy held. */
+#define GUIDE_SEGMENTS_MAX 40
+struct plan_guide {
+	bool valid;
+	double planned_w;              /* the schedule's power in this slot, W; for charger: the car's */
+	double charge_eff, discharge_eff;
+	double wear_per_kwh;           /* per kWh discharged at the AC side */
+	int n_segments;                /* energy from 0 upward; segment i reaches from upto[i-1] to upto[i] */
+	float upto_wh[GUIDE_SEGMENTS_MAX];
+	float value_per_kwh[GUIDE_SEGMENTS_MAX]; /* value of one more kWh stored within segment i, falling with i */
+	int64_t until_utc_ms;          /* end of the slot */
+};
+
+struct snap_device {
+	char id[DEVICE_ID_MAX];
+	uint32_t roles;                /* bits of enum role */
+	struct device_state state;     /* as fed by the driver, already aged */
+
+	/* limits the configuration sets; NAN = not set, take the device's own */
+	double capacity_wh, charge_max_w, discharge_max_w, soc_min_pct, soc_max_pct;
+	double failsafe_a;             /* chargers */
+	int phases;                    /* 1 or 3, from configuration; 0 = what the device says */
+	int priority;                  /* larger is served first, within a rank */
+	bool allow_unguarded;
+
+	struct command_view command;
+	struct override_view override;
+	enum ev_mode ev_mode;
+	double ev_energy_wh;           /* energy still wanted by ready_by, NAN = not said */
+	int64_t ev_ready_by_utc_ms;
+	struct plan_guide guide;
+
+	struct order ordered;          /* what the last decision told the driver */
+	int64_t ordered_at_ms;         /* when that order last changed */
+	double applied_w;              /* what a later read shows in force, NAN = not known */
+};
+
+struct site_params {
+	double import_limit_w, export_limit_w; /* 0 = none */
+	double fuse_a;                         /* per phase, 0 = none */
+	double reserve_pct;                    /* the user's floor in force */
+	bool grid_charging, battery_export, battery_to_ev, honour_user_floor, ev_in_follow_load, surplus_battery_first;
+	int tick_ms;
+};
+
+/* Limits from outside (limit.set): 0/NAN semantics as written */
+struct external_limit {
+	double import_w, export_w;             /* NAN = none */
+};
+
+struct snapshot {
+	int64_t now_ms;                /* monotonic, ms */
+	int64_t utc_ms;                /* wall clock, ms; use only when clock_trusted */
+	bool clock_trusted;
+	bool paused;                   /* service: release everything */
+	int64_t pause_until_utc_ms;
+	bool stopping;                 /* the agent is going down: release everything */
+
+	struct site_params site;
+	struct external_limit external;
+
+	/* the grid point */
+	int grid_device;               /* index of the device with ROLE_GRID, -1 = none */
+	struct value grid_w;           /* import positive */
+	struct value phase_w[3];       /* per phase, absent when not measured */
+	struct value phase_a[3];
+	uint32_t grid_sample;          /* counts new meter readings: closed loops step when it changes */
+	bool grid_lost;                /* the public grid is away (island) */
+	int64_t grid_back_ms;          /* monotonic time the grid came back; 0 = never away */
+
+	double import_price, export_price; /* now, per kWh; NAN = unknown */
+	int64_t price_until_utc_ms;
+
+	int n_devices;
+	struct snap_device dev[DEVICE_MAX];
+};
+
+#endif

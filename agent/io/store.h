@@ -1,0 +1,67 @@
+/* SQLite on its own worker: settings, Flip commands and events, webhook ids seen, and the outbox. One writer, WAL,
+ * prepared statements, PRAGMA user_version migrations. A transaction is a list of operations; the caller is told on the
+ * loop when it is on disk (synchronous=FULL for promises). The loop never waits for the disk except at start-up. */
+#ifndef HEARTH_IO_STORE_H
+#define HEARTH_IO_STORE_H
+
+#include "core/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct store; /* opaque */
+
+/* A row: all four tables have this shape. `key` is unique within a table; the outbox's is the message_id. */
+enum store_table { STORE_SETTING, STORE_COMMAND, STORE_EVENT, STORE_SEEN, STORE_OUTBOX, STORE_TABLES };
+
+#define STORE_KEY_MAX 128
+#define STORE_KIND_MAX 32
+
+enum store_verb { STORE_PUT, STORE_DELETE, STORE_DELETE_OLDER /* rows with at_ms < op.at_ms */ };
+
+struct store_op {
+	enum store_verb verb;
+	enum store_table table;
+	char key[STORE_KEY_MAX];
+	char kind[STORE_KIND_MAX];  /* outbox: "command_status", "participation", "telemetry"; else free */
+	int64_t at_ms;              /* UTC: created (outbox, seen) or updated */
+	const char *body;           /* JSON text, NULL = ""; copied by store_submit */
+};
+
+struct store_row {
+	int64_t seq;                /* outbox order: ascending insertion */
+	const char *key, *kind, *body;
+	int64_t at_ms;
+};
+
+/**
+ * Opens (creates, migrates) the file and starts the worker. Synchronous; runs before the loop.
+ * A file that cannot be read as a database is moved aside ("<path>.damaged-<time>") and a new one is begun; this is
+ * said in @err with return value 1.
+ */
+int store_open(struct store **out, uv_loop_t *loop, const char *path, struct errbuf *err);
+
+/** Reads every row of a table in insertion order. Synchronous; only before the first store_submit. */
+int store_load(struct store *s, enum store_table table, int (*row)(void *context, const struct store_row *row), void *context,
+	       struct errbuf *err);
+
+/** status 0 = committed and synced; negative errno = nothing of it is on disk. On the loop. */
+typedef void (*store_done_fn)(void *context, uint64_t ticket, int status);
+
+/**
+ * Queues one atomic transaction; ops are copied.
+ * @done may be NULL. @ticket receives a number for matching (never 0); may be NULL.
+ * Returns 0, -EAGAIN when the queue is full, -E2BIG above STORE_OPS_MAX operations or 1 MiB of text.
+ */
+#define STORE_OPS_MAX 64
+int store_submit(struct store *s, const struct store_op *ops, int n, store_done_fn done, void *context, uint64_t *ticket);
+
+/** Bytes written to the file system by the worker today (as counted by the pager), and waiting transactions. */
+void store_stats(const struct store *s, int64_t *bytes_written_today, int *waiting);
+
+/** Commits what is queued (bounded 5 s), checkpoints, closes, frees. NULL is fine. */
+void store_close(struct store *s);
+
+#endif

@@ -1,0 +1,52 @@
+/* One Modbus bus (a serial line or a host:port): libmodbus on its own worker thread. Commands go first, the latest
+ * command batch per device wins while it has not begun, reads queue behind. Reconnects for ever with capped, jittered
+ * back-off. No call here waits. */
+#ifndef HEARTH_DRIVERS_MODBUS_BUS_H
+#define HEARTH_DRIVERS_MODBUS_BUS_H
+
+#include "core/err.h"
+#include "drivers/modbus/batch.h"
+
+#include <uv.h>
+
+enum bus_type { BUS_TCP, BUS_RTU };
+
+struct bus_options {
+	char name[33];
+	enum bus_type type;
+	char host[128];
+	int port;
+	char device[128];
+	int baud;
+	char parity;          /* 'N', 'E', 'O' */
+	int data_bits, stop_bits;
+	int timeout_ms;       /* response timeout, 20..10000 */
+};
+
+struct bus; /* opaque */
+
+/** On the loop, for each batch submitted exactly once (also for replaced and expired ones). */
+typedef void (*bus_result_fn)(void *context, uint32_t device, const struct batch_result *result);
+
+/* Counters since start; link_up is the present state. */
+struct bus_stats {
+	bool link_up;
+	uint64_t requests, ok, exceptions, timeouts, bad_answers, expired, replaced, connects, connect_failures;
+	int64_t busy_ms;          /* time spent in transactions */
+	int waiting_commands, waiting_reads;
+	char last_error[96];
+};
+
+/** Starts the thread; the link is made in the background. Returns 0 or negative errno with a reason in words. */
+int bus_open(struct bus **out, uv_loop_t *loop, const struct bus_options *options, bus_result_fn result, void *context,
+	     struct errbuf *err);
+
+/** Copies and queues a batch. @device is the caller's number, the key of "latest wins". -EAGAIN when the lane is full. */
+int bus_submit(struct bus *b, uint32_t device, const struct batch *batch);
+
+void bus_stats(const struct bus *b, struct bus_stats *out);
+
+/** Ends the thread (bounded by one transaction), closes the link, frees. NULL is fine. */
+void bus_close(struct bus *b);
+
+#endif
