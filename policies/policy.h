@@ -25,9 +25,29 @@ extern const struct policy *const POLICIES[];
 /** Adds a wish; counts overflow instead of failing. The sentence says the numbers. */
 void wish_limit_device(struct wishes *w, int device, double min_w, double max_w, const char *why_fmt, ...)
 	__attribute__((format(printf, 5, 6)));
+/** As wish_limit_device, for ORDER_POWER only. */
+void wish_limit_power(struct wishes *w, int device, double min_w, double max_w, const char *why_fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 void wish_limit_point(struct wishes *w, enum point point, double min_w, double max_w, const char *why_fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 void wish_order(struct wishes *w, int device, struct order order, int64_t until_utc_ms, const char *why_fmt, ...)
 	__attribute__((format(printf, 5, 6)));
+/** Gives the order added last another rank than its policy's (the car's `now` is the owner's word, not self-use). */
+void wish_rank(struct wishes *w, enum rank rank);
+
+static inline struct order order_release(void)
+{
+	return (struct order){ .kind = ORDER_RELEASE };
+}
+
+static inline struct order order_power(double w)
+{
+	return (struct order){ .kind = ORDER_POWER, .w = w };
+}
+
+static inline struct order order_balance(double grid_w, double min_w, double max_w)
+{
+	return (struct order){ .kind = ORDER_BALANCE, .grid_w = grid_w, .min_w = min_w, .max_w = max_w };
+}
 
 #endif

@@ -23,19 +23,28 @@ struct book_device {
 struct book_entry {
 	struct flip_command c;
 	enum book_state state;
-	int device;                     /* index in the caller's device list, -1 = unknown here */
+	int device;                     /* index in the caller's device list, -1 = unknown here; renewed by each step */
 	enum flip_device_status ack;    /* what was (to be) acknowledged for c.updated_utc_ms; FLIP_PENDING = nothing yet */
 	char ack_reason[96];
 	bool ack_due;                   /* the caller must send {id, ack, ack_reason}, then clears it */
 	int64_t ack_by_utc_ms;          /* OFFLINE is said at the latest then (10 min after arrival) */
-	double delivered_wh;            /* AC energy moved in the command's direction */
+	double power_w;                 /* the setpoint after clamping to the rating; NAN without a setpoint */
+	double delivered_wh;            /* AC energy moved in the command's direction; added up by the caller */
 	int64_t finished_utc_ms;        /* of the end states */
+	bool ran;                       /* was in force at least once */
+	bool ended;                     /* finished for good: nothing that arrives may start it again */
+	bool opted_out;                 /* by the owner here, of a command without an event */
+	enum flip_device_status trouble; /* FLIP_PENDING = none; else what went wrong while it ran and still does */
+	double owner_reserve_pct;       /* of a command without an event; NAN = none */
+	int64_t owner_reserve_utc_ms;
+	char superseded_by[FLIP_ID_MAX];
 	bool changed;                   /* to be stored and published; the caller clears it */
 };
 
 struct book_event {
 	struct flip_event e;
-	bool opted_out;                 /* by the owner here; holds until Flip confirms */
+	bool opted_out;                 /* by the owner here; holds whatever Flip says until Flip has confirmed it */
+	bool confirmed;                 /* Flip knows; from now on Flip's word counts again */
 	double owner_reserve_pct;       /* NAN = none */
 	int64_t owner_reserve_utc_ms;
 	bool changed;
@@ -56,13 +65,19 @@ enum book_outcome {
 void book_init(struct book *b, int max_endless_h);
 
 /**
- * A command arrived. Validates (10.6), decides overlap and replacement (10.5), sets ack_due.
+ * A command arrived. Validates (10.6), decides overlap and replacement (10.5), sets ack_due. What it starts or stops shows
+ * after the next book_step (a withdrawal at once).
+ * @utc_ms     0 = the clock is not trusted: nothing is judged by time until a step with a trusted clock
  * @addressed  it was sent to this hub (queue, webhook): an unknown device is answered; false (polling): BOOK_FOREIGN
  * @event_type "command.ended" stops it now; "" when polled
  */
 enum book_outcome book_offer(struct book *b, const struct flip_command *c, const char *event_type, bool addressed,
 			     const struct book_device *devices, int n_devices, bool paused, int64_t utc_ms);
 enum book_outcome book_offer_event(struct book *b, const struct flip_event *e, int64_t utc_ms);
+
+/** The entry of a command id, or NULL. */
+struct book_entry *book_find(struct book *b, const char *id);
+struct book_event *book_find_event(struct book *b, const char *id);
 
 /** Moves states by the clock (only call with a trusted clock) and by reachability; marks entries changed. Returns the
  *  next UTC ms at which something will change by itself, 0 = nothing known. */
@@ -81,17 +96,24 @@ int book_participate(struct book *b, const char *id, const bool *participating, 
 
 /** Suspends or resumes the active command of a device (grid lost and back). */
 void book_suspend(struct book *b, int device, bool suspended);
-/** Execution failed: late FAILED_OFFLINE / FAILED_FAULT with reason; state BOOK_FAILED only when the window is over. */
+/** Execution failed: late FAILED_OFFLINE / FAILED_FAULT with reason; state BOOK_FAILED only when the window is over.
+ *  FLIP_DEVICE_OK says the trouble has passed. A repeated call changes nothing. Reachability and faults are watched by
+ *  book_step itself; this is for what only the caller sees. */
 void book_trouble(struct book *b, int device, enum flip_device_status s, const char *reason);
 
 const char *book_state_word(enum book_state s);
+bool book_state_is_end(enum book_state s);
 
 /** Whole entries for the store and for R/command/<id>, R/event/<id>. */
 cJSON *book_entry_encode(const struct book_entry *e);
 int book_entry_decode(const cJSON *o, struct book_entry *out, struct errbuf *err);
 cJSON *book_event_encode(const struct book_event *e);
 int book_event_decode(const cJSON *o, struct book_event *out, struct errbuf *err);
-/** Drops end-state entries older than @keep_ms; calls @gone for each (to clear topic and row). */
+/** Puts a stored entry back at start; -ENOSPC when full. */
+int book_restore(struct book *b, const struct book_entry *e);
+int book_restore_event(struct book *b, const struct book_event *e);
+/** Drops end-state entries older than @keep_ms whose window is over and whose answer is out (an entry inside its window
+ *  guards against a second run); calls @gone for each (to clear topic and row). */
 void book_forget(struct book *b, int64_t utc_ms, int64_t keep_ms, void (*gone)(void *context, const char *id, bool event),
 		 void *context);
 

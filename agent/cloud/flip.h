@@ -11,9 +11,11 @@
 #include <stdint.h>
 
 #define FLIP_BODY_MAX (256 * 1024)
+#define FLIP_DEPTH_MAX 16
+#define FLIP_SETPOINT_MAX_W 1e9 /* above this a number is nonsense, not a wish to be clamped */
 
 enum flip_object { FLIP_COMMAND, FLIP_EVENT, FLIP_ENROLLMENT, FLIP_SETTINGS_REQUEST, FLIP_UNKNOWN };
-enum flip_status { FLIP_OK, FLIP_CANCELED, FLIP_OPT_OUT };
+enum flip_status { FLIP_OK, FLIP_CANCELED, FLIP_OPT_OUT, FLIP_STATUS_UNKNOWN /* not "it is going to happen": never run */ };
 enum flip_device_status { FLIP_PENDING, FLIP_DEVICE_OK, FLIP_FAILED_OFFLINE, FLIP_FAILED_FAULT };
 enum flip_event_status { FLIP_EVENT_UPCOMING, FLIP_EVENT_ACTIVE, FLIP_EVENT_COMPLETED, FLIP_EVENT_CANCELED };
 
@@ -29,7 +31,8 @@ struct flip_command {
 	enum flip_status status;
 	enum flip_device_status device_status;
 	int64_t created_utc_ms, updated_utc_ms;
-	char refusal[80];                     /* decoded, but cannot be done: "unsupported mode X", "bad setpoint"; "" = fine */
+	char refusal[80];                     /* decoded, but cannot be done: "unsupported mode X", "bad setpoint"; "" = fine.
+					       * mode is then STANDBY where it could not be read */
 };
 
 struct flip_event {
@@ -48,17 +51,25 @@ struct flip_envelope {
 	struct flip_event event;              /* of FLIP_EVENT */
 };
 
-/** Decodes a webhook body. 0, or -EINVAL/-E2BIG with the reason; unknown types are FLIP_UNKNOWN, not an error. */
+/** Decodes a webhook body. 0, or -EINVAL/-E2BIG with the reason; unknown types are FLIP_UNKNOWN, not an error. @out is
+ *  touched only on success. */
 int flip_envelope_decode(const char *text, size_t len, struct flip_envelope *out, struct errbuf *err);
 int flip_command_decode(const cJSON *o, struct flip_command *out, struct errbuf *err);
 int flip_event_decode(const cJSON *o, struct flip_event *out, struct errbuf *err);
+/** The envelope's `timestamp` exactly as written (it is part of the OLDER signature); 0 or -EINVAL. */
+int flip_envelope_timestamp(const char *text, size_t len, char *out, size_t size);
 
 const char *flip_status_word(enum flip_status s);
 const char *flip_device_status_word(enum flip_device_status s);
 const char *flip_event_status_word(enum flip_event_status s);
 
-/** Round trip for the store: everything of the struct as JSON. */
+/** In Flip's own form, so that decode reads it back (a refusal is not part of it: the book keeps it). Owned by the
+ *  caller; NULL without memory. */
 cJSON *flip_command_encode(const struct flip_command *c);
 cJSON *flip_event_encode(const struct flip_event *e);
+/** Body of the acknowledgement: {id, device_status, device_status_reason?}. */
+cJSON *flip_ack_encode(const char *id, enum flip_device_status s, const char *reason);
+/** True when both ask for the same thing: everything but id, status words and times of writing is equal. */
+bool flip_command_same(const struct flip_command *a, const struct flip_command *b);
 
 #endif

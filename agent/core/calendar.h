@@ -25,6 +25,8 @@ void calendar_format(int64_t utc_ms, char out[CALENDAR_TEXT_MAX]);
 int calendar_parse_duration(const char *text, int64_t *seconds);
 
 int32_t calendar_offset_s(const struct zone *z, int64_t utc_ms);
+/** The next instant after @utc_ms at which the offset changes, ms; INT64_MAX when none is known. */
+int64_t calendar_next_change(const struct zone *z, int64_t utc_ms);
 void calendar_local(const struct zone *z, int64_t utc_ms, struct civil *out);
 /** Earliest instant at or after @utc_ms whose local time of day is @minute_of_day (0..1439); on the day the hour is
  *  missing, the instant the clock jumps. */

@@ -110,6 +110,23 @@ struct config_errors {
 /** What checks outside the files need: which roles a profile offers. Returns bits of enum role, 0 = no such profile. */
 typedef uint32_t (*config_profile_roles_fn)(void *context, const char *profile, char *nearest, size_t nearest_size);
 
+/* Everything a check needs from outside of the files; any of them may be NULL: not checked then. */
+struct config_checks {
+	void *context;
+	config_profile_roles_fn profile_roles;
+	/** True when the time zone is known; else *nearest is the most similar name, or "". */
+	bool (*zone_known)(void *context, const char *zone, char *nearest, size_t nearest_size);
+	/** True when a file with a secret may be used, else the reason ("mode is 0644, 0600 or stricter is allowed"). */
+	bool (*secret_file)(void *context, const char *path, char *reason, size_t reason_size);
+};
+
+/* Roles of a device without `roles`: all its profile offers but grid and load, and for a battery pv either. A pure meter
+ * must be told what it is here. The profile "sunspec" offers everything but charger. config_parse writes the outcome to
+ * config_device.roles, so that with a profile_roles check it is never 0. */
+
+int config_parse_checked(const struct config_file *files, int n, const struct config_checks *checks, struct config *out,
+			 struct config_errors *errors);
+
 /**
  * Parses files in order (later win) into *out, which is touched only on success.
  * Returns 0, or -EINVAL with every error of every file in @errors.

@@ -45,6 +45,7 @@ struct limit_wish {
 	enum point point;
 	double min_w, max_w;
 	enum rank rank;   /* filled by the chain from the policy; 1..3 */
+	bool power_only;  /* bounds ORDER_POWER, not ORDER_BALANCE (the device sees its own meter, we do not) */
 	char why[120];    /* sentence with its numbers, no trailing stop */
 };
 
@@ -56,13 +57,14 @@ struct order_wish {
 	char why[120];
 };
 
-#define LIMITS_MAX (DEVICE_MAX * 4 + POINT_COUNT * 4)
-#define ORDERS_MAX (DEVICE_MAX * 4)
+#define LIMITS_MAX (DEVICE_MAX * 6 + POINT_COUNT * 4)
+#define ORDERS_MAX (DEVICE_MAX * 6)
 
 struct wishes {
 	int n_limits, n_orders;
 	struct limit_wish limits[LIMITS_MAX];
 	struct order_wish orders[ORDERS_MAX];
+	bool meter_lost;   /* said by guard: nothing may count on the grid meter */
 	uint32_t overflow; /* wishes dropped because the arrays were full */
 };
 

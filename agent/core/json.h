@@ -28,6 +28,9 @@ static inline void text_free(char **t)
  */
 cJSON *json_parse(const char *text, size_t len, size_t max_len, int max_depth, struct errbuf *err);
 
+/** True when every byte belongs to a valid UTF-8 sequence. */
+bool json_utf8(const char *text, size_t len);
+
 /* Getters: 1 = present and set, 0 = absent or null (out untouched), -EINVAL/-ERANGE = wrong, explained with the key. */
 int json_get_number(const cJSON *o, const char *key, double min, double max, double *out, struct errbuf *err);
 int json_get_int(const cJSON *o, const char *key, int64_t min, int64_t max, int64_t *out, struct errbuf *err);

@@ -51,6 +51,7 @@ struct snap_device {
 	double capacity_wh, charge_max_w, discharge_max_w, soc_min_pct, soc_max_pct;
 	double failsafe_a;             /* chargers */
 	int phases;                    /* 1 or 3, from configuration; 0 = what the device says */
+	int phase;                     /* 1..3: the house phase a single-phase device sits on; 0 = not known, counts on each */
 	int priority;                  /* larger is served first, within a rank */
 	bool allow_unguarded;
 

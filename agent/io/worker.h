@@ -39,12 +39,17 @@ int worker_start(struct worker **out, uv_loop_t *loop, const struct worker_optio
  * From the loop: puts a copy of the message in a lane.
  * @key  0 = ordinary; else latest wins: a message of the same lane and key that has not begun is replaced in place.
  * @replaced  when not NULL and a message was replaced, receives a copy of the old one; *was_replaced says so
- * Returns 0, or -EAGAIN when the lane is full.
+ * Returns 0, or -EAGAIN when the lane is full or the worker stops.
  */
 int worker_post(struct worker *w, int lane, uint64_t key, const void *message, void *replaced, bool *was_replaced);
 
-/** From the thread: sends a reply to the loop (copied). Waits while the loop is behind; gives up when stopping. */
+/** From the thread: sends a reply to the loop (copied). Waits while the loop is behind; worker_stop goes on taking
+ *  replies until the thread has ended, so neither waits for the other for ever. */
 void worker_reply(struct worker *w, const void *reply);
+
+/** From the loop: a reply as if the thread had sent it, delivered by the loop later (never from inside this call).
+ *  Returns 0, or -EAGAIN when the reply queue is full. */
+int worker_echo(struct worker *w, const void *reply);
 
 /** From the thread: true when worker_stop was called; long work should return soon. */
 bool worker_stopping(struct worker *w);
@@ -55,8 +60,13 @@ void worker_sleep(struct worker *w, int ms);
 /** Messages waiting in a lane. */
 int worker_waiting(struct worker *w, int lane);
 
+/** From the loop: asks the thread to end and returns at once. To stop several workers in the time of the slowest, ask all
+ *  of them first. worker_stop must follow. */
+void worker_ask_stop(struct worker *w, bool drain);
+
 /** From the loop: asks the thread to end after what it has begun; drops what waits when @drain is false; joins (the
- *  thread must end within its own time limits), delivers the last replies, then closes and frees. @w may be NULL. */
+ *  thread must end within its own time limits), delivers the last replies, then closes and frees. @w may be NULL.
+ *  Nothing can be posted from here on (-EAGAIN). May be called from inside a reply callback of the same worker. */
 void worker_stop(struct worker *w, bool drain);
 
 #endif

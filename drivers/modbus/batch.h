@@ -17,16 +17,17 @@ struct modbus_request {
 	uint16_t words[REQUEST_WORDS_MAX]; /* writes: what to write; reads: filled by the bus; coils: 0 or 1 each */
 };
 
-/* Outcome of one request. Modbus exceptions keep their code 1..11. */
+/* Outcome of one request. Modbus exceptions keep their code 1..11. A batch that never began has the same status (no
+ * link, expired, replaced) at all its requests; in a batch that began the first failure is followed by "not tried". */
 enum request_status {
 	REQUEST_OK = 0,
 	REQUEST_EXCEPTION_FIRST = 1,  /* 1..11: the device's own words */
 	REQUEST_EXCEPTION_LAST = 11,
 	REQUEST_TIMEOUT = 32,         /* connected, no (whole) answer in time */
 	REQUEST_BAD_ANSWER,           /* wrong unit, function, length, CRC or transaction id */
-	REQUEST_NO_LINK,              /* not connected; nothing was sent */
+	REQUEST_NO_LINK,              /* not connected, or the unit was silent and rests; nothing was sent */
 	REQUEST_EXPIRED,              /* too late; nothing was sent */
-	REQUEST_NOT_TRIED,            /* an earlier request of the batch failed */
+	REQUEST_NOT_TRIED,            /* an earlier request of the batch failed, or the bus is being closed */
 	REQUEST_REPLACED,             /* a newer batch took its place before it began */
 };
 

@@ -1,6 +1,8 @@
 /* One Modbus bus (a serial line or a host:port): libmodbus on its own worker thread. Commands go first, the latest
  * command batch per device wins while it has not begun, reads queue behind. Reconnects for ever with capped, jittered
- * back-off. No call here waits. */
+ * back-off (250 ms to 30 s); meanwhile batches are answered REQUEST_NO_LINK at once. A unit that was silent twice in a row
+ * rests (0.5 s doubling to 30 s, for commands at most 2 s), so that it cannot hold up its neighbours. No call here waits,
+ * except bus_close. */
 #ifndef HEARTH_DRIVERS_MODBUS_BUS_H
 #define HEARTH_DRIVERS_MODBUS_BUS_H
 
@@ -20,12 +22,13 @@ struct bus_options {
 	int baud;
 	char parity;          /* 'N', 'E', 'O' */
 	int data_bits, stop_bits;
-	int timeout_ms;       /* response timeout, 20..10000 */
+	int timeout_ms;       /* response timeout, 20..10000; on a serial line the time on the wire is added */
 };
 
 struct bus; /* opaque */
 
-/** On the loop, for each batch submitted exactly once (also for replaced and expired ones). */
+/** On the loop, never from inside bus_submit: for each batch submitted exactly once, also for replaced and expired ones;
+ *  not for those still waiting when the bus is closed. May call bus_submit and bus_close. */
 typedef void (*bus_result_fn)(void *context, uint32_t device, const struct batch_result *result);
 
 /* Counters since start; link_up is the present state. */
@@ -41,10 +44,14 @@ struct bus_stats {
 int bus_open(struct bus **out, uv_loop_t *loop, const struct bus_options *options, bus_result_fn result, void *context,
 	     struct errbuf *err);
 
-/** Copies and queues a batch. @device is the caller's number, the key of "latest wins". -EAGAIN when the lane is full. */
+/** Copies and queues a batch. @device is the caller's number, the key of "latest wins". -EAGAIN when the lane is full,
+ *  -EINVAL when a request makes no sense (n of 0, a count of 0 or too many, a read of unit 0 on a serial line). */
 int bus_submit(struct bus *b, uint32_t device, const struct batch *batch);
 
 void bus_stats(const struct bus *b, struct bus_stats *out);
+
+/** Asks the thread to end without waiting: call it for every bus first, and closing all takes as long as the slowest. */
+void bus_ask_close(struct bus *b);
 
 /** Ends the thread (bounded by one transaction), closes the link, frees. NULL is fine. */
 void bus_close(struct bus *b);

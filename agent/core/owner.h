@@ -1,0 +1,81 @@
+/* What the owner set at run time and expects to find again after a restart: the reserve, overrides, the pause, the cars'
+ * modes. Pure; the caller stores the text of owner_encode and reads it back at start. */
+#ifndef HEARTH_CORE_OWNER_H
+#define HEARTH_CORE_OWNER_H
+
+#include "core/device.h"
+#include "core/err.h"
+#include "core/json.h"
+#include "core/snapshot.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define OWNER_PAUSE_MAX_MS (7LL * 86400 * 1000)
+#define OWNER_OVERRIDE_MAX_MS (31LL * 86400 * 1000)
+
+struct owner_override {
+	char device[DEVICE_ID_MAX];
+	enum override_mode mode;       /* never OVERRIDE_NONE */
+	double power_w;                /* positive magnitude, charge and discharge only; NAN = the device's maximum */
+	int64_t until_utc_ms;
+};
+
+struct owner_ev {
+	char device[DEVICE_ID_MAX];
+	enum ev_mode mode;             /* never EV_UNSET */
+	double energy_wh, soc_pct;     /* NAN = not said; at most one of them */
+	int64_t ready_by_utc_ms;       /* 0 = not said */
+};
+
+struct owner {
+	double reserve_pct;            /* NAN = the configuration's */
+	double reserve_config_pct;     /* what the configuration said when it was set: when that changes, it yields */
+	int64_t pause_until_utc_ms;    /* 0 = not paused */
+	int64_t pause_until_ms;        /* monotonic, not stored: within one run no step of the clock moves the end; 0 = unknown */
+	int n_overrides, n_evs;
+	struct owner_override override[DEVICE_MAX];
+	struct owner_ev ev[DEVICE_MAX];
+};
+
+void owner_init(struct owner *o);
+
+/** The reserve in force: the owner's, unless the configuration's value has changed since. */
+double owner_reserve(const struct owner *o, double config_pct);
+/** Forgets the owner's reserve when the configuration's value has changed since; true when it did (store it). Call at
+ *  start and after each reload, else a value changed twice would bring an old wish back. */
+bool owner_reserve_yield(struct owner *o, double config_pct);
+/** 0..100; -ERANGE explained. */
+int owner_reserve_set(struct owner *o, double pct, double config_pct, struct errbuf *err);
+
+/** @v with device, mode, power and end; replaces an earlier one of the device. -EINVAL/-ERANGE/-ENOSPC explained. */
+int owner_override_set(struct owner *o, const struct owner_override *v, int64_t utc_ms, struct errbuf *err);
+/** True when there was one. */
+bool owner_override_clear(struct owner *o, const char *device);
+/** In force at @utc_ms, or NULL. */
+const struct owner_override *owner_override_at(const struct owner *o, const char *device, int64_t utc_ms);
+
+/** @duration_ms 0 ends the pause; up to OWNER_PAUSE_MAX_MS. */
+int owner_pause(struct owner *o, int64_t duration_ms, int64_t utc_ms, int64_t now_ms, struct errbuf *err);
+bool owner_paused(const struct owner *o, int64_t utc_ms, int64_t now_ms);
+
+int owner_ev_set(struct owner *o, const struct owner_ev *v, int64_t utc_ms, struct errbuf *err);
+const struct owner_ev *owner_ev_of(const struct owner *o, const char *device);
+
+/** Drops what is over (overrides, pause, a car's ready_by with its energy); true when something was. Trusted clock only. */
+bool owner_expire(struct owner *o, int64_t utc_ms, int64_t now_ms);
+
+/** Fills override and ev_* of the snapshot's device. With an untrusted clock nothing that ends by the clock is in force. */
+void owner_view(const struct owner *o, const char *device, int64_t utc_ms, bool clock_trusted, struct snap_device *d);
+
+const char *override_word(enum override_mode m); /* "auto", "hold", "charge", "discharge"; "none" */
+const char *ev_mode_word(enum ev_mode m);        /* "off", "solar", "cheap", "now"; "unset" */
+/** -EINVAL when the word is not one of them (nor "none"/"unset"). */
+int override_parse(const char *word, enum override_mode *out);
+int ev_mode_parse(const char *word, enum ev_mode *out);
+
+/** For the store. The tree belongs to the caller. Decode checks every range; what is wrong is an error, @out untouched. */
+cJSON *owner_encode(const struct owner *o);
+int owner_decode(const cJSON *j, struct owner *out, struct errbuf *err);
+
+#endif

@@ -1,0 +1,90 @@
+/* See hub.h. */
+#include "flow/hub.h"
+
+#include "io/conffile.h"
+#include "io/log.h"
+#include "io/loop.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define REPLAN_BURST_MS 1000
+
+void hub_replan(struct hub *h, const char *reason)
+{
+	if (h->replan_due_ms)
+		return;
+	log_debug("plan", "planning again: %s", reason);
+	h->replan_due_ms = loop_now_ms() + REPLAN_BURST_MS;
+}
+
+void hub_audit(struct hub *h, const char *origin, const char *request, const char *result)
+{
+	AUTO_JSON *o = cJSON_CreateObject();
+	AUTO_TEXT *text = NULL;
+	char topic[MQTT_TOPIC_MAX];
+
+	log_notice("audit", "%s asked for %s: %s", origin, request, result);
+	json_add_time(o, "at", loop_utc_ms());
+	cJSON_AddStringToObject(o, "origin", origin);
+	cJSON_AddStringToObject(o, "request", request);
+	cJSON_AddStringToObject(o, "result", result);
+	text = cJSON_PrintUnformatted(o);
+	if (text && h->mqtt)
+		mqtt_publish(h->mqtt, topic_make(&h->root, topic, sizeof(topic), "audit"), text, strlen(text), 1, false, NULL);
+}
+
+int hub_store_setting(struct hub *h, const char *key, const char *body, store_done_fn done, void *context)
+{
+	struct store_op op = { .verb = STORE_PUT, .table = STORE_SETTING, .at_ms = loop_utc_ms(), .body = body };
+
+	snprintf(op.key, sizeof(op.key), "%s", key);
+	return store_submit(h->store, &op, 1, done, context, NULL);
+}
+
+void hub_publish_agent(struct hub *h)
+{
+	AUTO_JSON *o = cJSON_CreateObject();
+	cJSON *warnings;
+	char text[200];
+
+	cJSON_AddStringToObject(o, "version", HEARTH_VERSION);
+	cJSON_AddStringToObject(o, "boot_id", h->boot_id);
+	json_add_time(o, "started_at", h->started_utc_ms);
+	cJSON_AddBoolToObject(o, "clock_trusted", h->clock_trusted);
+	json_add_number(o, "tick_late_ms_p99", tick_late_p99_ms(h->tick), 0);
+	warnings = cJSON_AddArrayToObject(o, "warnings");
+	if (!h->clock_trusted)
+		cJSON_AddItemToArray(warnings, cJSON_CreateString("the clock is not trusted: events, overrides and the plan wait"));
+	if (h->damaged[0])
+		cJSON_AddItemToArray(warnings, cJSON_CreateString(h->damaged));
+	for (int i = 0; i < plant_count(h->plant); i++) {
+		const struct device_state *d = plant_state(h->plant, i);
+
+		if (d->availability == AVAIL_ONLINE)
+			continue;
+		snprintf(text, sizeof(text), "device %s is %s%s%s", plant_config(h->plant, i)->id,
+			 d->availability == AVAIL_UNKNOWN ? "not found yet" : availability_word(d->availability), d->note[0] ? ": " : "",
+			 d->note);
+		cJSON_AddItemToArray(warnings, cJSON_CreateString(text));
+	}
+	publish_text(&h->publish, "agent", o, loop_utc_ms());
+}
+
+int hub_reload(struct hub *h, struct config_errors *errors)
+{
+	static struct config cfg;
+	uint32_t changes;
+
+	if (conffile_load(h->config_path, &cfg, errors) < 0) {
+		for (int i = 0; i < errors->n && i < CONFIG_ERRORS_MAX; i++)
+			log_error("config", "%s", errors->text[i]);
+		log_error("config", "the old configuration stays in force");
+		return -EINVAL;
+	}
+	changes = config_compare(&h->cfg, &cfg);
+	log_notice("config", changes ? "read again, applying what changed" : "read again, nothing changed");
+	if (changes)
+		h->apply(h, &cfg, changes);
+	return 0;
+}

@@ -1,0 +1,69 @@
+/* What the flow modules share: pointers to the parts, built by app.c in one order and stopped in reverse. Holds no logic. */
+#ifndef HEARTH_FLOW_HUB_H
+#define HEARTH_FLOW_HUB_H
+
+#include "cloud/book.h"
+#include "core/clock_gate.h"
+#include "core/config.h"
+#include "core/owner.h"
+#include "core/price.h"
+#include "core/topic.h"
+#include "flow/outbox.h"
+#include "flow/planning.h"
+#include "flow/plant.h"
+#include "flow/publish.h"
+#include "flow/queue.h"
+#include "flow/tick.h"
+#include "io/mqtt.h"
+#include "io/store.h"
+
+#include <string.h>
+#include <uv.h>
+
+struct inbox;
+
+struct hub {
+	uv_loop_t *loop;
+	const char *config_path;
+	struct config cfg;              /* in force */
+	struct zone zone;
+	struct topic_root root;
+	char boot_id[37];
+	int64_t started_utc_ms;
+
+	struct store *store;
+	struct book *book;              /* allocated once: large */
+	struct owner owner;
+	struct outbox *outbox;
+	struct clock_gate clock;
+	bool clock_trusted;
+	struct price_series *import_prices, *export_prices;
+	struct plant *plant;
+	struct planning *planning;
+	struct tick *tick;
+	struct mqtt *mqtt;
+	struct publish publish;
+	struct inbox *inbox;
+	struct flip_link *flip;
+
+	char damaged[160];              /* the store had to begin anew: what was said */
+	bool stopping;                  /* everything is being released, before the end or before other devices are used */
+	int64_t replan_due_ms, replan_last_ms; /* monotonic; due 0 = nothing due */
+	int64_t step_due_ms, agent_due_ms, prices_due_ms, accounted_ms;
+	void (*finished)(struct hub *h); /* app's part after each tick: watchdog, readiness, waiting for release */
+	/* app's part of a reload: restarts what cannot change in place */
+	void (*apply)(struct hub *h, const struct config *cfg, uint32_t changes);
+};
+
+/** Who calls: replan soon (reasons come in bursts: a second is waited). */
+void hub_replan(struct hub *h, const char *reason);
+/** Says what was asked and what came of it, on R/audit and in the log. */
+void hub_audit(struct hub *h, const char *origin, const char *request, const char *result);
+/** Stores one setting (a promise); @body is JSON text. */
+int hub_store_setting(struct hub *h, const char *key, const char *body, store_done_fn done, void *context);
+/** R/agent: version, boot, clock, lateness, warnings. */
+void hub_publish_agent(struct hub *h);
+/** Reads the configuration again and applies what changed; 0, or -EINVAL with every error in @errors. */
+int hub_reload(struct hub *h, struct config_errors *errors);
+
+#endif

@@ -1,0 +1,66 @@
+/* The plan of this home: forecasts and prices become an instance, a worker solves it, the last good plan stays in
+ * force. Everything but the solving runs on the loop; the plan itself is touched by the loop's thread only. */
+#ifndef HEARTH_FLOW_PLANNING_H
+#define HEARTH_FLOW_PLANNING_H
+
+#include "core/config.h"
+#include "core/price.h"
+#include "core/snapshot.h"
+
+#include <cjson/cJSON.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct planning; /* owned by the caller through planning_start/planning_stop */
+
+/* What an event asks of one device while it lasts. */
+struct planning_event {
+	int64_t from_utc_ms, to_utc_ms;
+	double power_w;   /* into the device positive; NAN = only the floor counts (self-use within the event) */
+	double floor_pct; /* effective floor during the event; NAN = the site's own */
+};
+
+#define PLANNING_EVENTS_MAX 16
+
+struct planning_inputs {
+	int64_t utc_ms;
+	const struct price_series *import_prices, *export_prices; /* NULL or n = 0: unknown; export unknown counts as 0 */
+	const struct snapshot *snapshot;
+	int n_events[DEVICE_MAX];
+	struct planning_event event[DEVICE_MAX][PLANNING_EVENTS_MAX];
+};
+
+/**
+ * Starts the worker. @changed runs on the loop whenever a new plan stands or the status says something new; it may call
+ * planning_guide, planning_encode and planning_status. @config and @zone must outlive it (or planning_configure).
+ * Returns 0 or a negative errno.
+ */
+int planning_start(struct planning **out, uv_loop_t *loop, const struct config *config, const struct zone *zone,
+		   void (*changed)(void *context), void *context, struct errbuf *err);
+
+/** After a reload: other configuration, same worker, same forecasts; the plan in force stays until the next one. */
+void planning_configure(struct planning *p, const struct config *config, const struct zone *zone);
+
+/** Each tick: feeds the forecaster. Cheap, allocates nothing. */
+void planning_observe(struct planning *p, const struct snapshot *s);
+
+/**
+ * Builds the instance now and posts it; the latest request wins. Nothing is kept of @in.
+ * Returns 0, -ENODATA (no prices, no battery and no car, unknown SoC: planning_status says which), -EAGAIN, -ENOMEM.
+ */
+int planning_request(struct planning *p, const struct planning_inputs *in);
+
+/** Guidance for the device at @device_index of the snapshot the plan was made from; valid = false when no plan covers
+ *  it. Allocates nothing. */
+void planning_guide(const struct planning *p, int device_index, int64_t utc_ms, struct plan_guide *out);
+
+/** R/plan: `ems-plan/1` with batteries[], evs[] and start, slot_s, prices, status. NULL without a plan. Caller owns it. */
+cJSON *planning_encode(const struct planning *p);
+
+/** "optimal, 3.1 ms", "no prices", "infeasible: ..."; valid until the next call on @p. */
+const char *planning_status(const struct planning *p);
+
+/** Ends the worker and frees. @p may be NULL. */
+void planning_stop(struct planning *p);
+
+#endif

@@ -1,0 +1,92 @@
+/* The Flip link: joins the command book, the store, the outbox and, in queue mode, an MQTT client of its own with a
+ * persistent session (design 8.3). In other modes the book still runs from the store. On the loop; never waits. */
+#ifndef HEARTH_FLOW_QUEUE_H
+#define HEARTH_FLOW_QUEUE_H
+
+#include "cloud/book.h"
+#include "core/config.h"
+#include "core/err.h"
+#include "core/topic.h"
+#include "flow/outbox.h"
+#include "io/mqtt.h"
+#include "io/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FLIP_KEYS_MAX 2
+#define FLIP_KEY_MAX 256
+#define FLIP_CLOCK_TOLERANCE_MS (10LL * 60 * 1000)
+#define FLIP_SILENCE_MS (15LL * 60 * 1000)
+
+struct flip_link; /* opaque */
+
+enum flip_clock_word {
+	FLIP_CLOCK_PROVEN,   /* a verified envelope was written within 10 min of our clock */
+	FLIP_CLOCK_REFUTED,  /* one was written more than 10 min ahead of our clock: ours is wrong */
+};
+
+struct flip_link_callbacks {
+	/** Fills at most @max devices in the order of the snapshot (index = device); returns how many. */
+	int (*devices)(void *context, struct book_device *out, int max);
+	/** Monotonic and UTC ms now; true when the UTC clock is trusted. */
+	bool (*clock)(void *context, int64_t *now_ms, int64_t *utc_ms);
+	bool (*paused)(void *context);
+	void (*clock_word)(void *context, enum flip_clock_word word, int64_t flip_utc_ms);
+	/** Something arrived that control must see: trigger a tick. */
+	void (*changed)(void *context);
+	/** An entry changed: publish R/command/<id>, R/event/<id>. */
+	void (*command)(void *context, const struct book_entry *e);
+	void (*event)(void *context, const struct book_event *e);
+	/** Forgotten: clear R/command/<id> (R/event/<id>). */
+	void (*gone)(void *context, const char *id, bool event);
+	/** Something asked for a change: R/audit. @result "ok" or why not. */
+	void (*audit)(void *context, const char *origin, const char *request, const char *result);
+	void *context;           /* all callbacks but devices and clock may be NULL */
+};
+
+struct flip_link_options {
+	uv_loop_t *loop;
+	enum link_mode mode;     /* LINK_QUEUE opens the MQTT client; otherwise the book runs from the store only */
+	struct mqtt_options mqtt; /* host, port, credentials, TLS; client id and session are set here; copied by mqtt_open */
+	const char *site_id;     /* client id "hearth-flip-<site>" */
+	const struct topic_root *root;
+	const char *boot_id;
+	const char *keys[FLIP_KEYS_MAX]; /* "whsec_..."; two during rotation; copied */
+	int n_keys;
+	bool legacy_body_timestamp;
+	struct store *store;
+	struct book *book;       /* initialised by the caller, filled from the store here */
+	struct outbox *outbox;
+	struct flip_link_callbacks cb;
+};
+
+struct flip_link_stats {
+	int64_t received, accepted, duplicates, stale, refused, foreign, acks, resyncs, store_failures;
+	bool connected;
+};
+
+/** Splits the secret of `flip-webhook-key` (one or two keys, by white space) into @keys; returns how many, -EINVAL. */
+int flip_keys_split(char *secret, const char *keys[FLIP_KEYS_MAX]);
+
+/** Loads book and seen ids from the store (before its first transaction), then connects. */
+int flip_link_start(struct flip_link **out, const struct flip_link_options *options, struct errbuf *err);
+/** Closes the client and forgets; call before store_close, outbox_close. NULL is fine. Unwritten changes are submitted. */
+void flip_link_stop(struct flip_link *l);
+
+/**
+ * Each second and at the time it gave back: moves the book by the clock, stores and publishes changes, steps the outbox,
+ * asks for a resync after silence, forgets what is a day old. Returns the next UTC ms something changes by itself, 0 = none.
+ */
+int64_t flip_link_step(struct flip_link *l);
+
+/** `event.participate`: effect here at once, then at Flip through the outbox. @participating NULL and @reserve_pct NAN mean
+ *  "leave". 0, -ENOENT, -EPERM, -ERANGE explained. */
+int flip_link_participate(struct flip_link *l, const char *id, const bool *participating, double reserve_pct, struct errbuf *err);
+
+/** The app changed something in the book (delivered Wh, trouble, suspended): store and publish it. */
+void flip_link_flush(struct flip_link *l);
+
+void flip_link_stats(const struct flip_link *l, struct flip_link_stats *out);
+
+#endif

@@ -1,0 +1,316 @@
+/* See round.h. */
+#include "flow/round.h"
+
+#include "flow/hub.h"
+#include "io/log.h"
+#include "io/loop.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STEP_MS 1000               /* the book and the outbox move once a second */
+#define REPLAN_MS (15 * 60 * 1000)
+#define PRICES_MS (60 * 60 * 1000)
+#define REACHABLE_MS 60000
+#define AGENT_MS 10000
+
+int round_book_devices(void *context, struct book_device *out, int max)
+{
+	struct hub *h = context;
+	const struct snapshot *s = tick_snapshot(h->tick);
+	int64_t now = loop_now_ms();
+	int n = plant_count(h->plant) < max ? plant_count(h->plant) : max;
+
+	for (int i = 0; i < n; i++) {
+		const struct config_device *c = plant_config(h->plant, i);
+		const struct device_state *d = plant_state(h->plant, i);
+		int64_t silence = plant_silence_ms(h->plant, i, now);
+
+		memset(&out[i], 0, sizeof(out[i]));
+		snprintf(out[i].flip_device_id, sizeof(out[i].flip_device_id), "%s", c->flip_device_id);
+		out[i].battery = plant_roles(h->plant, i) & ROLE_BATTERY;
+		out[i].reachable = silence >= 0 && silence <= REACHABLE_MS && d->availability != AVAIL_UNKNOWN;
+		out[i].islanded = s->grid_lost;
+		out[i].fault = d->availability == AVAIL_FAULT ||
+			       (value_usable(&d->f[F_BATTERY_STATE]) && (int)d->f[F_BATTERY_STATE].v == BATTERY_FAULT);
+		out[i].charge_max_w = isnan(c->charge_max_w) ? d->caps.charge_max_w : c->charge_max_w;
+		out[i].discharge_max_w = isnan(c->discharge_max_w) ? d->caps.discharge_max_w : c->discharge_max_w;
+	}
+	return n;
+}
+
+static void publish_kept(struct hub *h, const char *below, cJSON *o)
+{
+	AUTO_JSON *owned = o;
+	AUTO_TEXT *text = NULL;
+	char topic[MQTT_TOPIC_MAX];
+
+	if (owned) {
+		json_add_time(owned, "at", loop_utc_ms());
+		text = cJSON_PrintUnformatted(owned);
+	}
+	mqtt_publish(h->mqtt, topic_make(&h->root, topic, sizeof(topic), "%s", below), text, text ? strlen(text) : 0, 1, true, NULL);
+}
+
+void round_publish_command(void *context, const struct book_entry *e)
+{
+	char below[FLIP_ID_MAX + 16];
+
+	snprintf(below, sizeof(below), "command/%s", e->c.id);
+	publish_kept(context, below, book_entry_encode(e));
+}
+
+void round_publish_event(void *context, const struct book_event *e)
+{
+	char below[FLIP_ID_MAX + 16];
+
+	snprintf(below, sizeof(below), "event/%s", e->e.id);
+	publish_kept(context, below, book_event_encode(e));
+}
+
+void round_publish_gone(void *context, const char *id, bool event)
+{
+	char below[FLIP_ID_MAX + 16];
+
+	snprintf(below, sizeof(below), "%s/%s", event ? "event" : "command", id);
+	publish_kept(context, below, NULL);
+}
+
+static void publish_vpp(struct hub *h)
+{
+	const struct book_entry *next = NULL;
+	cJSON *o = cJSON_CreateObject();
+	char notice[240] = "", when[CALENDAR_TEXT_MAX];
+
+	for (int i = 0; i < h->book->n; i++) {
+		const struct book_entry *e = &h->book->entry[i];
+
+		if ((e->state == BOOK_SCHEDULED || e->state == BOOK_ACTIVE || e->state == BOOK_SUSPENDED) &&
+		    (!next || e->c.starts_utc_ms < next->c.starts_utc_ms))
+			next = e;
+	}
+	cJSON_AddNullToObject(o, "enrolled"); /* not known until enrollment is built */
+	cJSON_AddArrayToObject(o, "programs");
+	if (next) {
+		cJSON *n = cJSON_AddObjectToObject(o, "next_event");
+		const char *id = next->c.event_id[0] ? next->c.event_id : next->c.id;
+		int used;
+
+		cJSON_AddStringToObject(n, "id", id);
+		cJSON_AddStringToObject(n, "mode", battery_mode_word(next->c.mode));
+		json_add_time(n, "starts_at", next->c.starts_utc_ms);
+		json_add_time(n, "ends_at", next->c.ends_utc_ms);
+		calendar_format(next->c.starts_utc_ms, when);
+		used = snprintf(notice, sizeof(notice), "%s from %.16sZ", battery_mode_word(next->c.mode), when);
+		if (!isnan(next->c.reserve_pct) && used > 0)
+			snprintf(notice + used, sizeof(notice) - (size_t)used, ", not below %.0f %%", next->c.reserve_pct);
+		used = (int)strlen(notice);
+		snprintf(notice + used, sizeof(notice) - (size_t)used, "; to stay out: hearthctl event opt-out %s", id);
+	} else {
+		cJSON_AddNullToObject(o, "next_event");
+	}
+	cJSON_AddStringToObject(o, "notice", notice);
+	publish_text(&h->publish, "vpp", o, loop_utc_ms());
+	cJSON_Delete(o);
+}
+
+static void publish_outbox(struct hub *h, int64_t utc_ms)
+{
+	AUTO_JSON *o = cJSON_CreateObject();
+	struct outbox_stats st;
+
+	outbox_stats(h->outbox, utc_ms, &st);
+	cJSON_AddNumberToObject(o, "rows", st.rows);
+	cJSON_AddNumberToObject(o, "oldest_s", (double)st.oldest_s);
+	cJSON_AddNumberToObject(o, "sent_total", (double)st.sent_total);
+	cJSON_AddNumberToObject(o, "failed_total", (double)st.failed_total);
+	cJSON_AddNumberToObject(o, "quarantined", st.quarantined);
+	cJSON_AddStringToObject(o, "link", st.link_up ? "up" : "down");
+	cJSON_AddNumberToObject(o, "bytes_written_today", (double)st.bytes_written_today);
+	publish_text(&h->publish, "outbox", o, utc_ms);
+}
+
+static void publish_plan(struct hub *h)
+{
+	AUTO_JSON *o = planning_encode(h->planning);
+
+	if (!o) {
+		cJSON *empty = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(empty, "status", "none");
+		cJSON_AddStringToObject(empty, "reason", planning_status(h->planning));
+		publish_text(&h->publish, "plan", empty, loop_utc_ms());
+		cJSON_Delete(empty);
+		return;
+	}
+	publish_text(&h->publish, "plan", o, loop_utc_ms());
+}
+
+void round_plan_changed(void *context)
+{
+	struct hub *h = context;
+
+	log_info("plan", "%s", planning_status(h->planning));
+	publish_plan(h);
+	tick_soon(h->tick);
+}
+
+static void publish_tariff(struct hub *h, const char *below, const struct price_series *p)
+{
+	AUTO_JSON *o = cJSON_CreateObject();
+	cJSON *prices;
+
+	cJSON_AddStringToObject(o, "currency", p->currency);
+	cJSON_AddStringToObject(o, "timezone", p->timezone);
+	cJSON_AddStringToObject(o, "source", p->n ? p->source : "none");
+	prices = cJSON_AddArrayToObject(o, "prices");
+	for (int i = 0; i < p->n; i++) {
+		cJSON *s = cJSON_CreateObject();
+
+		json_add_time(s, "from", p->s[i].from_utc_ms);
+		json_add_time(s, "to", p->s[i].to_utc_ms);
+		json_add_number(s, "value", p->s[i].value, 6);
+		json_add_number(s, "confidence", p->s[i].confidence, 3);
+		cJSON_AddItemToArray(prices, s);
+	}
+	publish_text(&h->publish, below, o, loop_utc_ms());
+}
+
+void round_prices(struct hub *h)
+{
+	int64_t from = calendar_day_start(&h->zone, loop_utc_ms());
+	int64_t to = loop_utc_ms() + (int64_t)(h->cfg.plan.horizon_h + 2) * 3600 * 1000;
+	const struct config_tariff *t = &h->cfg.tariff;
+
+	h->import_prices->n = h->export_prices->n = 0;
+	if (t->import.n)
+		tariff_expand(&t->import, &h->zone, from, to, h->import_prices);
+	if (t->export.n)
+		tariff_expand(&t->export, &h->zone, from, to, h->export_prices);
+	memcpy(h->import_prices->currency, t->currency, sizeof(h->import_prices->currency) - 1);
+	memcpy(h->export_prices->currency, t->currency, sizeof(h->export_prices->currency) - 1);
+	publish_tariff(h, "tariff/import", h->import_prices);
+	publish_tariff(h, "tariff/export", h->export_prices);
+}
+
+void round_publish_again(struct hub *h)
+{
+	publish_all_again(&h->publish);
+	publish_tariff(h, "tariff/import", h->import_prices);
+	publish_tariff(h, "tariff/export", h->export_prices);
+	publish_plan(h);
+	publish_vpp(h);
+	for (int i = 0; i < h->book->n; i++)
+		round_publish_command(h, &h->book->entry[i]);
+	for (int i = 0; i < h->book->n_events; i++)
+		round_publish_event(h, &h->book->event[i]);
+	h->agent_due_ms = 0;
+	tick_soon(h->tick);
+}
+
+/* The windows events take from the plan, per device. */
+static void plan_events(const struct hub *h, struct planning_inputs *in)
+{
+	for (int i = 0; i < h->book->n; i++) {
+		const struct book_entry *e = &h->book->entry[i];
+		struct planning_event *v;
+		struct command_view view;
+
+		if (e->device < 0 || e->device >= DEVICE_MAX || book_state_is_end(e->state) || e->c.mode == MODE_SAVINGS ||
+		    in->n_events[e->device] >= PLANNING_EVENTS_MAX)
+			continue;
+		book_view(h->book, e, &view);
+		v = &in->event[e->device][in->n_events[e->device]++];
+		v->from_utc_ms = e->c.starts_utc_ms;
+		v->to_utc_ms = e->c.ends_utc_ms ? e->c.ends_utc_ms : e->c.starts_utc_ms + h->book->max_endless_ms;
+		v->power_w = NAN;
+		if (e->c.mode == MODE_STANDBY)
+			v->power_w = 0;
+		else if (e->c.power_mode == POWER_SETPOINT && e->c.mode == MODE_DISCHARGE)
+			v->power_w = -e->power_w;
+		else if (e->c.power_mode == POWER_SETPOINT && e->c.mode == MODE_CHARGE && e->c.grid_import == TRI_YES)
+			v->power_w = e->power_w;
+		v->floor_pct = view.command_pct;
+	}
+}
+
+static void replan(struct hub *h, const struct snapshot *s)
+{
+	static struct planning_inputs in; /* 12 KiB */
+
+	memset(&in, 0, sizeof(in));
+	in.utc_ms = s->utc_ms;
+	in.import_prices = h->import_prices;
+	in.export_prices = h->export_prices;
+	in.snapshot = s;
+	plan_events(h, &in);
+	h->replan_due_ms = 0;
+	h->replan_last_ms = s->now_ms;
+	if (planning_request(h->planning, &in) < 0)
+		log_debug("plan", "no plan: %s", planning_status(h->planning));
+}
+
+/* Energy moved in the direction of each device's active command since the last tick. */
+static void account(struct hub *h, const struct snapshot *s)
+{
+	double hours = h->accounted_ms ? (double)(s->now_ms - h->accounted_ms) / 3600000.0 : 0;
+
+	h->accounted_ms = s->now_ms;
+	for (int i = 0; i < h->book->n; i++) {
+		struct book_entry *e = &h->book->entry[i];
+		double w;
+
+		if (e->state != BOOK_ACTIVE || e->device < 0 || e->device >= s->n_devices)
+			continue;
+		if (!value_get(&s->dev[e->device].state.ac_power_w, s->now_ms, 10000, &w))
+			continue;
+		if (e->c.mode == MODE_CHARGE ? w > 0 : w < 0)
+			e->delivered_wh += fabs(w) * hours;
+	}
+}
+
+static void step_flip(struct hub *h, const struct snapshot *s)
+{
+	for (int i = 0; i < s->n_devices; i++)
+		book_suspend(h->book, i, s->grid_lost);
+	if (h->clock_trusted && owner_expire(&h->owner, s->utc_ms)) {
+		AUTO_JSON *o = owner_encode(&h->owner);
+		AUTO_TEXT *text = cJSON_PrintUnformatted(o);
+
+		hub_store_setting(h, "owner", text, NULL, NULL);
+	}
+	flip_link_step(h->flip);
+	publish_outbox(h, s->utc_ms);
+	publish_vpp(h);
+}
+
+void round_after_tick(void *context, const struct snapshot *s, const struct decisions *d)
+{
+	struct hub *h = context;
+
+	account(h, s);
+	planning_observe(h->planning, s);
+	for (int i = 0; i < s->n_devices; i++)
+		publish_device(&h->publish, &s->dev[i], s->utc_ms);
+	publish_decisions(&h->publish, s, d);
+	publish_site(&h->publish, s, d);
+	if (s->now_ms >= h->step_due_ms) {
+		h->step_due_ms = s->now_ms + STEP_MS;
+		step_flip(h, s);
+	}
+	if (s->now_ms >= h->agent_due_ms) {
+		h->agent_due_ms = s->now_ms + AGENT_MS;
+		hub_publish_agent(h);
+	}
+	if (s->now_ms >= h->prices_due_ms) {
+		h->prices_due_ms = s->now_ms + PRICES_MS;
+		round_prices(h);
+		hub_replan(h, "prices");
+	}
+	if (s->now_ms - h->replan_last_ms > REPLAN_MS)
+		hub_replan(h, "a quarter of an hour");
+	if (h->replan_due_ms && s->now_ms >= h->replan_due_ms)
+		replan(h, s);
+	h->finished(h);
+}

@@ -1,0 +1,35 @@
+/* Verbs about the agent itself: plan again, read the configuration again, try the outbox again. */
+#include "flow/hub.h"
+#include "flow/request.h"
+#include "flow/verbs.h"
+#include "io/loop.h"
+
+void verb_plan_refresh(struct request *rq)
+{
+	hub_replan(rq->hub, "asked for");
+	request_ok(rq, NULL);
+}
+
+void verb_config_reload(struct request *rq)
+{
+	static struct config_errors errors;
+	cJSON *data, *changed;
+
+	if (hub_reload(rq->hub, &errors) < 0) {
+		request_error(rq, "bad_request", "the old configuration stays in force: %d mistake%s, first: %s", errors.n,
+			      errors.n == 1 ? "" : "s", errors.text[0]);
+		return;
+	}
+	data = cJSON_CreateObject();
+	changed = cJSON_AddArrayToObject(data, "applied");
+	cJSON_AddItemToArray(changed, cJSON_CreateString(rq->hub->config_path));
+	request_ok(rq, data);
+}
+
+void verb_outbox_retry(struct request *rq)
+{
+	cJSON *data = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(data, "rows", outbox_retry(rq->hub->outbox, loop_now_ms()));
+	request_ok(rq, data);
+}

@@ -1,0 +1,25 @@
+/* See users.h. */
+#include "io/users.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+int users_role(const char *state_dir, const char *name, char *role, size_t size)
+{
+	char path[512], line[160], who[64], what[32];
+	int found = -ENOENT;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/users", state_dir);
+	f = fopen(path, "re");
+	if (!f)
+		return -ENOENT;
+	while (found < 0 && fgets(line, sizeof(line), f))
+		if (line[0] != '#' && sscanf(line, "%63s %31s", who, what) == 2 && !strcmp(who, name)) {
+			snprintf(role, size, "%s", what);
+			found = 0;
+		}
+	fclose(f);
+	return found;
+}

@@ -1,0 +1,98 @@
+/* Requests <-> the bytes of a Modbus PDU (function code and what follows; no unit, no checksum). Pure and whole: an answer
+ * is accepted only if function, length and echo are what was asked for. Header only: bus.c and the fuzz target share it. */
+#ifndef HEARTH_DRIVERS_MODBUS_PDU_H
+#define HEARTH_DRIVERS_MODBUS_PDU_H
+
+#include "drivers/modbus/batch.h"
+
+#define PDU_MAX 253
+#define PDU_WRITE_WORDS_MAX 123 /* what fits in one PDU; reads may have 125 */
+
+static inline uint16_t pdu_word(const uint8_t *at)
+{
+	return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+static inline void pdu_put(uint8_t *at, unsigned int word)
+{
+	at[0] = (uint8_t)(word >> 8 & 0xff);
+	at[1] = (uint8_t)(word & 0xff);
+}
+
+static inline bool pdu_is_coils(const struct modbus_request *r)
+{
+	return r->fc == 1 || r->fc == 2 || r->fc == 5 || r->fc == 15;
+}
+
+/** True when the request can be sent at all. */
+static inline bool pdu_valid(const struct modbus_request *r)
+{
+	int max = r->fc == 5 || r->fc == 6 ? 1 : r->fc == 16 ? PDU_WRITE_WORDS_MAX : REQUEST_WORDS_MAX;
+
+	return ((r->fc >= 1 && r->fc <= 6) || r->fc == 15 || r->fc == 16) && r->count >= 1 && r->count <= max &&
+	       r->address + r->count <= 65536;
+}
+
+/** Bytes of a valid request; returns their number, at most PDU_MAX. */
+static inline int pdu_build(const struct modbus_request *r, uint8_t *out)
+{
+	int bytes = r->fc == 15 ? (r->count + 7) / 8 : 2 * r->count;
+
+	out[0] = r->fc;
+	pdu_put(out + 1, r->address);
+	if (r->fc == 5 || r->fc == 6) {
+		pdu_put(out + 3, r->fc == 6 ? r->words[0] : r->words[0] ? 0xff00 : 0);
+		return 5;
+	}
+	pdu_put(out + 3, r->count);
+	if (!request_is_write(r))
+		return 5;
+	out[5] = (uint8_t)bytes;
+	for (int i = 0; i < bytes; i++)
+		out[6 + i] = 0;
+	for (int i = 0; i < r->count; i++) {
+		if (r->fc == 16)
+			pdu_put(out + 6 + 2 * i, r->words[i]);
+		else if (r->words[i])
+			out[6 + i / 8] = (uint8_t)(out[6 + i / 8] | 1 << i % 8);
+	}
+	return 6 + bytes;
+}
+
+/** Bytes the right answer to a valid request has. */
+static inline int pdu_answer_length(const struct modbus_request *r)
+{
+	if (request_is_write(r))
+		return 5;
+	return 2 + (pdu_is_coils(r) ? (r->count + 7) / 8 : 2 * r->count);
+}
+
+/**
+ * Judges an answer; reads are filled in only when the result is REQUEST_OK.
+ *
+ * Returns REQUEST_OK, an exception 1..11, or REQUEST_BAD_ANSWER (other codes are none of the specification's).
+ */
+static inline enum request_status pdu_answer(struct modbus_request *r, const uint8_t *pdu, int len)
+{
+	uint8_t echo[PDU_MAX];
+
+	if (len == 2 && pdu[0] == (r->fc | 0x80) && pdu[1] >= REQUEST_EXCEPTION_FIRST && pdu[1] <= REQUEST_EXCEPTION_LAST)
+		return (enum request_status)pdu[1];
+	if (len != pdu_answer_length(r) || pdu[0] != r->fc)
+		return REQUEST_BAD_ANSWER;
+	if (request_is_write(r)) {
+		/* The value of 5 and 6 is not compared: devices that clamp echo what they took, and the driver reads it back. */
+		pdu_build(r, echo);
+		for (int i = 1; i < (r->fc == 5 || r->fc == 6 ? 3 : 5); i++)
+			if (pdu[i] != echo[i])
+				return REQUEST_BAD_ANSWER;
+		return REQUEST_OK;
+	}
+	if (pdu[1] != len - 2)
+		return REQUEST_BAD_ANSWER;
+	for (int i = 0; i < r->count; i++)
+		r->words[i] = pdu_is_coils(r) ? pdu[2 + i / 8] >> i % 8 & 1 : pdu_word(pdu + 2 + 2 * i);
+	return REQUEST_OK;
+}
+
+#endif

@@ -1,0 +1,345 @@
+"""The demonstration behind packaging/demo: starts a broker, a simulated home and the agent, plays a day's worth of
+events in three minutes, watches what the agent publishes, and fails when a chapter did not happen."""
+import argparse
+import datetime
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = "hearth/1/demo"
+KEY = "whsec_ZGVtb25zdHJhdGlvbiBrZXksIG5vdCBhIHNlY3JldCE="
+BATTERY_WH = 160
+FLOOR_PCT = 30
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Home:
+    """Every process of the demonstration, and the newest payload of every topic."""
+
+    def __init__(self, build):
+        self.build = build
+        self.dir = tempfile.mkdtemp(prefix="hearth-demo-")
+        self.processes = []
+        self.state = {}
+        self.lock = threading.Lock()
+        self.mqtt_port = free_port()
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def start(self, name, command, **options):
+        log = open(self.path(name + ".log"), "wb")
+        options.setdefault("stdout", log)
+        process = subprocess.Popen(command, stderr=log, **options)
+        self.processes.append((name, process))
+        return process
+
+    def start_broker(self):
+        with open(self.path("mosquitto.conf"), "w") as f:
+            f.write(f"listener {self.mqtt_port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
+        self.start("mosquitto", ["/usr/sbin/mosquitto", "-c", self.path("mosquitto.conf")])
+        wait_for("the broker", lambda: can_connect(self.mqtt_port), 10)
+
+    def start_sim(self):
+        sim = self.start("hearth-sim", [f"{self.build}/tests/hearth-sim", "--port", "0", "--control-port", "0",
+                                        "--battery-wh", str(BATTERY_WH), "--soc", "62"], stdout=subprocess.PIPE)
+        ports = json.loads(sim.stdout.readline())
+        self.modbus_port, self.control_port = ports["modbus_port"], ports["control_port"]
+
+    def start_agent(self):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        with open(self.path("hearth.conf"), "w") as f:
+            f.write(CONFIG.format(mqtt_port=self.mqtt_port, modbus_port=self.modbus_port, windows=tariff_windows(now),
+                                  battery_wh=BATTERY_WH, key_file=self.path("webhook-key")))
+        with open(self.path("webhook-key"), "w") as f:
+            f.write(KEY + "\n")
+        os.chmod(self.path("webhook-key"), 0o600)
+        os.mkdir(self.path("state"))
+        os.mkdir(self.path("run"))
+        env = dict(os.environ, STATE_DIRECTORY=self.path("state"), RUNTIME_DIRECTORY=self.path("run"),
+                   HEARTH_PROFILES=os.path.abspath("drivers/profiles"))
+        env.pop("NOTIFY_SOCKET", None)
+        self.start("hearthd", [f"{self.build}/hearthd", "--config", self.path("hearth.conf")], env=env)
+
+    def listen(self):
+        sub = self.start("mosquitto_sub", ["mosquitto_sub", "-p", str(self.mqtt_port), "-t", ROOT + "/#", "-v"],
+                         stdout=subprocess.PIPE, text=True)
+
+        def read():
+            for line in sub.stdout:
+                topic, _, payload = line.rstrip("\n").partition(" ")
+                with self.lock:
+                    self.state[topic[len(ROOT) + 1:]] = payload
+
+        threading.Thread(target=read, daemon=True).start()
+
+    def control(self, **command):
+        with socket.create_connection(("127.0.0.1", self.control_port), 5) as s:
+            s.sendall((json.dumps(command) + "\n").encode())
+            answer = json.loads(s.makefile().readline())
+        if "error" in answer:
+            raise RuntimeError(f"the simulator refused {command}: {answer['error']}")
+        return answer
+
+    def get(self, topic):
+        with self.lock:
+            payload = self.state.get(topic)
+        try:
+            return json.loads(payload) if payload else {}
+        except ValueError:
+            return {}
+
+    def commands(self):
+        with self.lock:
+            topics = [t for t in self.state if t.startswith("command/")]
+        return [self.get(t) for t in topics]
+
+    def stop(self):
+        for name, process in reversed(self.processes):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+CONFIG = """[site]
+id = demo
+name = The demonstration home
+timezone = UTC
+clock = trust
+import_limit_w = 11500
+export_limit_w = 5000
+reserve_pct = 20
+
+[mqtt]
+port = {mqtt_port}
+
+[bus house]
+type = tcp
+host = 127.0.0.1
+port = {modbus_port}
+timeout_ms = 500
+
+[device battery]
+profile = sunspec-storage
+bus = house
+unit = 1
+flip_device_id = bat-demo-1
+capacity_wh = {battery_wh}
+charge_max_w = 5000
+discharge_max_w = 5000
+soc_min_pct = 5
+
+[device charger]
+profile = keba-p30-p40
+bus = house
+unit = 255
+
+[device grid]
+profile = eastron-sdm630
+bus = house
+unit = 10
+roles = grid
+
+[flip]
+mode = queue
+webhook_key_file = {key_file}
+
+[tariff]
+import = {windows}
+export = 0.15
+currency = GBP
+"""
+
+
+def tariff_windows(now):
+    """Three windows around this hour: dear now (so that the home covers itself), cheap later, middling in between."""
+    hour = now.hour
+    prices = {}
+    for i in range(24):
+        prices[(hour + i) % 24] = 0.38 if i < 3 or i >= 22 else 0.09 if 6 <= i < 12 else 0.28
+    parts, start = [], 0
+    for h in range(1, 25):
+        if h == 24 or prices[h] != prices[start]:
+            parts.append(f"{start:02d}:00-{h % 24:02d}:00 {prices[start]}")
+            start = h
+    return ", ".join(parts)
+
+
+def can_connect(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.3).close()
+        return True
+    except OSError:
+        return False
+
+
+def wait_for(what, condition, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"{what} did not come within {seconds} s")
+
+
+class Story:
+    """The chapters. Each waits for what it promises and raises when it does not happen."""
+
+    def __init__(self, home, headless):
+        self.home = home
+        self.headless = headless
+        self.begun = time.monotonic()
+        self.done = []
+
+    def say(self, text):
+        print(f"{time.monotonic() - self.begun:6.1f} s  {text}", flush=True)
+
+    def watch(self, seconds, condition, what):
+        """Shows the live state until the condition holds for a second."""
+        end, held, shown = time.monotonic() + seconds, 0.0, 0.0
+        while time.monotonic() < end:
+            if condition():
+                held = held or time.monotonic()
+                if time.monotonic() - held >= 1.0:
+                    return
+            else:
+                held = 0.0
+            if time.monotonic() - shown >= (5.0 if self.headless else 1.0):
+                self.show()
+                shown = time.monotonic()
+            time.sleep(0.1)
+        raise TimeoutError(f"{what} did not happen within {seconds} s; last: {json.dumps(self.home.get('site'))}")
+
+    def show(self):
+        s = self.home.get("site")
+        if s:
+            bar = "#" * int(s.get("soc_pct", 0) / 5)
+            self.say(f"  grid {s.get('grid_w', float('nan')):6.0f} W   home {s.get('load_w', float('nan')):6.0f} W   "
+                     f"pv {s.get('pv_w', 0):6.0f} W   battery {s.get('battery_w', float('nan')):6.0f} W   "
+                     f"[{bar:<20}] {s.get('soc_pct', float('nan')):5.1f} %   {s.get('mode', '?')}: {s.get('reason', '')}")
+
+    def chapter(self, name):
+        self.done.append(name)
+        self.say(f"== {name}")
+
+    def plan(self):
+        home = self.home
+        self.watch(30, lambda: home.get("plan").get("status") in ("optimal", "feasible"), "a plan")
+        p = home.get("plan")
+        self.say(f"plan: {p['status']}, {len(p.get('slot_s', [])) or p.get('slots')} slots, cost {p.get('cost', 0):.2f}, "
+                 f"solved in {p.get('solve_ms', 0):.1f} ms")
+        self.chapter("plan against the tariff")
+
+    def self_use(self):
+        home = self.home
+        home.control(cmd="set", load_w=900, pv_w=0)
+        self.watch(40, lambda: abs(home.get("site").get("grid_w", 9e9)) < 120 and home.get("site").get("battery_w", 0) < -600,
+                   "the battery covering the house")
+        self.say("the battery covers the house: nothing is bought")
+        home.control(cmd="set", load_w=500, pv_w=2000)
+        self.watch(40, lambda: abs(home.get("site").get("grid_w", 9e9)) < 150 and home.get("site").get("battery_w", 0) > 1000,
+                   "surplus stored")
+        self.say("the sun fills the battery: nothing is sold")
+        self.chapter("self-use")
+
+    def event(self):
+        home = self.home
+        home.control(cmd="set", load_w=500, pv_w=0)
+        sent = home.control(cmd="flip", mqtt_host="127.0.0.1", mqtt_port=home.mqtt_port, root="hearth/1", site="demo", key=KEY,
+                            device_id="bat-demo-1", mode="DISCHARGE", power_mode="SETPOINT", setpoint_w=3000,
+                            reserve_pct=FLOOR_PCT, starts_in_s=4, duration_s=100)
+        self.say(f"Flip asks for 3000 W down to {FLOOR_PCT} % (signed command {sent['id']})")
+        self.watch(30, lambda: home.get("site").get("mode") == "event" and home.get("site").get("battery_w", 0) < -2700,
+                   "the event's discharge")
+        ack = home.get("flip/out/command_status")
+        if ack.get("device_status") != "OK":
+            raise RuntimeError(f"the command was not acknowledged: {ack}")
+        self.say("acknowledged OK on flip/out/command_status; discharging at 3000 W")
+        lowest = [100.0]
+
+        def at_floor():
+            s = home.get("site")
+            lowest[0] = min(lowest[0], s.get("soc_pct", 100.0))
+            return s.get("soc_pct", 100) <= FLOOR_PCT + 1 and abs(s.get("battery_w", 9e9)) < 80
+
+        self.watch(90, at_floor, "holding at the floor")
+        truth = home.control(cmd="get")["soc_pct"]
+        if min(truth, lowest[0]) < FLOOR_PCT - 0.6:
+            raise RuntimeError(f"the floor of {FLOOR_PCT} % was breached: {truth} %")
+        self.say(f"at the floor: {truth:.1f} %, holding at 0 W")
+        self.chapter("event run to its floor")
+
+    def normal(self):
+        home = self.home
+        self.watch(110, lambda: home.get("site").get("mode") in ("plan", "self_use"), "the end of the event")
+        home.control(cmd="set", load_w=400, pv_w=1800)
+        self.watch(40, lambda: home.get("site").get("battery_w", 0) > 800, "normal running")
+        states = sorted({c.get("state", "?") for c in home.commands()})
+        if "done" not in states:
+            raise RuntimeError(f"the command should be done, it is {states}")
+        self.chapter("normal running again")
+
+    def summary(self):
+        for c in self.home.commands():
+            self.say(f"delivered {c.get('delivered_wh', 0):.1f} Wh in the event")
+        self.say("summary: " + "; ".join(self.done))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="packaging/demo", description=__doc__)
+    parser.add_argument("--build", default="build", help="folder with the built programs")
+    parser.add_argument("--headless", action="store_true", help="print lines only; exit non-zero when a chapter fails")
+    parser.add_argument("--keep", action="store_true", help="stay after the story until Ctrl-C")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    home = Home(options.build)
+    story = Story(home, options.headless)
+    try:
+        home.start_broker()
+        home.start_sim()
+        home.control(cmd="set", load_w=700, pv_w=0)
+        home.listen()
+        home.start_agent()
+        story.say(f"broker on port {home.mqtt_port}, simulated home on Modbus port {home.modbus_port}, agent started")
+        for part in (story.plan, story.self_use, story.event, story.normal):
+            part()
+        story.summary()
+        if options.keep:
+            story.say(f"staying: hearthctl --port {home.mqtt_port} status --watch; Ctrl-C ends it")
+            while True:
+                story.show()
+                time.sleep(5)
+    except KeyboardInterrupt:
+        pass
+    except (TimeoutError, RuntimeError, OSError, ValueError) as problem:
+        print(f"demo: {problem}", file=sys.stderr)
+        for name in ("hearthd", "hearth-sim", "mosquitto"):
+            try:
+                tail = open(home.path(name + ".log"), errors="replace").read().splitlines()[-15:]
+                print(f"--- {name}", *tail, sep="\n", file=sys.stderr)
+            except OSError:
+                pass
+        return 1
+    finally:
+        home.stop()
+    return 0
+
+
+sys.exit(main())

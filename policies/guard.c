@@ -1,0 +1,141 @@
+/* Rank 1: ratings, hardware minimum, faults, lost inputs, island, pause, stop. It takes away and releases; it never makes a
+ * device do more. guard_again is the last look at every order, independent of what the chain did before. */
+#include "policies/floor.h"
+#include "policies/policies.h"
+#include "policies/view.h"
+
+#include <math.h>
+
+struct guard_memory {
+	int64_t meter_good_ms;                 /* 0 = never */
+	int64_t soc_good_ms[DEVICE_MAX];
+	bool full[DEVICE_MAX];
+};
+
+static void guard_init(void *memory)
+{
+	(void)memory;
+}
+
+/* A value that stays bad is lost as surely as one that stays away, whatever its time says. */
+static bool lost(const struct value *v, int64_t now_ms, int64_t max_age_ms, int64_t *good_ms)
+{
+	double number;
+
+	if (value_get(v, now_ms, max_age_ms, &number) && isfinite(number))
+		*good_ms = v->at_ms;
+	return *good_ms == 0 || now_ms - *good_ms > max_age_ms;
+}
+
+static bool faulty(const struct snap_device *d)
+{
+	const struct value *f = d->state.f;
+
+	if (d->state.availability == AVAIL_FAULT)
+		return true;
+	if (view_charger(d))
+		return value_usable(&f[F_CHARGER_STATE]) && f[F_CHARGER_STATE].v >= CHARGER_E;
+	return (value_usable(&f[F_BATTERY_STATE]) && (int)f[F_BATTERY_STATE].v == BATTERY_FAULT) ||
+	       (value_usable(&f[F_INVERTER_STATE]) && (int)f[F_INVERTER_STATE].v == INVERTER_FAULT);
+}
+
+/* What leaves no choice. True when an order was given. */
+static bool posture(const struct snapshot *s, int i, struct wishes *out)
+{
+	const struct snap_device *d = &s->dev[i];
+
+	if (s->stopping) {
+		wish_order(out, i, order_release(), 0, "the agent stops: back to its own control");
+	} else if (view_island(s) && view_charger(d)) {
+		wish_order(out, i, order_power(0), 0, "the grid is away or back for less than %d s: no charging", GRID_BACK_MS / 1000);
+	} else if (view_island(s)) {
+		wish_order(out, i, order_release(), 0, "the grid is away or back for less than %d s: its own control", GRID_BACK_MS / 1000);
+	} else if (s->paused) {
+		wish_order(out, i, order_release(), s->pause_until_utc_ms, "paused for service: back to its own control");
+	} else if (faulty(d)) {
+		wish_order(out, i, order_power(0), 0, "the device reports a fault: 0 W");
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void battery_limits(struct guard_memory *m, const struct snapshot *s, int i, struct wishes *out)
+{
+	const struct snap_device *d = &s->dev[i];
+	double full_pct = isfinite(d->soc_max_pct) ? d->soc_max_pct : 100, soc;
+
+	if (lost(&d->state.f[F_BATTERY_SOC_PCT], s->now_ms, SOC_LOST_MS, &m->soc_good_ms[i]) || !view_soc(s, i, &soc)) {
+		wish_order(out, i, order_power(0), 0, "SoC unknown for %d s: 0 W", SOC_LOST_MS / 1000);
+		return;
+	}
+	if (soc >= full_pct)
+		m->full[i] = true;
+	else if (soc < full_pct - 1)
+		m->full[i] = false;
+	if (m->full[i])
+		wish_limit_device(out, i, -INFINITY, 0, "SoC %.1f %% is at the maximum %.0f %%", soc, full_pct);
+	if (soc <= floor_hardware_pct(d))
+		wish_limit_device(out, i, 0, INFINITY, "SoC %.1f %% is at the hardware minimum %.0f %%", soc, floor_hardware_pct(d));
+}
+
+static void meter_limits(const struct snapshot *s, int i, struct wishes *out)
+{
+	const struct snap_device *d = &s->dev[i];
+	double failsafe_w;
+
+	if (view_battery(d)) {
+		wish_limit_device(out, i, -INFINITY, 0, "grid meter lost for %d s: no charging", METER_LOST_MS / 1000);
+		wish_limit_power(out, i, 0, 0, "grid meter lost for %d s: no setpoint that could export", METER_LOST_MS / 1000);
+		return;
+	}
+	failsafe_w = view_amps_to_w(d, isfinite(d->failsafe_a) && d->failsafe_a >= 0 ? d->failsafe_a : CAR_MIN_A);
+	wish_limit_device(out, i, 0, failsafe_w, "grid meter lost for %d s: failsafe %.0f W", METER_LOST_MS / 1000, failsafe_w);
+}
+
+static void guard_step(void *memory, const struct snapshot *s, struct wishes *out)
+{
+	struct guard_memory *m = memory;
+	double grid_w;
+
+	out->meter_lost = lost(&s->grid_w, s->now_ms, METER_LOST_MS, &m->meter_good_ms) || !view_grid(s, &grid_w);
+	for (int i = 0; i < s->n_devices; i++) {
+		const struct snap_device *d = &s->dev[i];
+
+		if (!view_steerable(d))
+			continue;
+		wish_limit_device(out, i, -view_discharge_max(d), view_charge_max(d), "rated -%.0f..%.0f W", view_discharge_max(d),
+				  view_charge_max(d));
+		if (posture(s, i, out))
+			continue;
+		if (view_battery(d))
+			battery_limits(m, s, i, out);
+		if (out->meter_lost)
+			meter_limits(s, i, out);
+	}
+}
+
+bool guard_again(const struct snapshot *s, int i, struct order *order)
+{
+	const struct snap_device *d = &s->dev[i];
+	struct order before = *order;
+	double lo = -view_discharge_max(d), hi = view_charge_max(d), soc;
+
+	if (order->kind == ORDER_NONE || order->kind == ORDER_RELEASE)
+		return false;
+	if (view_battery(d) && (!view_soc_low(s, i, &soc) || soc <= floor_effective(s, d).pct))
+		lo = 0;
+	if (view_battery(d) && !view_soc(s, i, &soc))
+		hi = 0;
+	order->w = isfinite(order->w) ? double_clamp(order->w, lo, hi) : 0;
+	if (view_charger(d) && order->w > 0 && order->w < view_min_w(d) - 0.5)
+		order->w = 0;
+	if (order->kind == ORDER_BALANCE) {
+		order->min_w = isfinite(order->min_w) ? double_clamp(order->min_w, lo, 0) : 0;
+		order->max_w = isfinite(order->max_w) ? double_clamp(order->max_w, 0, hi) : 0;
+		order->w = double_clamp(order->w, order->min_w, order->max_w);
+	}
+	return order->w != before.w || order->min_w != before.min_w || order->max_w != before.max_w;
+}
+
+const struct policy POLICY_GUARD = { "guard", RANK_GUARD, sizeof(struct guard_memory), guard_init, guard_step };

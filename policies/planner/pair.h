@@ -1,0 +1,63 @@
+/* One battery with at most one car, everything else given: the core of the planner. Keeps the slots, the envelopes and
+ * the cost to go; a car's energy is priced by mu, a dual value found by intersecting tangents. */
+#ifndef HEARTH_POLICIES_PLANNER_PAIR_H
+#define HEARTH_POLICIES_PLANNER_PAIR_H
+
+#include "policies/planner/slot.h"
+#include "policies/planner/togo.h"
+
+struct pair {
+	int slots;
+	struct slot *slot;
+	const double *floor_kwh;          /* slots + 1 */
+	double capacity_kwh, soc_kwh, worth; /* worth of a kWh left at the end */
+	double floor_price;               /* per kWh short per hour; NAN = the floor is hard */
+	double waste_kwh;                 /* a relaxation may throw away so much in a slot; 0 in a real problem */
+
+	int car_from, car_to;             /* slots where the car may charge; equal = no car */
+	double car_kwh;                   /* energy it must get */
+	double mu_max;                    /* no kWh in the car is worth more */
+
+	bool (*expired)(void *context);
+	void *context;
+
+	/* working memory */
+	struct togo go;
+	struct slot_point *point;         /* envelopes, last slot first */
+	int points_used, points_room;
+	struct pair_row { int first, n; bool convex; } *row;
+};
+
+struct pair_result {
+	double *battery_kw, *car_kw;      /* slots each, owned by the caller */
+	double cost, bound, mu;
+	double car_kwh;                   /* what the car gets */
+};
+
+int pair_init(struct pair *p, int slots);
+void pair_deinit(struct pair *p);
+
+/**
+ * Finds a good plan and a true lower bound. Leaves the cost to go of the battery, the car as planned, in p->go.
+ * Returns 0; -EDOM when no plan keeps to all hard limits; -ENOMEM. r->car_kwh tells how much of p->car_kwh fitted.
+ */
+int pair_solve(struct pair *p, struct pair_result *r);
+
+/** Only the bound: the dual value, without a plan. INFINITY when nothing is feasible. */
+int pair_bound(struct pair *p, double *bound);
+
+/* pair_sweep.c */
+/** Cost to go from slot @from - 1 back to 0, with the car's energy worth @mu. 0, -EDOM, -ENOMEM. */
+int pair_sweep(struct pair *p, int from, double mu);
+/** Forward on the envelopes: energy the car takes in the relaxed optimum, its power per slot when @e is not NULL. */
+double pair_relaxed(const struct pair *p, double *e_kw);
+/** Forward by true cost and the cost to go: fills both powers, returns the true cost (car's worth not counted). */
+double pair_walk(const struct pair *p, double mu, double *b_kw, double *e_kw);
+
+/* pair_car.c */
+/** Spreads exactly p->car_kwh over the window at least cost with the battery held at @b_kw. Returns the energy placed
+ *  (short of it when it cannot fit or would need less than the least power). @order is scratch. */
+double pair_car_fit(const struct pair *p, const double *b_kw, double *e_kw, void *scratch);
+size_t pair_car_scratch(const struct pair *p);
+
+#endif
