@@ -3,6 +3,7 @@
 #include "core/config.h"
 #include "io/conffile.h"
 #include "io/log.h"
+#include "release.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -13,11 +14,12 @@
 #define EXIT_CONFIG 78 /* EX_CONFIG */
 
 static const char HELP[] =
-	"Usage: hearthd [--config FILE] [--check] [--verbose]\n"
+	"Usage: hearthd [--config FILE] [--check | --release] [--verbose]\n"
 	"Steers the batteries, chargers and meters of one home.\n"
 	"\n"
 	"  -c, --config FILE  configuration (default " CONFFILE_DEFAULT "; conf.d/*.conf beside it is read too)\n"
 	"      --check        read and check the configuration, say every mistake, and exit: 0 fine, 78 mistakes\n"
+	"      --release      give every device back to its own control, and exit (the service's stop hook)\n"
 	"  -v, --verbose      log more\n"
 	"      --version      print the version\n"
 	"  -h, --help         print this\n";
@@ -37,13 +39,13 @@ static int print_errors(const struct config_errors *errors)
 int main(int argc, char **argv)
 {
 	static const struct option OPTIONS[] = {
-		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'C' }, { "verbose", no_argument, NULL, 'v' },
+		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'C' }, { "release", no_argument, NULL, 'R' }, { "verbose", no_argument, NULL, 'v' },
 		{ "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	static struct config_errors errors;
 	static struct config cfg;
 	const char *path = CONFFILE_DEFAULT;
-	bool check = false, verbose = false;
+	bool check = false, release = false, verbose = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "c:vh", OPTIONS, NULL)) != -1) {
@@ -53,6 +55,9 @@ int main(int argc, char **argv)
 			break;
 		case 'C':
 			check = true;
+			break;
+		case 'R':
+			release = true;
 			break;
 		case 'v':
 			verbose = true;
@@ -80,5 +85,5 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	log_open("hearthd", verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-	return app_run(path, &cfg);
+	return release ? release_run(&cfg) : app_run(path, &cfg);
 }

@@ -7,6 +7,7 @@
 
 #define BOOK_COMMANDS_MAX 256
 #define BOOK_EVENTS_MAX 128
+#define BOOK_SEEN_MAX 4096      /* webhook ids remembered; a home gets a few a day */
 
 enum book_state { BOOK_SCHEDULED, BOOK_ACTIVE, BOOK_SUSPENDED, BOOK_DONE, BOOK_CANCELED, BOOK_OPTED_OUT, BOOK_SUPERSEDED,
 		  BOOK_EXPIRED, BOOK_REFUSED, BOOK_FAILED };
@@ -37,6 +38,7 @@ struct book_entry {
 	enum flip_device_status trouble; /* FLIP_PENDING = none; else what went wrong while it ran and still does */
 	double owner_reserve_pct;       /* of a command without an event; NAN = none */
 	int64_t owner_reserve_utc_ms;
+	bool tell_participating, tell_reserve; /* as in book_event, for a command without an event */
 	char superseded_by[FLIP_ID_MAX];
 	bool changed;                   /* to be stored and published; the caller clears it */
 };
@@ -47,6 +49,7 @@ struct book_event {
 	bool confirmed;                 /* Flip knows; from now on Flip's word counts again */
 	double owner_reserve_pct;       /* NAN = none */
 	int64_t owner_reserve_utc_ms;
+	bool tell_participating, tell_reserve; /* Flip must be told; the caller clears it with the row's transaction */
 	bool changed;
 };
 
@@ -55,6 +58,9 @@ struct book {
 	struct book_entry entry[BOOK_COMMANDS_MAX];
 	struct book_event event[BOOK_EVENTS_MAX];
 	int64_t max_endless_ms;         /* safety limit of commands without an end */
+	int n_seen;                     /* ever marked; the ring keeps the last BOOK_SEEN_MAX */
+	uint64_t seen[BOOK_SEEN_MAX];   /* hashes of webhook ids */
+	bool loaded;                    /* filled from the store once; for the caller */
 };
 
 enum book_outcome {
@@ -93,6 +99,14 @@ void book_view(const struct book *b, const struct book_entry *e, struct command_
  *  for commands without an event, the command id. 0, -ENOENT, or -EPERM (event over), explained. */
 int book_participate(struct book *b, const char *id, const bool *participating, double reserve_pct, int64_t utc_ms,
 		     struct errbuf *err);
+
+/** Webhook ids that were handled: the same one again is nothing but a duplicate. */
+bool book_seen(const struct book *b, const char *webhook_id);
+void book_mark_seen(struct book *b, const char *webhook_id);
+
+/** What Flip must be told of the owner's wish, by flip-api 8.3 (the reserve for every device named by the event); the tree
+ *  belongs to the caller. @v or @e is NULL. */
+cJSON *book_participation_encode(const struct book *b, const struct book_event *v, const struct book_entry *e);
 
 /** Suspends or resumes the active command of a device (grid lost and back). */
 void book_suspend(struct book *b, int device, bool suspended);

@@ -57,7 +57,7 @@ cJSON *flip_command_encode(const struct flip_command *c)
 		cJSON_AddStringToObject(b, "power_mode", power_mode_word(c->power_mode));
 	if (c->power_mode == POWER_SETPOINT)
 		json_add_number(b, "setpoint_w", c->setpoint_w, 0);
-	json_add_number(b, "backup_reserve_percentage", c->reserve_pct, 3);
+	json_add_number(b, "backup_reserve_percentage", c->reserve_pct, 9);
 	if (c->grid_import != TRI_UNSET)
 		cJSON_AddBoolToObject(b, "enable_grid_import", c->grid_import == TRI_YES);
 	cJSON_AddStringToObject(o, "status", flip_status_word(c->status));

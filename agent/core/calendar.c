@@ -263,13 +263,9 @@ int64_t calendar_day_start(const struct zone *z, int64_t utc_ms)
 	const int64_t day = floor_div(utc_s + zone_offset(z, i), DAY_S);
 
 	/* A clock set back over midnight shows the same day twice: go on to the entry in which it began. */
-	for (;;) {
-		const int64_t midnight = day * DAY_S - zone_offset(z, i);
-
-		if (i <= 0 || midnight > z->t[i].from_utc_s)
-			return midnight * MS;
-		if (floor_div(z->t[i].from_utc_s - 1 + z->t[i - 1].offset_s, DAY_S) < day)
-			return z->t[i].from_utc_s * MS;
+	while (i > 0 && floor_div(z->t[i].from_utc_s - 1 + z->t[i - 1].offset_s, DAY_S) >= day)
 		i--;
-	}
+	if (i > 0 && day * DAY_S - zone_offset(z, i) < z->t[i].from_utc_s)
+		return z->t[i].from_utc_s * MS; /* midnight is missing */
+	return (day * DAY_S - zone_offset(z, i)) * MS;
 }

@@ -54,11 +54,11 @@ static const struct config_row MQTT[] = {
 
 static const struct config_row BUS[] = {
 	{ "type", CT_SWITCH, 0, B(rtu), 0, 0, "tcp|rtu", "tcp", "", CHANGE_PLANT, "tcp: host, port; rtu: device, baud, format" },
-	{ "host", CT_HOST, 0, B(host), 0, 0, NULL, "", "", CHANGE_PLANT, "" },
-	{ "port", CT_INT, 0, B(port), 1, 65535, NULL, "502", "", CHANGE_PLANT, "" },
-	{ "device", CT_PATH, 0, B(device), 0, 0, NULL, "", "", CHANGE_PLANT, "serial line, best by its name in /dev/serial/by-id" },
-	{ "baud", CT_INT, 0, B(baud), 1200, 115200, "1200|2400|4800|9600|19200|38400|57600|115200", "9600", "", CHANGE_PLANT, "" },
-	{ "format", CT_FORMAT, 0, 0, 0, 0, NULL, "8N1", "", CHANGE_PLANT, "data bits, parity, stop bits" },
+	{ "host", CT_HOST, CF_TCP, B(host), 0, 0, NULL, "", "", CHANGE_PLANT, "" },
+	{ "port", CT_INT, CF_TCP, B(port), 1, 65535, NULL, "502", "", CHANGE_PLANT, "" },
+	{ "device", CT_PATH, CF_RTU, B(device), 0, 0, NULL, "", "", CHANGE_PLANT, "serial line, best by its name in /dev/serial/by-id" },
+	{ "baud", CT_INT, CF_RTU, B(baud), 1200, 115200, "1200|2400|4800|9600|19200|38400|57600|115200", "9600", "", CHANGE_PLANT, "" },
+	{ "format", CT_FORMAT, CF_RTU, 0, 0, 0, NULL, "8N1", "", CHANGE_PLANT, "data bits, parity, stop bits" },
 	{ "timeout_ms", CT_INT, 0, B(timeout_ms), 50, 10000, NULL, "500", "ms", CHANGE_PLANT, "for one answer" },
 };
 

@@ -32,6 +32,8 @@ enum config_type {
 enum config_flag {
 	CF_REQUIRED = 1, /* must be written wherever its section is */
 	CF_ZERO = 2,     /* 0 is allowed too, though outside min..max */
+	CF_TCP = 4,      /* means something for a bus of type = tcp only */
+	CF_RTU = 8,
 };
 
 struct config_row {
@@ -89,12 +91,11 @@ struct config_parse {
 	struct config_origin section_at[CONFIG_INSTANCES];              /* first line of each section */
 	struct config_origin key_at[CONFIG_INSTANCES][CONFIG_ROWS_MAX];
 	bool key_bad[CONFIG_INSTANCES][CONFIG_ROWS_MAX];                /* reported already: no cross check */
-	bool unknown_bus_section;                                       /* a [bus ...] was refused: do not blame its users */
+	bool bus_refused;                                               /* a [bus ...] was refused: do not blame its users */
 	/* the reader */
 	int file, line;
 	size_t at;
 	int section, index;                                             /* -1 = none, or refused: its keys are skipped */
-	int first_of_file[CONFIG_INSTANCES];
 };
 
 /** Number of a section's instance in the arrays above. */

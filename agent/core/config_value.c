@@ -2,7 +2,6 @@
  * they never repeat a value that might hold a secret. */
 #include "core/config_table.h"
 
-#include "core/json.h"
 #include "core/nearest.h"
 
 #include <errno.h>
@@ -395,16 +394,47 @@ static bool roles_text(const struct config_row *row, uint32_t roles, char *out, 
 	return roles != 0;
 }
 
-static bool tariff_text(const struct tariff_windows *t, char *out, size_t size)
+/* The shortest text that reads back as the same number. */
+static void number_text(double v, char *out, size_t size)
 {
+	for (int digits = 6; digits <= 17; digits++) {
+		snprintf(out, size, "%.*g", digits, v);
+		if (isnan(v) || strtod(out, NULL) == v)
+			return;
+	}
+}
+
+/* The same without an exponent, which tariff_parse does not take. */
+static void price_text(double v, char *out, size_t size)
+{
+	for (int decimals = 0; decimals <= 30; decimals++) {
+		snprintf(out, size, "%.*f", decimals, v);
+		if (strtod(out, NULL) == v)
+			return;
+	}
+}
+
+static size_t windows_text(const struct tariff_windows *t, bool dense, char *out, size_t size)
+{
+	char price[48];
 	size_t at = 0;
 
+	for (int i = 0; i < t->n && at < size; i++) {
+		price_text(t->w[i].price, price, sizeof(price));
+		at += (size_t)snprintf(out + at, size - at, "%s%02d:%02d-%02d:%02d %s", i == 0 ? "" : dense ? "," : ", ", t->w[i].from_min / 60,
+				       t->w[i].from_min % 60, t->w[i].to_min / 60, t->w[i].to_min % 60,
+				       dense && price[0] == '0' && price[1] == '.' ? price + 1 : price);
+	}
+	return at;
+}
+
+static bool tariff_text(const struct tariff_windows *t, char *out, size_t size)
+{
 	out[0] = '\0';
 	if (t->n == 1)
-		snprintf(out, size, "%.10g", t->w[0].price);
-	for (int i = 0; t->n > 1 && i < t->n && at < size; i++)
-		at += (size_t)snprintf(out + at, size - at, "%s%02d:%02d-%02d:%02d %.10g", i ? ", " : "", t->w[i].from_min / 60,
-				       t->w[i].from_min % 60, t->w[i].to_min / 60, t->w[i].to_min % 60, t->w[i].price);
+		price_text(t->w[0].price, out, size);
+	else if (windows_text(t, false, out, size) > 185) /* the line would become too long to be read back */
+		windows_text(t, true, out, size);
 	return t->n > 0;
 }
 
@@ -425,7 +455,7 @@ bool config_value_text(const struct config_row *row, const void *base, char *out
 		snprintf(out, size, "%d", *(const int *)in);
 		return true;
 	case CT_NUMBER:
-		snprintf(out, size, "%.15g", *(const double *)in);
+		number_text(*(const double *)in, out, size);
 		return !isnan(*(const double *)in);
 	case CT_ROLES:
 		return roles_text(row, *(const uint32_t *)in, out, size);

@@ -32,7 +32,6 @@ struct owner {
 	double reserve_pct;            /* NAN = the configuration's */
 	double reserve_config_pct;     /* what the configuration said when it was set: when that changes, it yields */
 	int64_t pause_until_utc_ms;    /* 0 = not paused */
-	int64_t pause_until_ms;        /* monotonic, not stored: within one run no step of the clock moves the end; 0 = unknown */
 	int n_overrides, n_evs;
 	struct owner_override override[DEVICE_MAX];
 	struct owner_ev ev[DEVICE_MAX];
@@ -56,17 +55,14 @@ bool owner_override_clear(struct owner *o, const char *device);
 const struct owner_override *owner_override_at(const struct owner *o, const char *device, int64_t utc_ms);
 
 /** @duration_ms 0 ends the pause; up to OWNER_PAUSE_MAX_MS. */
-int owner_pause(struct owner *o, int64_t duration_ms, int64_t utc_ms, int64_t now_ms, struct errbuf *err);
-bool owner_paused(const struct owner *o, int64_t utc_ms, int64_t now_ms);
+int owner_pause(struct owner *o, int64_t duration_ms, int64_t utc_ms, struct errbuf *err);
+bool owner_paused(const struct owner *o, int64_t utc_ms);
 
 int owner_ev_set(struct owner *o, const struct owner_ev *v, int64_t utc_ms, struct errbuf *err);
 const struct owner_ev *owner_ev_of(const struct owner *o, const char *device);
 
 /** Drops what is over (overrides, pause, a car's ready_by with its energy); true when something was. Trusted clock only. */
-bool owner_expire(struct owner *o, int64_t utc_ms, int64_t now_ms);
-
-/** Fills override and ev_* of the snapshot's device. With an untrusted clock nothing that ends by the clock is in force. */
-void owner_view(const struct owner *o, const char *device, int64_t utc_ms, bool clock_trusted, struct snap_device *d);
+bool owner_expire(struct owner *o, int64_t utc_ms);
 
 const char *override_word(enum override_mode m); /* "auto", "hold", "charge", "discharge"; "none" */
 const char *ev_mode_word(enum ev_mode m);        /* "off", "solar", "cheap", "now"; "unset" */

@@ -69,7 +69,8 @@ struct flip_link_stats {
 /** Splits the secret of `flip-webhook-key` (one or two keys, by white space) into @keys; returns how many, -EINVAL. */
 int flip_keys_split(char *secret, const char *keys[FLIP_KEYS_MAX]);
 
-/** Loads book and seen ids from the store (before its first transaction), then connects. */
+/** Loads book and seen ids from the store unless book->loaded (before the store's first transaction), then connects. Every
+ *  other function accepts NULL for a link that could not be started. */
 int flip_link_start(struct flip_link **out, const struct flip_link_options *options, struct errbuf *err);
 /** Closes the client and forgets; call before store_close, outbox_close. NULL is fine. Unwritten changes are submitted. */
 void flip_link_stop(struct flip_link *l);
@@ -80,9 +81,13 @@ void flip_link_stop(struct flip_link *l);
  */
 int64_t flip_link_step(struct flip_link *l);
 
-/** `event.participate`: effect here at once, then at Flip through the outbox. @participating NULL and @reserve_pct NAN mean
- *  "leave". 0, -ENOENT, -EPERM, -ERANGE explained. */
-int flip_link_participate(struct flip_link *l, const char *id, const bool *participating, double reserve_pct, struct errbuf *err);
+/**
+ * `event.participate`: effect here at once, then at Flip through the outbox. @participating NULL and @reserve_pct NAN mean
+ * "leave". 0, -ENOENT, -EPERM, -ERANGE explained. After 0, @done is called exactly once (perhaps before the return): status
+ * 0 = wish and outbox row are on disk; negative = in force here, but not stored yet (tried again by itself).
+ */
+int flip_link_participate(struct flip_link *l, const char *id, const bool *participating, double reserve_pct,
+			  store_done_fn done, void *context, struct errbuf *err);
 
 /** The app changed something in the book (delivered Wh, trouble, suspended): store and publish it. */
 void flip_link_flush(struct flip_link *l);

@@ -13,7 +13,8 @@
 
 struct store; /* opaque */
 
-/* A row: all four tables have this shape. `key` is unique within a table; the outbox's is the message_id. */
+/* A row: all tables have this shape. `key` is unique within a table; the outbox's is the message_id. Putting a key that is
+ * there keeps its place in the order. */
 enum store_table { STORE_SETTING, STORE_COMMAND, STORE_EVENT, STORE_SEEN, STORE_OUTBOX, STORE_TABLES };
 
 #define STORE_KEY_MAX 128
@@ -37,31 +38,39 @@ struct store_row {
 };
 
 /**
- * Opens (creates, migrates) the file and starts the worker. Synchronous; runs before the loop.
+ * Opens (creates with mode 0600, migrates) the file and starts the worker. Synchronous; runs before the loop.
  * A file that cannot be read as a database is moved aside ("<path>.damaged-<time>") and a new one is begun; this is
- * said in @err with return value 1.
+ * said in @err with return value 1. -EBUSY: another process has it open; -EPROTO: a newer Hearth wrote it. Any other
+ * trouble (no folder, read-only, full disk) is a negative errno and leaves the file as it is.
  */
 int store_open(struct store **out, uv_loop_t *loop, const char *path, struct errbuf *err);
 
-/** Reads every row of a table in insertion order. Synchronous; only before the first store_submit. */
+/** Reads every row of a table in insertion order. Synchronous; only before the first store_submit (else -EBUSY).
+ *  @row returning anything but 0 ends the reading and is returned. */
 int store_load(struct store *s, enum store_table table, int (*row)(void *context, const struct store_row *row), void *context,
 	       struct errbuf *err);
 
-/** status 0 = committed and synced; negative errno = nothing of it is on disk. On the loop. */
+/** status 0 = committed and synced; negative errno = it did not happen (after a failed sync followed by a crash it may
+ *  still come back, so a caller who tries again must use the same keys). Never tried again by the store itself. On the
+ *  loop, in the order of submission. */
 typedef void (*store_done_fn)(void *context, uint64_t ticket, int status);
 
 /**
  * Queues one atomic transaction; ops are copied.
  * @done may be NULL. @ticket receives a number for matching (never 0); may be NULL.
- * Returns 0, -EAGAIN when the queue is full, -E2BIG above STORE_OPS_MAX operations or 1 MiB of text.
+ * Returns 0, -EAGAIN when STORE_WAITING_MAX transactions wait, -E2BIG above STORE_OPS_MAX operations or 1 MiB of text,
+ * -EINVAL for no operation or an empty key.
  */
 #define STORE_OPS_MAX 64
+#define STORE_WAITING_MAX 256
 int store_submit(struct store *s, const struct store_op *ops, int n, store_done_fn done, void *context, uint64_t *ticket);
 
-/** Bytes written to the file system by the worker today (as counted by the pager), and waiting transactions. */
+/** Bytes written to the file system by the worker this UTC day (as counted by the pager), and transactions not answered
+ *  yet. Both pointers may be NULL. */
 void store_stats(const struct store *s, int64_t *bytes_written_today, int *waiting);
 
-/** Commits what is queued (bounded 5 s), checkpoints, closes, frees. NULL is fine. */
+/** Commits what is queued (what has not begun after 5 s fails with -ECANCELED), calls what @done callbacks are left,
+ *  checkpoints, closes, frees. NULL is fine. */
 void store_close(struct store *s);
 
 #endif

@@ -222,7 +222,8 @@ static void on_close(uv_handle_t *handle)
 
 static int memory_init(struct worker *w)
 {
-	int r = queue_init(&w->replies, w->o.reply_depth, w->o.reply_size);
+	/* The loop's own echoes have room beyond what the thread may fill. */
+	int r = queue_init(&w->replies, w->o.reply_depth + w->o.depth, w->o.reply_size);
 
 	for (int i = 0; !r && i < w->o.lanes; i++)
 		r = queue_init(&w->lanes[i], w->o.depth, w->o.message_size);
@@ -326,8 +327,9 @@ int worker_post(struct worker *w, int lane, uint64_t key, const void *message, v
 void worker_reply(struct worker *w, const void *reply)
 {
 	pthread_mutex_lock(&w->lock);
-	while (queue_put(&w->replies, 0, reply))
+	while (w->replies.n >= w->o.reply_depth)
 		pthread_cond_wait(&w->room, &w->lock);
+	queue_put(&w->replies, 0, reply);
 	pthread_cond_signal(&w->news);
 	pthread_mutex_unlock(&w->lock);
 	uv_async_send(&w->async);

@@ -48,7 +48,7 @@ int worker_post(struct worker *w, int lane, uint64_t key, const void *message, v
 void worker_reply(struct worker *w, const void *reply);
 
 /** From the loop: a reply as if the thread had sent it, delivered by the loop later (never from inside this call).
- *  Returns 0, or -EAGAIN when the reply queue is full. */
+ *  There is room for `depth` of them. Returns 0, or -EAGAIN when there is none or the worker stops. */
 int worker_echo(struct worker *w, const void *reply);
 
 /** From the thread: true when worker_stop was called; long work should return soon. */

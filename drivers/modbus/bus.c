@@ -6,16 +6,14 @@
 
 #include "core/backoff.h"
 #include "drivers/modbus/pdu.h"
+#include "io/dial.h"
 #include "io/loop.h"
 #include "io/worker.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <modbus/modbus.h>
-#include <netdb.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <resolv.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +32,7 @@
 #define REST_FIRST_MS 500
 #define REST_CAP_MS 30000
 #define REST_COMMAND_MS 2000   /* commands are tried at least this often */
-#define LINE_SILENCE_MS 50     /* a late answer on a serial line has ended; adapters deliver in lumps of 16 ms */
+#define LINE_SILENCE_MS 150    /* a late or false answer has ended: adapters deliver in lumps, poor gateways drip */
 #define BROADCAST_WAIT_MS 100  /* Modbus over serial line 1.02, section 2.4.1: turnaround delay */
 #define SLICE_MS 100           /* how late bus_close may be noticed while waiting */
 #define TCP_HEADER 7
@@ -49,7 +47,7 @@ struct job {
 
 struct outcome {
 	uint32_t device;
-	bool has_result;
+	bool has_result, echo;     /* echo: from bus_submit, not from the thread */
 	struct bus_stats stats;
 	struct batch_result result;
 };
@@ -69,8 +67,10 @@ struct bus {
 	/* The loop's side. */
 	struct bus_stats seen;     /* as the thread told last */
 	uint64_t replaced;
+	int echoes;                /* under way */
 	struct outcome echo;
 	/* The thread's side. */
+	struct worker *self;
 	modbus_t *mb;
 	bool up, answered;         /* answered: this connection has brought a valid answer */
 	uint16_t transaction;
@@ -84,6 +84,15 @@ struct bus {
 };
 
 /* ---- the thread's side: the link ---- */
+
+static void __attribute__((format(printf, 2, 3))) error_say(struct bus *b, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(b->stats.last_error, sizeof(b->stats.last_error), fmt, ap);
+	va_end(ap);
+}
 
 static void link_close(struct bus *b)
 {
@@ -106,125 +115,51 @@ static uint32_t random_bits(void)
  * hangs up, and must not be called again at once. */
 static void link_lost(struct bus *b, const char *why)
 {
-	snprintf(b->stats.last_error, sizeof(b->stats.last_error), "%s", why);
+	error_say(b, "%s", why);
 	link_close(b);
 	b->retry_ms = loop_now_ms() + (b->answered ? 0 : backoff_next(&b->backoff, random_bits()));
 }
 
-/* Waits for an event on a socket, noticing bus_close. Returns 0 or a negative errno. */
-static int fd_wait(struct bus *b, int fd, short events, int64_t until_ms)
+static bool bus_stopping(void *context)
 {
-	for (;;) {
-		struct pollfd p = { .fd = fd, .events = events };
-		int64_t left = until_ms - loop_now_ms();
-		int r;
+	struct bus *b = context;
 
-		if (left <= 0)
-			return -ETIMEDOUT;
-		if (worker_stopping(b->worker))
-			return -ECANCELED;
-		r = poll(&p, 1, left < SLICE_MS ? (int)left : SLICE_MS);
-		if (r > 0)
-			return 0;
-		if (r < 0 && errno != EINTR)
-			return -errno;
-	}
+	return worker_stopping(b->self);
 }
 
-static int tcp_connect_one(struct bus *b, const struct addrinfo *address, int64_t until_ms)
+static int tcp_connect(struct bus *b, struct errbuf *err)
 {
-	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, r = 0;
-	socklen_t size = sizeof(r);
+	int limit = b->o.timeout_ms > CONNECT_LEAST_MS ? b->o.timeout_ms : CONNECT_LEAST_MS;
+	int fd = dial_tcp(b->o.host, b->o.port, limit, bus_stopping, b, err);
 
 	if (fd < 0)
-		return -errno;
-	if (fd >= FD_SETSIZE) { /* libmodbus 3.1.6 would write beyond its fd_set */
-		close(fd);
-		return -EMFILE;
-	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (connect(fd, address->ai_addr, address->ai_addrlen)) {
-		r = -errno;
-		if (r == -EINPROGRESS)
-			r = fd_wait(b, fd, POLLOUT, until_ms);
-		if (!r && !getsockopt(fd, SOL_SOCKET, SO_ERROR, &r, &size))
-			r = -r;
-	}
-	if (r) {
-		close(fd);
-		return r;
-	}
+		return fd;
 	modbus_set_socket(b->mb, fd);
 	return 0;
 }
 
-/* The resolver of this thread gives up after one round of 2 s instead of two of 5 s. */
-static void resolver_bound(void)
+static int rtu_connect(struct bus *b, struct errbuf *err)
 {
-	if (!(_res.options & RES_INIT))
-		res_init();
-	_res.retrans = 2;
-	_res.retry = 1;
-}
-
-static int tcp_connect(struct bus *b)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
-	struct addrinfo *list = NULL, *a;
-	char port[8];
-	int left = 0, r, gai;
-	int64_t until;
-
-	snprintf(port, sizeof(port), "%d", b->o.port);
-	gai = getaddrinfo(b->o.host, port, &hints, &list);
-	if (gai == EAI_NONAME) {
-		resolver_bound();
-		hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
-		gai = getaddrinfo(b->o.host, port, &hints, &list);
-	}
-	if (gai) {
-		snprintf(b->stats.last_error, sizeof(b->stats.last_error), "%.60s: %s", b->o.host, gai_strerror(gai));
-		return -EHOSTUNREACH;
-	}
-	for (a = list; a; a = a->ai_next)
-		left++;
-	until = loop_now_ms() + (b->o.timeout_ms > CONNECT_LEAST_MS ? b->o.timeout_ms : CONNECT_LEAST_MS);
-	r = -EHOSTUNREACH;
-	for (a = list; a && r && r != -ECANCELED; a = a->ai_next, left--) {
-		int64_t now = loop_now_ms();
-
-		r = tcp_connect_one(b, a, now + (until - now) / left); /* a dead first address leaves time for the next */
-	}
-	freeaddrinfo(list);
-	if (r)
-		snprintf(b->stats.last_error, sizeof(b->stats.last_error), "%.60s port %d: %s", b->o.host, b->o.port, strerror(-r));
-	return r;
-}
-
-static int rtu_connect(struct bus *b)
-{
-	int r = 0;
-
 	if (modbus_connect(b->mb))
-		r = -errno;
-	else if (modbus_get_socket(b->mb) >= FD_SETSIZE) {
-		modbus_close(b->mb);
-		r = -EMFILE;
-	}
-	if (r)
-		snprintf(b->stats.last_error, sizeof(b->stats.last_error), "%.60s: %s", b->o.device, strerror(-r));
-	return r;
+		return errbuf_set(err, -errno, "%s: %s", b->o.device, strerror(errno));
+	if (modbus_get_socket(b->mb) < FD_SETSIZE)
+		return 0;
+	modbus_close(b->mb); /* libmodbus before 3.1.12 would write beyond its fd_set */
+	return errbuf_set(err, -EMFILE, "%s: too many open files", b->o.device);
 }
 
 /* Makes the link unless it is up or the back-off says not yet. 0 or -ENOTCONN. */
 static int link_make(struct bus *b)
 {
+	struct errbuf err = { "" };
+
 	if (b->up)
 		return 0;
 	if (loop_now_ms() < b->retry_ms)
 		return -ENOTCONN;
-	if (b->o.type == BUS_TCP ? tcp_connect(b) : rtu_connect(b)) {
+	if (b->o.type == BUS_TCP ? tcp_connect(b, &err) : rtu_connect(b, &err)) {
 		b->stats.connect_failures++;
+		error_say(b, "%s", err.text);
 		b->retry_ms = loop_now_ms() + backoff_next(&b->backoff, random_bits());
 		return -ENOTCONN;
 	}
@@ -250,7 +185,7 @@ static int link_discard(struct bus *b)
 }
 
 /* Serial: waits until no late answer can come any more and the line is silent, then empties it. */
-static void rtu_settle(struct bus *b, uint8_t unit)
+static void rtu_settle(struct bus *b)
 {
 	int64_t give_up = loop_now_ms() + 3 * b->o.timeout_ms + 1000;
 	int64_t until = b->quiet_until_ms > b->line_free_ms ? b->quiet_until_ms : b->line_free_ms;
@@ -260,11 +195,14 @@ static void rtu_settle(struct bus *b, uint8_t unit)
 		struct pollfd p = { .fd = modbus_get_socket(b->mb), .events = POLLIN };
 
 		if (poll(&p, 1, 0) == 0) {
-			if (loop_now_ms() >= until || fd_wait(b, p.fd, POLLIN, until))
+			int64_t left = until - loop_now_ms();
+
+			if (left <= 0 || worker_stopping(b->self))
 				break;
+			poll(&p, 1, left < SLICE_MS ? (int)left : SLICE_MS);
 			continue;
 		}
-		if (link_discard(b) < 0) {
+		if (link_discard(b) <= 0) { /* readable without bytes: hung up */
 			link_lost(b, "the serial line was taken away");
 			return;
 		}
@@ -273,19 +211,18 @@ static void rtu_settle(struct bus *b, uint8_t unit)
 			until = loop_now_ms() + LINE_SILENCE_MS;
 	}
 	if (heard && b->quiet_until_ms)
-		snprintf(b->stats.last_error, sizeof(b->stats.last_error),
-			 "an answer came later than %d ms (before a request to unit %d)", b->o.timeout_ms, unit);
+		error_say(b, "an answer came later than %d ms", b->o.timeout_ms);
 	b->quiet_until_ms = 0;
 	tcflush(modbus_get_socket(b->mb), TCIFLUSH);
 }
 
 /* Ready to send: nothing of the past is in the way. A TCP peer that hung up while the link was idle is called anew. */
-static int link_ready(struct bus *b, uint8_t unit)
+static int link_ready(struct bus *b)
 {
 	struct pollfd p = { .events = POLLIN };
 
 	if (b->up && b->o.type == BUS_RTU)
-		rtu_settle(b, unit);
+		rtu_settle(b);
 	if (b->up && b->o.type == BUS_TCP) {
 		p.fd = modbus_get_socket(b->mb);
 		if (poll(&p, 1, 0) != 0)
@@ -310,7 +247,9 @@ static int link_send(struct bus *b, uint8_t unit, const uint8_t *pdu, int len)
 		frame[0] = unit;
 		memcpy(frame + 1, pdu, (size_t)len);
 		modbus_set_slave(b->mb, unit); /* what its CRC check compares the answer's unit with */
-		return modbus_send_raw_request(b->mb, frame, len + 1) < 0 ? -errno : 0;
+		if (modbus_send_raw_request(b->mb, frame, len + 1) >= 0)
+			return 0;
+		return errno == EMBBADDATA ? -EPIPE : -errno; /* a part of it may be on the wire */
 	}
 	pdu_put(frame, ++b->transaction);
 	pdu_put(frame + 2, 0);
@@ -357,30 +296,27 @@ static void unit_silent(struct bus *b, uint8_t unit)
 /* What becomes of the link, the unit and the counters. */
 static void request_account(struct bus *b, uint8_t unit, const struct modbus_request *r, enum request_status status, int error)
 {
-	char *text = b->stats.last_error;
-	size_t size = sizeof(b->stats.last_error);
-
 	if (status == REQUEST_OK || status <= REQUEST_EXCEPTION_LAST) {
 		status == REQUEST_OK ? b->stats.ok++ : b->stats.exceptions++;
 		if (status != REQUEST_OK)
-			snprintf(text, size, "unit %d: exception %d to function %d at %d", unit, (int)status, r->fc, r->address);
+			error_say(b, "unit %d: exception %d to function %d at %d", unit, (int)status, r->fc, r->address);
 		unit_answered(b, unit);
 		return;
 	}
 	if (status == REQUEST_BAD_ANSWER) {
 		b->stats.bad_answers++;
-		snprintf(text, size, "unit %d: false answer to function %d at %d", unit, r->fc, r->address);
+		error_say(b, "unit %d: false answer to function %d at %d", unit, r->fc, r->address);
 		b->quiet_until_ms = loop_now_ms() + LINE_SILENCE_MS;
 	} else if (error == ETIMEDOUT) {
 		b->stats.timeouts++;
-		snprintf(text, size, "unit %d: no answer to function %d at %d in %d ms", unit, r->fc, r->address, b->o.timeout_ms);
+		error_say(b, "unit %d: no answer to function %d at %d in %d ms", unit, r->fc, r->address, b->o.timeout_ms);
 		b->quiet_until_ms = loop_now_ms() + b->o.timeout_ms;
 		unit_silent(b, unit);
 	} else {
 		char why[64];
 
 		b->stats.timeouts += status == REQUEST_TIMEOUT;
-		snprintf(why, sizeof(why), "unit %d: link broke: %s", unit, strerror(error));
+		snprintf(why, sizeof(why), "unit %d: link broke: %s", unit, modbus_strerror(error));
 		link_lost(b, why);
 		return;
 	}
@@ -402,7 +338,7 @@ static enum request_status transact(struct bus *b, uint8_t unit, struct modbus_r
 	if (error) {
 		status = error == EPIPE ? REQUEST_TIMEOUT : REQUEST_NO_LINK;
 	} else if (b->o.type == BUS_RTU && unit == 0) {
-		worker_sleep(b->worker, BROADCAST_WAIT_MS + wire_ms(b, len + 3));
+		worker_sleep(b->self, BROADCAST_WAIT_MS + wire_ms(b, len + 3));
 		status = REQUEST_OK;
 	} else {
 		wait = b->o.timeout_ms + wire_ms(b, len + pdu_answer_length(r) + 6);
@@ -429,12 +365,13 @@ static bool batch_expired(const struct batch *batch)
 
 static enum request_status request_run(struct bus *b, const struct batch *batch, struct modbus_request *r)
 {
-	int64_t gap = b->units[batch->unit].last_ms ? b->units[batch->unit].last_ms + r->gap_ms - loop_now_ms() : 0;
+	int64_t last = b->units[batch->unit].last_ms, gap = last + r->gap_ms - loop_now_ms();
 
-	worker_sleep(b->worker, (int)gap);
-	if (worker_stopping(b->worker))
+	if (last && gap > 0)
+		worker_sleep(b->self, (int)gap);
+	if (worker_stopping(b->self))
 		return REQUEST_NOT_TRIED;
-	if (link_ready(b, batch->unit))
+	if (link_ready(b))
 		return REQUEST_NO_LINK;
 	if (request_is_write(r) && batch_expired(batch)) {
 		b->stats.expired++;
@@ -487,7 +424,7 @@ static void on_work(struct worker *w, void *context, const void *message)
 	const struct job *job = message;
 	struct outcome *o = &b->outcome;
 
-	b->worker = w; /* bus_open may not have stored it yet */
+	b->self = w;
 	o->device = job->device;
 	o->has_result = job->batch.n > 0;
 	if (o->has_result)
@@ -505,7 +442,9 @@ static void on_reply(void *context, const void *reply)
 	struct bus *b = context;
 	const struct outcome *o = reply;
 
-	if (o->result.n == 0 || o->result.status[0] != REQUEST_REPLACED)
+	if (o->echo)
+		b->echoes--;
+	else
 		b->seen = o->stats;
 	if (o->has_result) /* last: the callback may close the bus */
 		b->result(b->context, o->device, &o->result);
@@ -598,7 +537,7 @@ static bool batch_valid(const struct bus *b, const struct batch *batch)
 static void outcome_replaced(struct outcome *o, const struct job *old)
 {
 	o->device = old->device;
-	o->has_result = true;
+	o->has_result = o->echo = true;
 	o->result.id = old->batch.id;
 	o->result.command = old->batch.command;
 	o->result.n = old->batch.n;
@@ -620,10 +559,13 @@ int bus_submit(struct bus *b, uint32_t device, const struct batch *batch)
 		return -EINVAL;
 	job.device = device;
 	job.batch = *batch;
+	if (b->echoes == LANE_DEPTH)
+		return -EAGAIN;
 	r = worker_post(b->worker, batch->command ? LANE_COMMANDS : LANE_READS, key, &job, &old, &was_replaced);
 	if (r || !was_replaced)
 		return r;
 	b->replaced++;
+	b->echoes++;
 	outcome_replaced(&b->echo, &old);
 	return worker_echo(b->worker, &b->echo);
 }

@@ -91,7 +91,7 @@ static inline enum request_status pdu_answer(struct modbus_request *r, const uin
 	if (pdu[1] != len - 2)
 		return REQUEST_BAD_ANSWER;
 	for (int i = 0; i < r->count; i++)
-		r->words[i] = pdu_is_coils(r) ? pdu[2 + i / 8] >> i % 8 & 1 : pdu_word(pdu + 2 + 2 * i);
+		r->words[i] = (uint16_t)(pdu_is_coils(r) ? pdu[2 + i / 8] >> i % 8 & 1 : pdu_word(pdu + 2 + 2 * i));
 	return REQUEST_OK;
 }
 

@@ -46,7 +46,6 @@ struct sunspec {
 	struct discovery discovery;
 	bool ready;                  /* images are set up */
 	int64_t discover_at_ms;
-	int rediscoveries;
 
 	struct image image[SLOT_COUNT];
 	bool has[SLOT_COUNT], slow[SLOT_COUNT], want[SLOT_COUNT];
@@ -82,6 +81,8 @@ struct inforce storage_inforce(const struct sunspec *s);
 enum seen storage_seen(const struct sunspec *s, const struct inforce *now);
 /** The smallest step of the setpoint, W; 0 when unknown. */
 double storage_step_w(const struct sunspec *s);
+/** True when the control model has a reversion time at all. */
+bool storage_has_timer(const struct sunspec *s);
 /** After a read of the control model: does the reversion timer do what we asked? */
 void storage_check_timer(struct sunspec *s);
 

@@ -54,10 +54,25 @@ double pair_relaxed(const struct pair *p, double *e_kw);
 /** Forward by true cost and the cost to go: fills both powers, returns the true cost (car's worth not counted). */
 double pair_walk(const struct pair *p, double mu, double *b_kw, double *e_kw);
 
+/** Changes of stored energy that lead from @soc into what can go on after slot @t. */
+void pair_range(const struct pair *p, int t, double soc, double range[2]);
+
+/* pair_beam.c */
+/** After pair_sweep with the car given: looks for a battery schedule cheaper than @known_cost. 1: found, b_kw and *cost
+ *  are it; 0: none found; -ENOMEM. */
+int pair_beam(const struct pair *p, double known_cost, double *b_kw, double *cost);
+
 /* pair_car.c */
-/** Spreads exactly p->car_kwh over the window at least cost with the battery held at @b_kw. Returns the energy placed
- *  (short of it when it cannot fit or would need less than the least power). @order is scratch. */
-double pair_car_fit(const struct pair *p, const double *b_kw, double *e_kw, void *scratch);
+/* How the battery stands while the car is placed: held at its powers, or (worth != NULL) free to answer in each slot, a
+ * stored kWh being worth so much then. */
+struct pair_view {
+	const struct pair *pair;
+	const double *battery_kw, *worth;
+};
+
+/** Spreads exactly car_kwh over the window at least cost. Returns the energy placed (short of it when it cannot fit, off
+ *  it when the least power does not allow it). @scratch: pair_car_scratch() bytes. */
+double pair_car_fit(const struct pair_view *v, double *e_kw, void *scratch);
 size_t pair_car_scratch(const struct pair *p);
 
 #endif

@@ -220,18 +220,23 @@ static struct choice search(const struct pair *p, int t, double mu, double soc, 
 	return best;
 }
 
+void pair_range(const struct pair *p, int t, double soc, double range[2])
+{
+	reach(p, t, soc, range);
+	if (!isnan(p->floor_price)) { /* a soft floor may be missed, never discharged through */
+		range[0] = fmax(range[0], fmin(0, p->floor_kwh[t + 1] - soc));
+		range[1] = fmax(range[0], range[1]);
+	}
+}
+
 /* The change of stored energy in slot t and the car's power there. */
 static struct choice decide(const struct pair *p, int t, double mu, double soc)
 {
 	const struct slot *s = &p->slot[t];
 	struct choice c = { 0, 0, s->car_free ? 0 : s->car_kw };
-	double range[2], least = fmin(0, p->floor_kwh[t + 1] - soc);
+	double range[2];
 
-	reach(p, t, soc, range);
-	if (!isnan(p->floor_price)) { /* a soft floor may be missed, never discharged through */
-		range[0] = fmax(range[0], least);
-		range[1] = fmax(range[0], range[1]);
-	}
+	pair_range(p, t, soc, range);
 	if (!isnan(s->fixed_kw)) {
 		c.d = fmin(fmax(slot_delta(s, s->fixed_kw), range[0]), range[1]);
 		slot_best(s, slot_power(s, c.d), mu, &c.car_kw);

@@ -1,5 +1,5 @@
-/* The optimiser: exact dynamic programming over stored energy. Pure; memory from malloc, at most 1 MiB for a home.
- * The problem and both file formats are written in tests/data/plan/README.md and policies/planner/README.md. */
+/* The optimiser: dynamic programming over stored energy. Pure; memory from malloc, at most 1 MiB for a home with one
+ * battery. The problem, both file formats and the method are explained in policies/planner/README.md. */
 #ifndef HEARTH_POLICIES_PLANNER_H
 #define HEARTH_POLICIES_PLANNER_H
 
@@ -13,13 +13,15 @@
 #define PLAN_SLOTS_MAX 4032
 #define PLAN_BATTERIES_MAX 4
 #define PLAN_EVS_MAX 4
+#define PLAN_TEXT_MAX (4u << 20)   /* bytes of an instance as text */
+#define PLAN_NO_LIMIT_KW 1e6       /* a grid limit that is not there */
 
 struct plan_battery {
 	char id[DEVICE_ID_MAX];
 	double capacity_kwh, soc_kwh, charge_eff, discharge_eff, terminal_value, wear_cost;
-	double *floor_kwh;                 /* slots + 1 */
+	double *floor_kwh;                 /* slots + 1; [0] is not a decision and not checked */
 	double *charge_max_kw, *discharge_max_kw; /* slots */
-	double *fixed_kw;                  /* slots, NAN = free; NULL = all free */
+	double *fixed_kw;                  /* slots, NAN = free */
 	bool grid_charge, battery_export;
 };
 
@@ -30,8 +32,8 @@ struct plan_ev {
 };
 
 struct plan_instance {
-	char name[64];
-	int64_t start_utc_ms;
+	char name[128];
+	int64_t start_utc_ms;              /* 0 = not said */
 	int slots;
 	double *slot_h;                    /* length of each slot, hours */
 	double *import_price, *export_price, *load_kw, *pv_kw, *import_max_kw, *export_max_kw, *curtail_max_kw;
@@ -40,31 +42,44 @@ struct plan_instance {
 	struct plan_ev ev[PLAN_EVS_MAX];
 	bool single;                       /* written in the single form (battery/ev instead of batteries/evs) */
 	bool battery_to_ev;
-	double floor_price;                /* NAN = hard floor */
+	double floor_price;                /* per kWh short per hour; NAN = hard floor */
+	double *memory;                    /* all arrays above */
 };
 
 enum plan_status { PLAN_OPTIMAL, PLAN_FEASIBLE, PLAN_INFEASIBLE };
 
 #define PLAN_VIOLATIONS_MAX 16
+struct plan_violation {
+	char limit[56];                    /* "grid.import_max_kw", "battery.floor_kwh", "<id>.energy_kwh" */
+	int slot;                          /* the worst slot of a run of slots */
+	double by;                         /* kW or kWh */
+	bool soft;                         /* priced by floor_price: named, not infeasible */
+};
+
+struct plan_slope { float upto_kwh, value; };
+
 struct plan {
 	enum plan_status status;
 	int slots;
-	int64_t start_utc_ms;
-	double *slot_h;
-	double *battery_kw[PLAN_BATTERIES_MAX], *ev_kw[PLAN_EVS_MAX], *curtail_kw, *soc_kwh[PLAN_BATTERIES_MAX];
+	double *battery_kw[PLAN_BATTERIES_MAX], *ev_kw[PLAN_EVS_MAX], *curtail_kw;
+	double *soc_kwh[PLAN_BATTERIES_MAX]; /* slots + 1 */
 	double *value[PLAN_BATTERIES_MAX]; /* slots + 1: marginal value of stored energy along the plan, per kWh */
-	double cost, bound, solve_ms;      /* solve_ms filled by the caller */
+	double ev_value[PLAN_EVS_MAX];     /* what a kWh in the car was worth in the optimum, per kWh; NAN = not known */
+	double cost, bound;                /* bound NAN when infeasible: there is no optimum to bound */
+	double solve_ms;                   /* filled by the caller: there is no clock here */
 	int n_violations;
-	struct { char limit[40]; int slot; double by; } violation[PLAN_VIOLATIONS_MAX];
+	struct plan_violation violation[PLAN_VIOLATIONS_MAX];
 	char why[200];                     /* of INFEASIBLE: which limit cannot hold, and by how much */
-	/* cost-to-go slopes, per slot boundary, of the first battery: what plan_follow uses */
-	int *segments;                     /* slots + 1 counts */
-	struct plan_slope { float upto_kwh, value; } (*slope)[GUIDE_SEGMENTS_MAX]; /* slots + 1 rows */
+	/* cost-to-go slopes per slot boundary: slope[b][slope_first[b][t]] up to slope_first[b][t + 1] */
+	int *slope_first[PLAN_BATTERIES_MAX]; /* slots + 2 */
+	struct plan_slope *slope[PLAN_BATTERIES_MAX];
+	double *memory;                    /* all double arrays above */
 };
 
-/** Parses and checks an instance (text from outside: <= 4 MiB, depth 16). 0 or negative with the reason (key, slot). */
+/** Parses and checks an instance (text from outside: <= 4 MiB, depth 16). 0 or negative with the reason (key, slot).
+ *  @out is zeroed on failure. */
 int instance_parse(const char *text, size_t len, struct plan_instance *out, struct errbuf *err);
-/** Allocates zeroed arrays for @slots; fields for batteries and cars are allocated by their counts. */
+/** Allocates arrays for @slots, zeroed; no fixed powers, no floor price, all permissions given. -EINVAL: counts. */
 int instance_alloc(struct plan_instance *in, int slots, int n_batteries, int n_evs);
 void instance_deinit(struct plan_instance *in);
 
@@ -77,13 +92,18 @@ int planner_solve(const struct plan_instance *in, bool (*expired)(void *context)
 		  struct errbuf *err);
 void plan_deinit(struct plan *p);
 
-/** `ems-plan/1`. The caller owns the tree. @single writes battery_kw[]/ev_kw[] of the first of each. */
+/** `ems-plan/1`. The caller owns the tree. @single writes battery_kw[]/ev_kw[] of the first of each. NULL: no memory. */
 cJSON *plan_encode(const struct plan *p, const struct plan_instance *in, bool single);
+/** "optimal", "feasible", "infeasible". */
+const char *plan_status_word(enum plan_status s);
 
-/** Guidance of battery @b (or car @b when @ev) at an instant; valid = false outside the plan. */
+/** Guidance of battery @b (or car @b when @ev) at an instant; valid = false outside the plan. Allocates nothing. */
 void plan_guide_at(const struct plan *p, const struct plan_instance *in, bool ev, int b, int64_t utc_ms, struct plan_guide *out);
 
-/** True cost of a schedule by the physics and rules of the format (used by tests and by planner_solve itself). */
-double plan_cost(const struct plan_instance *in, const struct plan *p);
+/** True cost of a schedule by the physics and rules of the format; also fills soc_kwh[] and curtail_kw[]. Limits are
+ *  not checked here (plan_judge does). */
+double plan_cost(const struct plan_instance *in, struct plan *p);
+/** Names every limit the schedule breaks. Sets violation[], n_violations, why; returns the number of hard ones. */
+int plan_judge(const struct plan_instance *in, struct plan *p);
 
 #endif

@@ -32,8 +32,8 @@ double slot_cost(const struct slot *s, double b_kw, double e_kw, double *grid_kw
 			high = fmin(high, 0);
 		if (b_kw < 0 && !s->battery_export)
 			low = fmax(low, 0);
-		if (b_kw < 0 && e_kw > 0 && !s->battery_to_ev)
-			low = fmax(low, e_kw); /* what the car draws comes from the grid */
+		if (!s->battery_to_ev && (b_kw < 0 || s->other_discharges) && e_kw + s->other_cars_kw > 0)
+			low = fmax(low, e_kw + s->other_cars_kw); /* what cars draw comes from the grid */
 	}
 	low = y > low ? y : low;
 	high = y + s->curtail_max_kw < high ? y + s->curtail_max_kw : high;
@@ -129,9 +129,9 @@ int slot_points(const struct slot *s, double mu, struct slot_point out[SLOT_POIN
 	for (int c = 0; c < n_cars; c++)
 		for (int i = 0; i < n_kinks; i++)
 			n = power_add(s, list, n, kink[i] - s->net_kw - car[c]);
-	if (s->awkward && !s->car_free && s->car_kw > 0) { /* the rule "not into the car" looks at the house without it */
-		n = power_add(s, list, n, -s->net_kw);
-		n = power_add(s, list, n, -s->net_kw - s->curtail_max_kw);
+	if (s->awkward && !s->battery_to_ev) { /* "not into the car" looks at the house without its cars */
+		n = power_add(s, list, n, s->other_cars_kw - s->net_kw);
+		n = power_add(s, list, n, s->other_cars_kw - s->net_kw - s->curtail_max_kw);
 	}
 	for (int i = 0; i < n; i++) {
 		struct slot_point p = { slot_delta(s, list[i]), 0, 0 };

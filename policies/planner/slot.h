@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #define SLOT_POINTS_MAX 28
 
@@ -20,6 +21,8 @@ struct slot {
 	double car_min_kw, car_max_kw;    /* when car_free: 0 or within these; 0 outside its window */
 	double penalty;                   /* per kWh outside a grid limit; INFINITY = may not happen */
 	bool car_free;                    /* the car is to be decided here */
+	double other_cars_kw;             /* part of net_kw */
+	bool other_discharges;            /* another battery does, within net_kw */
 	bool grid_charge, battery_export, battery_to_ev;
 	bool awkward;                     /* negative price or a rule by direction: all kinks count */
 };

@@ -158,10 +158,10 @@ static int keba_write(void *self, int fc, uint16_t address, int count, const uin
 
 static int state_of(const struct keba *k, const struct car *c)
 {
-	if (keba_offer_ma(k) == 0)
-		return 5;
 	if (!c->plugged)
 		return 1;
+	if (keba_offer_ma(k) == 0)
+		return 5;
 	return c->power_w > 0 ? 3 : 2;
 }
 

@@ -255,32 +255,6 @@ static int battery_read(void *self, int fc, uint16_t address, int count, uint16_
 	return chain_read(&((struct sunspec_battery *)self)->chain, fc, address, count, out);
 }
 
-static int battery_write(void *self, int fc, uint16_t address, int count, const uint16_t *words)
-{
-	struct sunspec_battery *b = self;
-	struct sunspec_chain *c = &b->chain;
-	uint32_t touched;
-	int e = chain_write(c, address, count, words, &touched);
-
-	(void)fc;
-	if (e)
-		return e;
-	/* Any write to a function starts its timer anew: this is how a controller keeps its order alive. */
-	if (touched & (TOUCH_SET | TOUCH_SET_TIMER))
-		b->set_left_s = chain_get_u16(c, 704, 22) == 1 && !b->o.no_reversion ? chain_get_u32(c, 704, 31) : 0;
-	if (touched & (TOUCH_LIMIT | TOUCH_LIMIT_TIMER))
-		b->limit_left_s = chain_get_u16(c, 704, 14) == 1 && !b->o.no_reversion ? chain_get_u32(c, 704, 18) : 0;
-	if (touched & (TOUCH_RATES | TOUCH_RATES_TIMER))
-		b->rates_left_s = chain_get_u16(c, 124, 5) && !b->o.no_reversion ? chain_get_u16(c, 124, 15) : 0;
-	/* One reserve behind two registers. */
-	if (touched & TOUCH_RESERVE_124)
-		chain_u16(c, 802, 10, chain_get_u16(c, 124, 7) / 10.);
-	if (touched & TOUCH_RESERVE_802)
-		chain_u16(c, 124, 7, chain_get_u16(c, 802, 10) * 10);
-	b->order_due = true;
-	return MODBUS_OK;
-}
-
 /* True in the step in which the timer runs out. */
 static bool run_down(double *left_s, double dt_s)
 {
@@ -318,6 +292,33 @@ static void run_timers(struct sunspec_battery *b, double dt_s)
 		chain_u32(c, 704, 20, ceil(b->limit_left_s));
 		chain_u32(c, 704, 33, ceil(b->set_left_s));
 	}
+}
+
+static int battery_write(void *self, int fc, uint16_t address, int count, const uint16_t *words)
+{
+	struct sunspec_battery *b = self;
+	struct sunspec_chain *c = &b->chain;
+	uint32_t touched;
+	int e = chain_write(c, address, count, words, &touched);
+
+	(void)fc;
+	if (e)
+		return e;
+	/* Any write to a function starts its timer anew: this is how a controller keeps its order alive. */
+	if (touched & (TOUCH_SET | TOUCH_SET_TIMER))
+		b->set_left_s = chain_get_u16(c, 704, 22) == 1 && !b->o.no_reversion ? chain_get_u32(c, 704, 31) : 0;
+	if (touched & (TOUCH_LIMIT | TOUCH_LIMIT_TIMER))
+		b->limit_left_s = chain_get_u16(c, 704, 14) == 1 && !b->o.no_reversion ? chain_get_u32(c, 704, 18) : 0;
+	if (touched & (TOUCH_RATES | TOUCH_RATES_TIMER))
+		b->rates_left_s = chain_get_u16(c, 124, 5) && !b->o.no_reversion ? chain_get_u16(c, 124, 15) : 0;
+	/* One reserve behind two registers. */
+	if (touched & TOUCH_RESERVE_124)
+		chain_u16(c, 802, 10, chain_get_u16(c, 124, 7) / 10.);
+	if (touched & TOUCH_RESERVE_802)
+		chain_u16(c, 124, 7, chain_get_u16(c, 802, 10) * 10);
+	run_timers(b, 0); /* the remainders show at once */
+	b->order_due = true;
+	return MODBUS_OK;
 }
 
 static int charge_status(const struct house *h)

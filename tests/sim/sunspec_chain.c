@@ -247,7 +247,7 @@ static int64_t raw_value(const struct chain_writable *w, const uint16_t *words)
 {
 	if (w->words == 1)
 		return w->is_signed ? (int16_t)words[0] : words[0];
-	return w->is_signed ? (int32_t)words_get_u32(words) : words_get_u32(words);
+	return w->is_signed ? (int64_t)(int32_t)words_get_u32(words) : (int64_t)words_get_u32(words);
 }
 
 int chain_write(struct sunspec_chain *c, uint16_t address, int count, const uint16_t *words, uint32_t *touched)

@@ -1,0 +1,267 @@
+/* The book's door: commands and events that arrive, and what is looked up. How a command is judged is in book_judge.c, what
+ * the clock does in book_step.c, the owner's participation in book_owner.c, the stored form in book_store.c. */
+#include "cloud/book_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+void book_init(struct book *b, int max_endless_h)
+{
+	memset(b, 0, sizeof(*b));
+	b->max_endless_ms = max_endless_h * 3600000LL;
+}
+
+struct book_entry *book_find(struct book *b, const char *id)
+{
+	for (int i = 0; i < b->n; i++)
+		if (!strcmp(b->entry[i].c.id, id))
+			return &b->entry[i];
+	return NULL;
+}
+
+struct book_event *book_find_event(struct book *b, const char *id)
+{
+	for (int i = 0; i < b->n_events && id[0]; i++)
+		if (!strcmp(b->event[i].e.id, id))
+			return &b->event[i];
+	return NULL;
+}
+
+/* Flip withdraws: stop at once, whatever state it was in; nothing is checked, a withdrawal can always be done. */
+static void withdraw(struct book *b, struct book_entry *e, int64_t utc_ms)
+{
+	const bool known_word = e->c.status != FLIP_STATUS_UNKNOWN;
+
+	if (e->c.status == FLIP_OPT_OUT) {
+		struct book_event *v = book_find_event(b, e->c.event_id);
+
+		e->opted_out = false; /* Flip's copy says it now */
+		if (v && v->opted_out && !v->confirmed) {
+			v->confirmed = true;
+			v->changed = true;
+		}
+	}
+	if (!e->ended)
+		book_finish(e, e->c.status == FLIP_OPT_OUT ? BOOK_OPTED_OUT : known_word ? BOOK_CANCELED : BOOK_REFUSED, utc_ms);
+	if (known_word)
+		book_answer(e, FLIP_DEVICE_OK, e->c.device_status == FLIP_PENDING, "%s", "");
+	else
+		book_answer(e, FLIP_FAILED_FAULT, true, "%s", e->c.refusal);
+}
+
+/* Rule 3: two commands that differ in nothing but the id are one action; the newer carries it on. An older one that comes
+ * late is dropped even when the newer is over already: Flip gave it up when it wrote the newer. */
+static void merge_resend(struct book *b, struct book_entry *e, int64_t utc_ms)
+{
+	for (int i = 0; i < b->n; i++) {
+		struct book_entry *o = &b->entry[i];
+
+		if (o == e || !flip_command_same(&o->c, &e->c))
+			continue;
+		if (!book_wins(&e->c, &o->c)) {
+			book_supersede(e, o, utc_ms);
+			return;
+		}
+		if (book_state_is_end(o->state))
+			continue;
+		if (book_running(o))
+			e->state = o->state;
+		e->ran = o->ran;
+		e->delivered_wh = o->delivered_wh;
+		book_supersede(o, e, utc_ms);
+	}
+}
+
+/* The owner opted out of a command without an event: resends of it under another id are bound too. */
+static bool resend_of_opted_out(const struct book *b, const struct book_entry *e)
+{
+	for (int i = 0; i < b->n; i++) {
+		const struct book_entry *o = &b->entry[i];
+
+		if (o != e && o->opted_out && flip_command_same(&o->c, &e->c))
+			return true;
+	}
+	return false;
+}
+
+/* A version of a command that is to happen has been written into the entry. */
+static void consider(struct book *b, struct book_entry *e, const struct book_device *devices, int n, bool paused, int64_t utc_ms)
+{
+	const int64_t arrived = utc_ms > e->c.updated_utc_ms ? utc_ms : e->c.updated_utc_ms;
+
+	if (e->ended) {
+		book_answer(e, FLIP_FAILED_FAULT, e->c.device_status == FLIP_PENDING, "%s", "already over");
+		return;
+	}
+	if (e->c.event_id[0] == '\0' && resend_of_opted_out(b, e))
+		e->opted_out = true;
+	e->ack_by_utc_ms = arrived + BOOK_ANSWER_MS;
+	if (!book_running(e))
+		e->state = BOOK_SCHEDULED;
+	book_judge(b, e, devices, n, paused, utc_ms);
+	if (!book_state_is_end(e->state))
+		merge_resend(b, e, utc_ms);
+}
+
+/* A first sight of what Flip already counts as failed: a replacement comes, this one must not run beside it. */
+static bool failed_at_flip(const struct book_entry *e)
+{
+	return e->c.device_status == FLIP_FAILED_OFFLINE || e->c.device_status == FLIP_FAILED_FAULT;
+}
+
+static struct book_entry *add_entry(struct book *b, const struct flip_command *c)
+{
+	struct book_entry *e;
+
+	if (b->n >= BOOK_COMMANDS_MAX)
+		return NULL;
+	e = &b->entry[b->n++];
+	memset(e, 0, sizeof(*e));
+	e->c = *c;
+	e->device = -1;
+	e->power_w = NAN;
+	e->owner_reserve_pct = NAN;
+	return e;
+}
+
+static bool known_device(const struct flip_command *c, const struct book_device *devices, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (devices[i].flip_device_id[0] && !strcmp(devices[i].flip_device_id, c->device_id))
+			return true;
+	return false;
+}
+
+/* command.ended: over now, even when the window is not. */
+static void end_now(struct book_entry *e, int64_t utc_ms)
+{
+	if (e->ended)
+		return;
+	if (!book_state_is_end(e->state))
+		book_finish(e, e->trouble != FLIP_PENDING ? BOOK_FAILED : BOOK_DONE, utc_ms);
+	e->ended = true;
+	if (e->c.device_status == FLIP_PENDING)
+		book_answer(e, FLIP_DEVICE_OK, true, "%s", "");
+}
+
+/* The same version again. Flip still waits for the answer we have given: say it again (repeats are harmless). */
+static enum book_outcome same_version(struct book_entry *e, const struct flip_command *c, bool ended, int64_t utc_ms)
+{
+	if (ended && !book_state_is_end(e->state)) {
+		end_now(e, utc_ms);
+		return BOOK_UPDATED;
+	}
+	if (c->device_status == FLIP_PENDING && e->ack != FLIP_PENDING && !e->ack_due) {
+		e->ack_due = true;
+		e->changed = true;
+	}
+	return BOOK_STALE;
+}
+
+enum book_outcome book_offer(struct book *b, const struct flip_command *c, const char *event_type, bool addressed,
+			     const struct book_device *devices, int n_devices, bool paused, int64_t utc_ms)
+{
+	const bool ended = !strcmp(event_type, "command.ended");
+	struct book_entry *e = book_find(b, c->id);
+	const bool is_new = !e;
+	bool same = false, back_in = false;
+
+	if (!e && !addressed && !known_device(c, devices, n_devices))
+		return BOOK_FOREIGN;
+	if (e && c->updated_utc_ms <= e->c.updated_utc_ms)
+		return c->updated_utc_ms == e->c.updated_utc_ms ? same_version(e, c, ended, utc_ms) : BOOK_STALE;
+	if (e) {
+		same = flip_command_same(&e->c, c) && e->c.status == c->status;
+		back_in = e->c.status == FLIP_OPT_OUT && c->status == FLIP_OK;
+		e->c = *c;
+	} else {
+		e = add_entry(b, c);
+		if (!e)
+			return BOOK_FULL;
+	}
+	e->changed = true;
+	if (back_in) { /* after Flip had confirmed: its word counts again */
+		struct book_event *v = book_find_event(b, c->event_id);
+
+		if (v && v->opted_out) {
+			v->opted_out = v->confirmed = false;
+			v->changed = true;
+		}
+	}
+	if (c->status != FLIP_OK)
+		withdraw(b, e, utc_ms);
+	else if (ended)
+		end_now(e, utc_ms);
+	else if (is_new && failed_at_flip(e))
+		book_finish(e, BOOK_FAILED, utc_ms);
+	else if (is_new || !same || (c->device_status == FLIP_PENDING && !e->ack_due))
+		consider(b, e, devices, n_devices, paused, utc_ms);
+	return is_new ? BOOK_NEW : BOOK_UPDATED;
+}
+
+enum book_outcome book_offer_event(struct book *b, const struct flip_event *e, int64_t utc_ms)
+{
+	struct book_event *v = book_find_event(b, e->id);
+	const bool is_new = !v;
+
+	if (v && e->updated_utc_ms <= v->e.updated_utc_ms)
+		return BOOK_STALE;
+	if (!v) {
+		if (b->n_events >= BOOK_EVENTS_MAX)
+			return BOOK_FULL;
+		v = &b->event[b->n_events++];
+		memset(v, 0, sizeof(*v));
+		v->owner_reserve_pct = NAN;
+	} else if (v->opted_out && v->e.updated_utc_ms && !v->e.participating && e->participating) {
+		v->opted_out = v->confirmed = false; /* Flip knew of the opt-out and has taken the home back in since */
+		book_let_in(b, e->id, utc_ms);
+	}
+	v->e = *e;
+	if (v->opted_out && !e->participating)
+		v->confirmed = true;
+	v->changed = true;
+	return is_new ? BOOK_NEW : BOOK_UPDATED;
+}
+
+const struct book_entry *book_in_force(const struct book *b, int device, int64_t utc_ms)
+{
+	for (int i = 0; i < b->n && device >= 0; i++) {
+		const struct book_entry *e = &b->entry[i];
+
+		if (e->device == device && book_running(e) && e->c.starts_utc_ms <= utc_ms && utc_ms < book_end_utc(b, &e->c))
+			return e;
+	}
+	return NULL;
+}
+
+void book_view(const struct book *b, const struct book_entry *e, struct command_view *out)
+{
+	const struct book_event *v = NULL;
+	double reserve;
+	int64_t set_utc_ms;
+
+	memset(out, 0, sizeof(*out));
+	out->owner_event_pct = out->command_pct = out->event_pct = out->program_min_pct = NAN;
+	out->grid_import = TRI_UNSET;
+	if (!e)
+		return;
+	for (int i = 0; i < b->n_events && e->c.event_id[0]; i++)
+		if (!strcmp(b->event[i].e.id, e->c.event_id))
+			v = &b->event[i];
+	out->active = e->state == BOOK_ACTIVE || e->state == BOOK_SUSPENDED;
+	memcpy(out->id, e->c.id, sizeof(out->id));
+	memcpy(out->event_id, e->c.event_id, sizeof(out->event_id));
+	out->mode = e->c.mode;
+	out->power_mode = e->c.power_mode;
+	out->setpoint_w = e->c.power_mode == POWER_SETPOINT ? e->power_w : 0;
+	out->grid_import = e->c.grid_import;
+	out->command_pct = e->c.reserve_pct;
+	reserve = v ? v->owner_reserve_pct : e->owner_reserve_pct;
+	set_utc_ms = v ? v->owner_reserve_utc_ms : e->owner_reserve_utc_ms;
+	if (set_utc_ms > e->c.updated_utc_ms)
+		out->owner_event_pct = reserve;
+	else
+		out->event_pct = reserve;
+	out->starts_utc_ms = e->c.starts_utc_ms;
+	out->ends_utc_ms = e->c.ends_utc_ms;
+}

@@ -1,0 +1,148 @@
+/* Verbs about the agent itself and its configuration. */
+#include "core/config.h"
+#include "ctl/ctl.h"
+#include "io/conffile.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+int ctl_why(struct ctl *c)
+{
+	int code;
+	AUTO_JSON *data = NULL;
+	cJSON *args;
+	const cJSON *d;
+
+	if (c->argc > 1)
+		return ctl_usage(c);
+	args = cJSON_CreateObject();
+	if (c->argc == 1)
+		cJSON_AddStringToObject(args, "device", c->argv[0]);
+	data = ctl_request(c, "why", args, &code);
+	if (!data)
+		return code;
+	if (c->json) {
+		ctl_print_json(data);
+		return CTL_DONE;
+	}
+	cJSON_ArrayForEach(d, cJSON_GetObjectItemCaseSensitive(data, "devices")) {
+		const char *why = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(d, "reason"));
+
+		printf("%s: %s", show_word(d, "device"), show_word(d, "rank"));
+		if (!strcmp(show_word(d, "order"), "power"))
+			printf(", %s", show(d, "w", 0, "W"));
+		else
+			printf(", %s", show_word(d, "order"));
+		printf("\n  %s\n", why && *why ? why : "nothing to say");
+	}
+	return CTL_DONE;
+}
+
+int ctl_log(struct ctl *c)
+{
+	int code, skip, i = 0;
+	AUTO_JSON *log = NULL;
+	const cJSON *line;
+	long want = c->argc == 1 ? strtol(c->argv[0], NULL, 10) : 50;
+
+	if (c->argc > 1 || want < 1)
+		return ctl_usage(c);
+	log = ctl_state(c, "log", &code);
+	if (!log)
+		return code;
+	if (c->json) {
+		ctl_print_json(log);
+		return CTL_DONE;
+	}
+	skip = cJSON_GetArraySize(log) - (int)want;
+	cJSON_ArrayForEach(line, log)
+		if (i++ >= skip)
+			printf("%s %s %s: %s\n", show_time(line, "at"), show_word(line, "level"), show_word(line, "part"),
+			       cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "text")));
+	return CTL_DONE;
+}
+
+int ctl_reload(struct ctl *c)
+{
+	return c->argc ? ctl_usage(c) : ctl_change(c, "config.reload", NULL, "the configuration was read again");
+}
+
+int ctl_dump(struct ctl *c)
+{
+	int code;
+	AUTO_JSON *data = NULL;
+
+	if (c->argc)
+		return ctl_usage(c);
+	data = ctl_request(c, "dump", NULL, &code);
+	if (!data)
+		return code;
+	ctl_print_json(data);
+	return CTL_DONE;
+}
+
+int ctl_ping(struct ctl *c)
+{
+	struct timespec a, b;
+	int code;
+	AUTO_JSON *data = NULL;
+
+	if (c->argc)
+		return ctl_usage(c);
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	data = ctl_request(c, "ping", NULL, &code);
+	if (!data)
+		return code;
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	if (c->json)
+		ctl_print_json(data);
+	else
+		printf("%s answers, %.0f ms with finding it\n", link_site(c->link),
+		       (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6);
+	return CTL_DONE;
+}
+
+int ctl_version(struct ctl *c)
+{
+	int code;
+	AUTO_JSON *data = NULL;
+
+	if (c->argc)
+		return ctl_usage(c);
+	if (!c->json)
+		puts("hearthctl " HEARTH_VERSION);
+	data = ctl_request(c, "ping", NULL, &code);
+	if (!data)
+		return code;
+	if (c->json) {
+		cJSON_AddStringToObject(data, "hearthctl", HEARTH_VERSION);
+		ctl_print_json(data);
+	} else {
+		printf("hearthd %s\n", show_word(data, "version"));
+	}
+	return CTL_DONE;
+}
+
+int ctl_config(struct ctl *c)
+{
+	static struct config cfg;
+	static struct config_errors errors;
+	const char *path = c->argc == 2 ? c->argv[1] : CONFFILE_DEFAULT;
+	bool check = c->argc >= 1 && !strcmp(c->argv[0], "check");
+
+	if (c->argc < 1 || c->argc > 2 || (!check && strcmp(c->argv[0], "show") != 0))
+		return ctl_usage(c);
+	if (conffile_load(path, &cfg, &errors) < 0) {
+		for (int i = 0; i < errors.n && i < CONFIG_ERRORS_MAX; i++)
+			fprintf(stderr, "%s\n", errors.text[i]);
+		fprintf(stderr, "hearthctl: %d mistake%s\n", errors.n, errors.n == 1 ? "" : "s");
+		return CTL_CONFIG;
+	}
+	if (check)
+		printf("%s: fine\n", path);
+	else
+		config_print(&cfg, stdout);
+	return CTL_DONE;
+}

@@ -1,0 +1,76 @@
+/* hearthctl: what its verb files share. */
+#ifndef HEARTH_CTL_CTL_H
+#define HEARTH_CTL_CTL_H
+
+#include "core/json.h"
+#include "ctl/link.h"
+
+#include <stdbool.h>
+
+enum ctl_exit { CTL_DONE = 0, CTL_FAILED = 1, CTL_USAGE = 2, CTL_UNREACHABLE = 3, CTL_CONFIG = 78 };
+
+struct ctl {
+	struct link_options link_options;
+	struct link *link;        /* opened on first use */
+	bool json;
+	int argc;                 /* words behind the verb */
+	char **argv;
+	const struct ctl_verb *verb;
+};
+
+struct ctl_verb {
+	const char *name;
+	const char *usage;        /* words behind the name; several forms separated by newlines */
+	const char *help;
+	int (*run)(struct ctl *c); /* returns an enum ctl_exit; NULL = not in this version */
+};
+
+extern const struct ctl_verb CTL_VERBS[]; /* ends with a NULL name */
+
+/** Prints the verb's usage to stderr; returns CTL_USAGE. */
+int ctl_usage(const struct ctl *c);
+/** Sends a request and returns its data (caller owns), or NULL after printing why; *code then is the exit code.
+ *  Takes over @args (NULL = {}). */
+cJSON *ctl_request(struct ctl *c, const char *verb, cJSON *args, int *code);
+/** The same for requests whose data does not matter; prints @done on success unless JSON. */
+int ctl_change(struct ctl *c, const char *verb, cJSON *args, const char *done);
+/** state.get of one part. */
+cJSON *ctl_state(struct ctl *c, const char *part, int *code);
+void ctl_print_json(const cJSON *o);
+
+/* text.c: numbers and tables for people */
+struct table;
+struct table *table_new(const char *const *headers, int columns); /* headers live as long as the table */
+void table_row(struct table *t, ...);                              /* `columns` const char *, NULL = "" */
+/** On a terminal aligned with headers; else one tab-separated line a row. Frees the table. */
+void table_print(struct table *t);
+/** Text of a member: numbers with @decimals and @unit, words as they are, "-" when absent. Valid until 16 calls later. */
+const char *show(const cJSON *o, const char *key, int decimals, const char *unit);
+const char *show_word(const cJSON *o, const char *key);
+/** Local time "Sat 18:00" or "18:00" today of an RFC 3339 member; "-" when absent. */
+const char *show_time(const cJSON *o, const char *key);
+
+/* verb files */
+int ctl_status(struct ctl *c);
+int ctl_devices(struct ctl *c);
+int ctl_device(struct ctl *c);
+int ctl_bus(struct ctl *c);
+int ctl_plan(struct ctl *c);
+int ctl_tariff(struct ctl *c);
+int ctl_events(struct ctl *c);
+int ctl_event(struct ctl *c);
+int ctl_commands(struct ctl *c);
+int ctl_outbox(struct ctl *c);
+int ctl_vpp(struct ctl *c);
+int ctl_reserve(struct ctl *c);
+int ctl_override(struct ctl *c);
+int ctl_ev(struct ctl *c);
+int ctl_why(struct ctl *c);
+int ctl_log(struct ctl *c);
+int ctl_config(struct ctl *c);
+int ctl_reload(struct ctl *c);
+int ctl_dump(struct ctl *c);
+int ctl_ping(struct ctl *c);
+int ctl_version(struct ctl *c);
+
+#endif

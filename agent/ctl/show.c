@@ -1,0 +1,242 @@
+/* Verbs that show the home and its devices. */
+#include "core/field.h"
+#include "ctl/ctl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static double number(const cJSON *o, const char *key)
+{
+	const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+
+	return cJSON_IsNumber(v) ? v->valuedouble : 0;
+}
+
+static void print_flow(const char *name, const cJSON *site, const char *key, const char *in, const char *out)
+{
+	double w = number(site, key);
+
+	if (cJSON_HasObjectItem(site, key))
+		printf("  %-9s %7.0f W  %s\n", name, w < 0 ? -w : w, w > 5 ? in : w < -5 ? out : "");
+}
+
+static void print_site(const cJSON *site)
+{
+	char bar[3 * 20 + 1] = "";
+	double soc = number(site, "soc_pct"), floor_pct = number(site, "floor_pct");
+
+	print_flow("grid", site, "grid_w", "importing", "exporting");
+	print_flow("home", site, "load_w", "", "");
+	print_flow("sun", site, "pv_w", "", "producing");
+	print_flow("battery", site, "battery_w", "charging", "discharging");
+	print_flow("car", site, "ev_w", "charging", "feeding");
+	if (cJSON_HasObjectItem(site, "soc_pct")) {
+		for (int i = 0; i < 20; i++)
+			strcat(bar, i * 5 + 2.5 <= soc ? "█" : i * 5 <= floor_pct && i * 5 + 5 > floor_pct ? "│" : "░");
+		printf("  stored    %7.1f %%  %s  floor %.0f %% (%s)\n", soc, bar, floor_pct, show_word(site, "floor_source"));
+	}
+	printf("  mode      %s: %s\n", show_word(site, "mode"),
+	       cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(site, "reason")) ?
+	       cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(site, "reason")) : "");
+	fflush(stdout);
+}
+
+static void print_status(struct ctl *c, const cJSON *site, const cJSON *agent)
+{
+	const cJSON *w;
+
+	printf("%s  (hearthd %s)\n", link_site(c->link), show_word(agent, "version"));
+	print_site(site);
+	cJSON_ArrayForEach(w, cJSON_GetObjectItemCaseSensitive(agent, "warnings"))
+		printf("  warning   %s\n", cJSON_GetStringValue(w));
+}
+
+static bool on_site(void *context, const char *below, const cJSON *payload)
+{
+	struct ctl *c = context;
+	char *line;
+
+	if (strcmp(below, "site") != 0 || !payload)
+		return true;
+	if (c->json) {
+		line = cJSON_PrintUnformatted(payload);
+		puts(line ? line : "");
+		cJSON_free(line);
+		fflush(stdout);
+		return true;
+	}
+	if (isatty(STDOUT_FILENO))
+		printf("\033[H\033[J%s  %s\n", link_site(c->link), show_time(payload, "at"));
+	print_site(payload);
+	return true;
+}
+
+int ctl_status(struct ctl *c)
+{
+	struct errbuf err = { "" };
+	int code;
+	AUTO_JSON *site = NULL, *agent = NULL;
+
+	if (c->argc > 1 || (c->argc == 1 && strcmp(c->argv[0], "--watch") != 0))
+		return ctl_usage(c);
+	site = ctl_state(c, "site", &code);
+	if (!site)
+		return code;
+	if (c->argc == 1) {
+		if (link_watch(c->link, "site", on_site, c, 0, &err) < 0) {
+			fprintf(stderr, "hearthctl: %s\n", err.text);
+			return CTL_UNREACHABLE;
+		}
+		return CTL_DONE;
+	}
+	agent = ctl_state(c, "agent", &code);
+	if (!agent)
+		return code;
+	if (c->json) {
+		cJSON_AddItemToObject(site, "agent", agent);
+		agent = NULL;
+		ctl_print_json(site);
+	} else {
+		print_status(c, site, agent);
+	}
+	return CTL_DONE;
+}
+
+static const char *kinds_text(const cJSON *device, char out[64])
+{
+	const cJSON *k;
+
+	out[0] = '\0';
+	cJSON_ArrayForEach(k, cJSON_GetObjectItemCaseSensitive(device, "kinds"))
+		snprintf(out + strlen(out), 64 - strlen(out), "%s%s", out[0] ? "," : "", cJSON_GetStringValue(k));
+	return out;
+}
+
+int ctl_devices(struct ctl *c)
+{
+	static const char *const HEADERS[] = { "device", "kind", "state", "power", "stored", "guarded by", "verdict", "note" };
+	int code;
+	AUTO_JSON *devices = ctl_state(c, "devices", &code);
+	const cJSON *d;
+	struct table *t;
+	char kinds[64];
+
+	if (!devices)
+		return code;
+	if (c->json) {
+		ctl_print_json(devices);
+		return CTL_DONE;
+	}
+	t = table_new(HEADERS, 8);
+	cJSON_ArrayForEach(d, devices)
+		table_row(t, d->string, kinds_text(d, kinds), show_word(d, "availability"), show(d, "ac_power_w", 0, "W"),
+			  show(cJSON_GetObjectItemCaseSensitive(d, "battery"), "soc_pct", 1, "%"), show_word(d, "guarded_by"),
+			  show_word(d, "verdict"), cJSON_HasObjectItem(d, "note") ? show_word(d, "note") : "");
+	table_print(t);
+	return CTL_DONE;
+}
+
+int ctl_device(struct ctl *c)
+{
+	static const char *const HEADERS[] = { "value", "now", "unit" };
+	int code;
+	AUTO_JSON *devices = NULL;
+	const cJSON *d, *group, *v;
+	struct table *t;
+
+	if (c->argc != 1)
+		return ctl_usage(c);
+	devices = ctl_state(c, "devices", &code);
+	if (!devices)
+		return code;
+	d = cJSON_GetObjectItemCaseSensitive(devices, c->argv[0]);
+	if (!d) {
+		fprintf(stderr, "hearthctl: there is no device '%s'; there are:", c->argv[0]);
+		cJSON_ArrayForEach(v, devices)
+			fprintf(stderr, " %s", v->string);
+		fputc('\n', stderr);
+		return CTL_FAILED;
+	}
+	if (c->json) {
+		ctl_print_json(d);
+		return CTL_DONE;
+	}
+	t = table_new(HEADERS, 3);
+	cJSON_ArrayForEach(group, d)
+		if (!cJSON_IsObject(group) && !cJSON_IsArray(group))
+			table_row(t, group->string, show_word(d, group->string), "");
+	cJSON_ArrayForEach(group, d) {
+		if (!cJSON_IsObject(group))
+			continue;
+		cJSON_ArrayForEach(v, group) {
+			char name[80];
+			enum field f;
+
+			snprintf(name, sizeof(name), "%s.%s", group->string, v->string);
+			f = field_by_name(name);
+			table_row(t, name, show_word(group, v->string), f == F_COUNT ? "" : field_info(f)->unit);
+		}
+	}
+	table_print(t);
+	return CTL_DONE;
+}
+
+int ctl_bus(struct ctl *c)
+{
+	static const char *const HEADERS[] = { "bus", "link", "requests", "exceptions", "timeouts", "bad answers", "load", "last trouble" };
+	int code;
+	AUTO_JSON *buses = ctl_state(c, "buses", &code);
+	const cJSON *b;
+	struct table *t;
+
+	if (!buses)
+		return code;
+	if (c->json) {
+		ctl_print_json(buses);
+		return CTL_DONE;
+	}
+	t = table_new(HEADERS, 8);
+	cJSON_ArrayForEach(b, buses)
+		table_row(t, show_word(b, "name"), show_word(b, "link"), show(b, "requests", 0, ""), show(b, "exceptions", 0, ""),
+			  show(b, "timeouts", 0, ""), show(b, "bad_answers", 0, ""), show(b, "load_pct", 1, "%"), show_word(b, "last_error"));
+	table_print(t);
+	return CTL_DONE;
+}
+
+int ctl_outbox(struct ctl *c)
+{
+	int code;
+	AUTO_JSON *o = NULL;
+
+	if (c->argc == 1 && !strcmp(c->argv[0], "retry"))
+		return ctl_change(c, "outbox.retry", NULL, "everything is due again");
+	if (c->argc != 0)
+		return ctl_usage(c);
+	o = ctl_state(c, "outbox", &code);
+	if (!o)
+		return code;
+	if (c->json)
+		ctl_print_json(o);
+	else
+		printf("%s rows wait (oldest %s s), %s sent, %s tries failed, %s quarantined, link %s\n", show_word(o, "rows"),
+		       show_word(o, "oldest_s"), show_word(o, "sent_total"), show_word(o, "failed_total"), show_word(o, "quarantined"),
+		       show_word(o, "link"));
+	return CTL_DONE;
+}
+
+int ctl_vpp(struct ctl *c)
+{
+	int code;
+	AUTO_JSON *o = ctl_state(c, "vpp", &code);
+
+	if (!o)
+		return code;
+	if (c->json)
+		ctl_print_json(o);
+	else
+		puts(cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(o, "next_event")) ?
+		     cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "notice")) : "no event is known");
+	return CTL_DONE;
+}

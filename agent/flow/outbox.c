@@ -1,0 +1,245 @@
+/* See outbox.h. Rows live in memory in one list a class and in the store; a row changes on disk in batches. How a row goes
+ * out and comes back is in outbox_send.c, its stored form in outbox_rows.c. */
+#include "flow/outbox_internal.h"
+
+#include "io/crypto.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_BYTES_DEFAULT (64LL << 20)
+#define BODY_MAX (1 << 20)
+
+static int class_of(const char *kind)
+{
+	if (!strcmp(kind, OUTBOX_COMMAND_STATUS))
+		return 0;
+	if (!strcmp(kind, OUTBOX_PARTICIPATION))
+		return 1;
+	return strcmp(kind, OUTBOX_TELEMETRY) ? 2 : TELEMETRY_CLASS;
+}
+
+void outbox_link_row(struct outbox *o, struct row *r)
+{
+	struct row_list *l = &o->list[class_of(r->kind)];
+
+	r->prev = l->last;
+	r->next = NULL;
+	if (l->last)
+		l->last->next = r;
+	else
+		l->first = r;
+	l->last = r;
+	o->bytes += (int64_t)strlen(r->body);
+}
+
+void outbox_free_row(struct outbox *o, struct row *r)
+{
+	struct row_list *l = &o->list[class_of(r->kind)];
+
+	if (r->prev)
+		r->prev->next = r->next;
+	else
+		l->first = r->next;
+	if (r->next)
+		r->next->prev = r->prev;
+	else
+		l->last = r->prev;
+	o->bytes -= (int64_t)strlen(r->body);
+	free(r->body);
+	free(r);
+}
+
+static struct row *find(struct outbox *o, const char *message_id)
+{
+	for (int c = 0; c < CLASSES; c++)
+		for (struct row *r = o->list[c].first; r; r = r->next)
+			if (!strcmp(r->id, message_id))
+				return r;
+	return NULL;
+}
+
+int outbox_open(struct outbox **out, const struct outbox_options *options, struct errbuf *err)
+{
+	struct outbox *o = calloc(1, sizeof(*o));
+	int r;
+
+	if (!o)
+		return errbuf_set(err, -ENOMEM, "outbox: no memory");
+	o->store = options->store;
+	o->max_bytes = options->max_bytes > 0 ? options->max_bytes : MAX_BYTES_DEFAULT;
+	r = store_load(o->store, STORE_OUTBOX, outbox_load_row, o, err);
+	if (r < 0) {
+		outbox_close(o);
+		return r;
+	}
+	*out = o;
+	return 0;
+}
+
+void outbox_close(struct outbox *o)
+{
+	if (!o)
+		return;
+	for (int c = 0; c < CLASSES; c++)
+		while (o->list[c].first)
+			outbox_free_row(o, o->list[c].first);
+	free(o);
+}
+
+/* "{...}" with the message_id as its first member. */
+static char *with_id(const char *text, const char *id)
+{
+	const size_t size = strlen(text) + OUTBOX_ID_MAX + 24;
+	char *body = malloc(size);
+
+	if (body)
+		snprintf(body, size, "{\"message_id\":\"%s\"%s%s", id, text[1] == '}' ? "" : ",", text + 1);
+	return body;
+}
+
+/* The oldest telemetry goes when there is no room; what is promised never does. */
+static void make_room(struct outbox *o, int64_t bytes)
+{
+	struct row *r = o->list[TELEMETRY_CLASS].first;
+	int64_t over = o->bytes + bytes - o->max_bytes;
+
+	for (; r && over > 0; r = r->next) {
+		if (r->state == ROW_DONE)
+			continue;
+		over -= (int64_t)strlen(r->body);
+		if (r->state == ROW_UNCOMMITTED)
+			continue;
+		r->state = ROW_DONE;
+		r->dirty = true;
+		o->dropped_total++;
+	}
+}
+
+int outbox_add(struct outbox *o, const char *kind, const cJSON *body, int64_t utc_ms, struct store_op *op,
+	       char message_id[OUTBOX_ID_MAX])
+{
+	AUTO_TEXT *text = NULL;
+	struct row *r;
+
+	if (!kind[0] || kind[0] == QUARANTINE_MARK || strlen(kind) > sizeof(r->kind) - 2 || !cJSON_IsObject(body))
+		return -EINVAL;
+	text = cJSON_PrintUnformatted(body);
+	r = calloc(1, sizeof(*r));
+	if (!text || !r) {
+		free(r);
+		return -ENOMEM;
+	}
+	if (strlen(text) > BODY_MAX) {
+		free(r);
+		return -E2BIG;
+	}
+	crypto_uuid(r->id);
+	r->body = with_id(text, r->id);
+	if (!r->body) {
+		free(r);
+		return -ENOMEM;
+	}
+	snprintf(r->kind, sizeof(r->kind), "%s", kind);
+	r->at_utc_ms = utc_ms;
+	r->state = ROW_UNCOMMITTED;
+	if (o->bytes + (int64_t)strlen(r->body) > o->max_bytes)
+		make_room(o, (int64_t)strlen(r->body));
+	outbox_link_row(o, r);
+	snprintf(message_id, OUTBOX_ID_MAX, "%s", r->id);
+	*op = (struct store_op){ .verb = STORE_PUT, .table = STORE_OUTBOX, .at_ms = utc_ms, .body = r->body };
+	snprintf(op->key, sizeof(op->key), "%s", r->id);
+	snprintf(op->kind, sizeof(op->kind), "%s", r->kind);
+	return 0;
+}
+
+void outbox_committed(struct outbox *o, const char *message_id, int status, int64_t now_ms)
+{
+	struct row *r = find(o, message_id);
+
+	if (!r || r->state != ROW_UNCOMMITTED)
+		return;
+	if (status < 0) {
+		outbox_free_row(o, r);
+		return;
+	}
+	r->state = ROW_READY;
+	outbox_pump(o, now_ms);
+}
+
+int outbox_ack(struct outbox *o, const char *message_id, int status, const char *reason, int64_t now_ms)
+{
+	struct row *r = find(o, message_id);
+
+	if (!r || (r->state != ROW_READY && r->state != ROW_SENT))
+		return -ENOENT;
+	outbox_answered(o, r, status, reason, now_ms);
+	return 0;
+}
+
+int outbox_retry(struct outbox *o, int64_t now_ms)
+{
+	int n = 0;
+
+	for (int c = 0; c < CLASSES; c++)
+		for (struct row *r = o->list[c].first; r; r = r->next) {
+			if (r->state == ROW_QUARANTINED) {
+				r->dirty = true;
+				r->reason[0] = '\0';
+			} else if (r->state != ROW_READY && r->state != ROW_SENT) {
+				continue;
+			}
+			outbox_due_now(r);
+			n++;
+		}
+	outbox_step(o, now_ms);
+	return n;
+}
+
+void outbox_stats(const struct outbox *o, int64_t utc_ms, struct outbox_stats *out)
+{
+	int64_t oldest = 0;
+
+	*out = (struct outbox_stats){ .sent_total = o->sent_total, .failed_total = o->failed_total,
+				      .dropped_total = o->dropped_total, .link_up = o->up };
+	for (int c = 0; c < CLASSES; c++)
+		for (const struct row *r = o->list[c].first; r; r = r->next) {
+			if (r->state == ROW_QUARANTINED)
+				out->quarantined++;
+			if (r->state == ROW_QUARANTINED || r->state == ROW_DONE)
+				continue;
+			out->rows++;
+			if (!oldest || r->at_utc_ms < oldest)
+				oldest = r->at_utc_ms;
+		}
+	out->oldest_s = oldest && utc_ms > oldest ? (utc_ms - oldest) / 1000 : 0;
+	store_stats(o->store, &out->bytes_written_today, NULL);
+}
+
+cJSON *outbox_list(const struct outbox *o, int max)
+{
+	static const char *const STATE[] = { "committing", "ready", "sent", "quarantined", "done" };
+	cJSON *list = cJSON_CreateArray();
+	int n = 0;
+
+	for (int c = 0; c < CLASSES; c++)
+		for (const struct row *r = o->list[c].first; r && n < max; r = r->next) {
+			cJSON *row;
+
+			if (r->state == ROW_DONE)
+				continue;
+			row = cJSON_CreateObject();
+			cJSON_AddStringToObject(row, "message_id", r->id);
+			cJSON_AddStringToObject(row, "kind", r->kind);
+			json_add_time(row, "at", r->at_utc_ms);
+			cJSON_AddNumberToObject(row, "tries", r->tries);
+			cJSON_AddStringToObject(row, "state", STATE[r->state]);
+			if (r->reason[0])
+				cJSON_AddStringToObject(row, "reason", r->reason);
+			cJSON_AddItemToArray(list, row);
+			n++;
+		}
+	return list;
+}

@@ -1,0 +1,51 @@
+/* What the outbox's files share. Not for others. */
+#ifndef HEARTH_FLOW_OUTBOX_INTERNAL_H
+#define HEARTH_FLOW_OUTBOX_INTERNAL_H
+
+#include "core/backoff.h"
+#include "flow/outbox.h"
+
+#define CLASSES 4
+#define TELEMETRY_CLASS 3
+#define QUARANTINE_MARK '!' /* first character of a quarantined row's kind in the store */
+
+enum row_state { ROW_UNCOMMITTED, ROW_READY, ROW_SENT, ROW_QUARANTINED, ROW_DONE /* waits for its deletion on disk */ };
+
+struct row {
+	struct row *prev, *next;
+	char id[OUTBOX_ID_MAX], kind[STORE_KIND_MAX];
+	char *body;               /* with message_id; owned */
+	char reason[160];         /* of the quarantine */
+	int64_t at_utc_ms;
+	enum row_state state;
+	int tries, refusals;
+	int64_t due_ms;           /* READY: not before; SENT: unanswered after */
+	struct backoff retry, timeout;
+	bool dirty;               /* differs from the disk */
+	bool writing;             /* in the transaction under way */
+};
+
+struct row_list { struct row *first, *last; };
+
+struct outbox {
+	struct store *store;
+	outbox_send_fn send;
+	void *context;
+	bool up, writing, write_failed;
+	int64_t write_after_ms;
+	int64_t bytes, max_bytes;
+	int64_t sent_total, failed_total, dropped_total;
+	struct row_list list[CLASSES];
+};
+
+void outbox_link_row(struct outbox *o, struct row *r);
+void outbox_free_row(struct outbox *o, struct row *r);
+void outbox_due_now(struct row *r);
+/** Sends what is due. */
+void outbox_pump(struct outbox *o, int64_t now_ms);
+void outbox_answered(struct outbox *o, struct row *r, int status, const char *reason, int64_t now_ms);
+/** One batch of changed rows to the disk, unless one is under way. */
+void outbox_write(struct outbox *o, int64_t now_ms);
+int outbox_load_row(void *context, const struct store_row *row);
+
+#endif

@@ -1,0 +1,141 @@
+/* The outbox on disk: changed rows written in batches, and rows read back at start. A quarantined row's kind begins with
+ * a mark and its body is wrapped with the reason. */
+#include "flow/outbox_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WRITE_RETRY_MS 5000
+
+static void written(void *context, uint64_t ticket, int status)
+{
+	struct outbox *o = context;
+
+	(void)ticket;
+	o->writing = false;
+	o->write_failed = status < 0;
+	for (int c = 0; c < CLASSES; c++)
+		for (struct row *r = o->list[c].first, *next; r; r = next) {
+			next = r->next;
+			if (!r->writing)
+				continue;
+			r->writing = false;
+			if (status < 0)
+				r->dirty = true;
+			else if (r->state == ROW_DONE && !r->dirty)
+				outbox_free_row(o, r);
+		}
+}
+
+static char *wrap(const struct row *r)
+{
+	AUTO_JSON *w = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(w, "quarantined", r->reason);
+	cJSON_AddStringToObject(w, "body", r->body);
+	return cJSON_PrintUnformatted(w);
+}
+
+static void fill(struct store_op *op, const struct row *r, char **wrapped)
+{
+	*op = (struct store_op){ .verb = STORE_DELETE, .table = STORE_OUTBOX, .at_ms = r->at_utc_ms };
+	snprintf(op->key, sizeof(op->key), "%s", r->id);
+	if (r->state == ROW_DONE)
+		return;
+	op->verb = STORE_PUT;
+	op->body = r->body;
+	snprintf(op->kind, sizeof(op->kind), "%s", r->kind);
+	if (r->state != ROW_QUARANTINED)
+		return;
+	*wrapped = wrap(r);
+	if (*wrapped) {
+		op->body = *wrapped;
+		snprintf(op->kind, sizeof(op->kind), "%c%.30s", QUARANTINE_MARK, r->kind);
+	}
+}
+
+void outbox_write(struct outbox *o, int64_t now_ms)
+{
+	struct store_op ops[STORE_OPS_MAX];
+	struct row *rows[STORE_OPS_MAX];
+	char *wrapped[STORE_OPS_MAX] = { NULL };
+	size_t text = 0;
+	int n = 0, e;
+
+	if (o->write_failed) {
+		o->write_failed = false;
+		o->write_after_ms = now_ms + WRITE_RETRY_MS;
+	}
+	if (o->writing || now_ms < o->write_after_ms)
+		return;
+	for (int c = 0; c < CLASSES; c++)
+		for (struct row *r = o->list[c].first; r && n < STORE_OPS_MAX; r = r->next) {
+			if (!r->dirty)
+				continue;
+			/* half of the store's limit: wrapping may double a text */
+			text += r->state == ROW_DONE ? 0 : strlen(r->body);
+			if (n > 0 && text > 256 * 1024)
+				break;
+			fill(&ops[n], r, &wrapped[n]);
+			rows[n++] = r;
+		}
+	if (n == 0)
+		return;
+	e = store_submit(o->store, ops, n, written, o, NULL);
+	for (int i = 0; i < n; i++) {
+		cJSON_free(wrapped[i]);
+		rows[i]->dirty = e < 0;
+		rows[i]->writing = e == 0;
+	}
+	o->writing = e == 0;
+	if (e < 0)
+		o->write_after_ms = now_ms + WRITE_RETRY_MS;
+}
+
+static int unwrap(struct row *r, const char *text)
+{
+	AUTO_JSON *w = json_parse(text, strlen(text), 4 << 20, 4, NULL);
+	const cJSON *body = cJSON_GetObjectItemCaseSensitive(w, "body"), *why = cJSON_GetObjectItemCaseSensitive(w, "quarantined");
+
+	if (!cJSON_IsString(body) || !cJSON_IsString(why))
+		return -EINVAL;
+	snprintf(r->reason, sizeof(r->reason), "%.*s", (int)sizeof(r->reason) - 1, why->valuestring);
+	r->body = strdup(body->valuestring);
+	r->state = ROW_QUARANTINED;
+	return r->body ? 0 : -ENOMEM;
+}
+
+/* A row that cannot be read back is left where it is, unseen: nothing owed is deleted by us. */
+int outbox_load_row(void *context, const struct store_row *row)
+{
+	struct outbox *o = context;
+	const bool quarantined = row->kind[0] == QUARANTINE_MARK;
+	struct row *r;
+
+	if (strlen(row->key) >= OUTBOX_ID_MAX)
+		return 0;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	snprintf(r->id, sizeof(r->id), "%s", row->key);
+	snprintf(r->kind, sizeof(r->kind), "%.30s", row->kind + quarantined);
+	r->at_utc_ms = row->at_ms;
+	r->state = ROW_READY;
+	if (quarantined) {
+		if (unwrap(r, row->body) < 0) {
+			free(r->body);
+			free(r);
+			return 0;
+		}
+	} else {
+		r->body = strdup(row->body);
+	}
+	if (!r->body) {
+		free(r);
+		return -ENOMEM;
+	}
+	outbox_link_row(o, r);
+	return 0;
+}

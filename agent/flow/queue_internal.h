@@ -1,0 +1,53 @@
+/* What the Flip link's files share. Not for others. */
+#ifndef HEARTH_FLOW_QUEUE_INTERNAL_H
+#define HEARTH_FLOW_QUEUE_INTERNAL_H
+
+#include "core/backoff.h"
+#include "flow/queue.h"
+
+#define SEEN_PENDING_MAX 16
+#define SEEN_KEEP_MS (30LL * 86400 * 1000)
+#define COMMAND_KEEP_MS (86400LL * 1000)
+
+struct seen { char id[STORE_KEY_MAX]; int64_t at_utc_ms, flip_utc_ms; };
+
+struct flip_link {
+	struct flip_link_options o;
+	struct mqtt *mqtt;
+	char keys[FLIP_KEYS_MAX][FLIP_KEY_MAX];
+	char client_id[80], topic_in[MQTT_TOPIC_MAX], topic_ack[MQTT_TOPIC_MAX];
+	char boot_id[64];
+	struct topic_root root;
+	struct flip_link_stats stats;
+	int transactions;            /* under way; the last one frees a stopped link */
+	bool stopped, connected;
+	int64_t heard_ms, kept_ms, minute_ms; /* monotonic: last message or resync; last forgetting; last progress kept */
+	int64_t newest_utc_ms;       /* of verified webhook-timestamps */
+	int64_t write_after_ms;      /* after a failed transaction */
+	struct backoff write_backoff;
+	int n_seen;                  /* handled, not on disk yet */
+	struct seen seen[SEEN_PENDING_MAX];
+};
+
+/* One more row of the next transaction: what Flip must be told besides the acknowledgements. */
+struct link_row { const char *kind; const cJSON *body; };
+
+bool link_clock(const struct flip_link *l, int64_t *now_ms, int64_t *utc_ms);
+void link_audit(const struct flip_link *l, const char *result, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/** Fills book and seen ids from the store. */
+int link_load(struct flip_link *l, struct errbuf *err);
+/** Everything that changed, each entry with its acknowledgement, in as few transactions as it takes; publishes too.
+ *  @extra (may be NULL) and @done (may be NULL) belong to the first. Returns 0 or negative: kept, and tried again. */
+int link_flush(struct flip_link *l, const struct link_row *extra, store_done_fn done, void *context);
+/** Clears rows and topics of what is over and older than @keep_ms, and old webhook ids. */
+void link_forget(struct flip_link *l, int64_t utc_ms, int64_t keep_ms);
+/** Keeps the body of a message we only store (settings.apply). */
+void link_keep(struct flip_link *l, const char *key, const char *body, size_t len, int64_t utc_ms);
+/** One message of R/flip/in or R/flip/ack. */
+void link_message_in(struct flip_link *l, const struct mqtt_message *m);
+void link_message_ack(struct flip_link *l, const struct mqtt_message *m);
+/** Moves the book by clock and devices; the next UTC ms, 0 = none. */
+int64_t link_book_step(struct flip_link *l);
+
+#endif

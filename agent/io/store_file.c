@@ -1,0 +1,267 @@
+/* See store_file.h. */
+#include "io/store_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHECK_ALWAYS_BYTES (4 * 1024 * 1024) /* larger files are checked after an unclean end only: it takes time */
+
+static const char *const TABLES[STORE_TABLES] = { "setting", "command", "event", "seen", "outbox" };
+
+/* MIGRATIONS[i] leads from user_version i to i + 1; never change one that was released. */
+static const char *const MIGRATIONS[] = {
+#define TABLE(name)                                                                                                       \
+	"CREATE TABLE " name " (seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, at_ms INTEGER NOT NULL, " \
+	"body TEXT NOT NULL);"
+	TABLE("setting") TABLE("command") TABLE("event") TABLE("seen") TABLE("outbox"),
+#undef TABLE
+};
+#define VERSION ((int)(sizeof(MIGRATIONS) / sizeof(MIGRATIONS[0])))
+
+const char *store_table_name(enum store_table table)
+{
+	return TABLES[table];
+}
+
+int store_errno(sqlite3 *db, int rc)
+{
+	int system = db ? sqlite3_system_errno(db) : 0;
+
+	switch (rc & 0xff) {
+	case SQLITE_OK:
+		return 0;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return -EBUSY;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_READONLY:
+		return -EROFS;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EBADMSG;
+	case SQLITE_TOOBIG:
+		return -E2BIG;
+	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN:
+		return system ? -system : -EIO;
+	default: /* not an enum; all others are faults of ours */
+		return -EIO;
+	}
+}
+
+static int number(sqlite3 *db, const char *sql, int *out)
+{
+	sqlite3_stmt *statement = NULL;
+	int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+
+	if (!rc) {
+		rc = sqlite3_step(statement);
+		if (rc == SQLITE_ROW)
+			*out = sqlite3_column_int(statement, 0);
+		rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+	}
+	sqlite3_finalize(statement);
+	return rc;
+}
+
+static int is_one(void *context, int columns, char **values, char **names)
+{
+	(void)names;
+	*(bool *)context = columns == 1 && values[0] && !strcmp(values[0], "ok");
+	return 0;
+}
+
+static int migrate(sqlite3 *db)
+{
+	int version = 0, rc = number(db, "PRAGMA user_version", &version);
+
+	if (rc)
+		return rc;
+	if (version < 0 || version > VERSION)
+		return SQLITE_MISMATCH;
+	while (version < VERSION) {
+		char set[64];
+
+		snprintf(set, sizeof(set), "PRAGMA user_version = %d; COMMIT", version + 1);
+		rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+		if (!rc)
+			rc = sqlite3_exec(db, MIGRATIONS[version], NULL, NULL, NULL);
+		if (!rc)
+			rc = sqlite3_exec(db, set, NULL, NULL, NULL);
+		if (rc)
+			return rc; /* closing rolls it back */
+		version++;
+	}
+	return SQLITE_OK;
+}
+
+/* A database of the right version can still lack a table: somebody else's file, or a damaged schema. */
+static int tables_present(sqlite3 *db)
+{
+	for (int i = 0; i < STORE_TABLES; i++) {
+		char sql[128];
+		int n, rc;
+
+		snprintf(sql, sizeof(sql), "SELECT seq, key, kind, at_ms, body FROM %s LIMIT 1", TABLES[i]);
+		rc = number(db, sql, &n);
+		if (rc)
+			return (rc & 0xff) == SQLITE_ERROR ? SQLITE_CORRUPT : rc;
+	}
+	return SQLITE_OK;
+}
+
+static int set_up(struct store_file *f, bool check)
+{
+	bool ok = true;
+	int rc = sqlite3_open_v2(f->path, &f->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+
+	if (rc)
+		return rc;
+	sqlite3_extended_result_codes(f->db, 1);
+	sqlite3_busy_timeout(f->db, 2000); /* somebody may look at the file with the sqlite3 tool */
+	rc = sqlite3_exec(f->db,
+			  "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
+			  "PRAGMA journal_size_limit = 8388608; PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY;"
+			  "PRAGMA trusted_schema = OFF",
+			  NULL, NULL, NULL);
+	if (!rc && check)
+		rc = sqlite3_exec(f->db, "PRAGMA quick_check(1)", is_one, &ok, NULL);
+	if (!rc && !ok)
+		rc = SQLITE_CORRUPT;
+	if (!rc)
+		rc = migrate(f->db);
+	if (!rc)
+		rc = tables_present(f->db);
+	if (!rc)
+		rc = number(f->db, "PRAGMA page_size", &f->page_size);
+	return rc;
+}
+
+static int failure(struct store_file *f, int rc, struct errbuf *err)
+{
+	int code = rc == SQLITE_MISMATCH ? -EPROTO : store_errno(f->db, rc);
+
+	if (code == -EPROTO)
+		errbuf_set(err, code, "store: %s was written by a newer version of Hearth", f->path);
+	else
+		errbuf_set(err, code, "store: %s: %s (%s)", f->path, strerror(-code),
+			   f->db ? sqlite3_errmsg(f->db) : sqlite3_errstr(rc));
+	sqlite3_close(f->db);
+	f->db = NULL;
+	return code;
+}
+
+static bool exists(const char *path, const char *suffix, off_t *size)
+{
+	char name[STORE_PATH_MAX + 16];
+	struct stat st;
+
+	snprintf(name, sizeof(name), "%s%s", path, suffix);
+	if (stat(name, &st))
+		return false;
+	if (size)
+		*size = st.st_size;
+	return true;
+}
+
+/* The log goes with its database; the index of the log is made anew from it. */
+static int move_aside(const char *path, char *to, size_t size)
+{
+	char from[STORE_PATH_MAX + 16], stamp[32], aside[STORE_PATH_MAX + 64];
+	time_t now = time(NULL);
+	struct tm tm;
+	int n = 0;
+
+	gmtime_r(&now, &tm);
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
+	do
+		snprintf(to, size, n ? "%s.damaged-%s-%d" : "%s.damaged-%s", path, stamp, n);
+	while (n++ < 100 && access(to, F_OK) == 0);
+	if (rename(path, to))
+		return -errno;
+	snprintf(from, sizeof(from), "%s-wal", path);
+	snprintf(aside, sizeof(aside), "%s-wal", to);
+	if (rename(from, aside) && errno != ENOENT)
+		return -errno;
+	snprintf(from, sizeof(from), "%s-shm", path);
+	unlink(from);
+	return 0;
+}
+
+/* An flock of a file beside it: the database's own locks are for the sqlite3 tool and come and go. Also creates the
+ * database with mode 0600, which SQLite then gives to its log too. */
+static int lock(struct store_file *f, struct errbuf *err)
+{
+	char name[STORE_PATH_MAX + 16];
+	int fd;
+
+	fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	if (fd < 0)
+		return errbuf_set(err, -errno, "store: %s: %s", f->path, strerror(errno));
+	close(fd);
+	snprintf(name, sizeof(name), "%s.lock", f->path);
+	f->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (f->lock_fd < 0)
+		return errbuf_set(err, -errno, "store: %s: %s", name, strerror(errno));
+	if (flock(f->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	close(f->lock_fd);
+	return errbuf_set(err, -EBUSY, "store: %s is in use by another process", f->path);
+}
+
+int store_file_open(struct store_file *f, const char *path, struct errbuf *err)
+{
+	char aside[STORE_PATH_MAX + 48];
+	off_t size = 0;
+	bool unclean;
+	int rc, damaged = 0;
+
+	memset(f, 0, sizeof(*f));
+	if (strlen(path) >= sizeof(f->path))
+		return errbuf_set(err, -ENAMETOOLONG, "store: the path is too long");
+	snprintf(f->path, sizeof(f->path), "%s", path);
+	rc = lock(f, err);
+	if (rc)
+		return rc;
+	unclean = exists(path, "-wal", NULL); /* a clean close removes the log */
+	exists(path, "", &size);
+	rc = set_up(f, unclean || size <= CHECK_ALWAYS_BYTES);
+	if ((rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB) {
+		sqlite3_close(f->db);
+		f->db = NULL;
+		damaged = move_aside(path, aside, sizeof(aside));
+		if (damaged < 0) {
+			close(f->lock_fd);
+			return errbuf_set(err, damaged, "store: %s is damaged and cannot be moved aside: %s", path,
+					  strerror(-damaged));
+		}
+		damaged = 1;
+		close(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+		rc = set_up(f, false);
+	}
+	if (rc) {
+		rc = failure(f, rc, err);
+		close(f->lock_fd);
+		return rc;
+	}
+	return damaged ? errbuf_set(err, 1, "store: %s was damaged; it stands aside as %s and a new one is begun", path, aside) : 0;
+}
+
+void store_file_close(struct store_file *f)
+{
+	if (!f->db)
+		return;
+	sqlite3_close(f->db); /* the last connection checkpoints and removes the log */
+	close(f->lock_fd);
+	f->db = NULL;
+}

@@ -1,0 +1,69 @@
+/* See release.h. Uses the plant alone: no broker, no store, no thinking. */
+#include "release.h"
+
+#include "core/snapshot.h"
+#include "flow/plant.h"
+#include "io/log.h"
+#include "io/loop.h"
+
+#define RELEASE_MS 8000
+#define LOOK_MS 100
+
+struct release {
+	struct plant *plant;
+	uv_timer_t timer;
+	int64_t until_ms;
+	bool aimed[DEVICE_MAX], done;
+};
+
+static void on_device(void *context, int device)
+{
+	(void)context;
+	(void)device;
+}
+
+/* Devices join one by one; each is told once it is there. */
+static void on_look(uv_timer_t *timer)
+{
+	static const struct order RELEASE = { .kind = ORDER_RELEASE };
+	struct release *r = timer->data;
+	bool all = true;
+
+	for (int i = 0; i < plant_count(r->plant); i++) {
+		if (!(plant_roles(r->plant, i) & (ROLE_BATTERY | ROLE_CHARGER)))
+			continue;
+		if (!r->aimed[i]) {
+			plant_aim(r->plant, i, &RELEASE);
+			r->aimed[i] = true;
+		}
+		all = all && plant_state(r->plant, i)->availability == AVAIL_ONLINE && plant_state(r->plant, i)->released;
+	}
+	r->done = all;
+	if (all || loop_now_ms() >= r->until_ms)
+		uv_stop(timer->loop);
+}
+
+int release_run(const struct config *cfg)
+{
+	struct release r = { .until_ms = loop_now_ms() + RELEASE_MS };
+	uv_loop_t *loop = uv_default_loop();
+	struct errbuf err = { "" };
+
+	if (plant_start(&r.plant, loop, cfg, on_device, &r, &err) < 0) {
+		log_error("release", "%s", err.text);
+		return 1;
+	}
+	uv_timer_init(loop, &r.timer);
+	r.timer.data = &r;
+	uv_timer_start(&r.timer, on_look, LOOK_MS, LOOK_MS);
+	uv_run(loop, UV_RUN_DEFAULT);
+	for (int i = 0; i < plant_count(r.plant); i++)
+		if (plant_roles(r.plant, i) & (ROLE_BATTERY | ROLE_CHARGER))
+			log_notice("release", "device %s: %s", plant_config(r.plant, i)->id,
+				   plant_state(r.plant, i)->released ? "under its own control" :
+				   plant_state(r.plant, i)->availability == AVAIL_ONLINE ? "could not be released" : "does not answer");
+	uv_close((uv_handle_t *)&r.timer, NULL);
+	plant_stop(r.plant);
+	uv_run(loop, UV_RUN_DEFAULT);
+	return r.done ? 0 : 1;
+}

@@ -1,0 +1,320 @@
+/* See chain.h and policies/README.md "The flow of one tick". The steps live in posture.c, balance.c, share.c and snap.c. */
+#include "policies/chain.h"
+#include "policies/floor.h"
+#include "policies/policies.h"
+#include "policies/work.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void chain_init(struct chain *c)
+{
+	memset(c, 0, sizeof(*c));
+	for (int p = 0; POLICIES[p]; p++)
+		POLICIES[p]->init(c->memory[p]);
+}
+
+void work_cut(struct work_device *d, enum rank rank, const char *why_fmt, ...)
+{
+	va_list ap;
+
+	d->limited_by |= 1u << rank;
+	va_start(ap, why_fmt);
+	vsnprintf(d->cut, sizeof(d->cut), why_fmt, ap);
+	va_end(ap);
+}
+
+double work_power(const struct work *w, int i)
+{
+	const struct work_device *d = &w->d[i];
+
+	if (d->order.kind == ORDER_POWER || (d->order.kind == ORDER_BALANCE && !d->order.native))
+		return d->order.w;
+	if (d->order.kind != ORDER_BALANCE || !w->meter)
+		return d->now_w;
+	return double_clamp(d->now_w - w->grid_w + d->order.grid_w, d->order.min_w, d->order.max_w);
+}
+
+/* Asks everybody. A limit that does not contain 0 is widened to it: safety only takes away. */
+static void collect(struct chain *c, const struct snapshot *s)
+{
+	struct wishes *wishes = &c->wishes;
+
+	wishes->n_limits = wishes->n_orders = 0;
+	wishes->overflow = 0;
+	wishes->meter_lost = false;
+	for (int p = 0; POLICIES[p]; p++) {
+		int limit = wishes->n_limits, order = wishes->n_orders;
+
+		POLICIES[p]->step(c->memory[p], s, wishes);
+		for (; limit < wishes->n_limits; limit++)
+			wishes->limits[limit].rank = POLICIES[p]->rank;
+		for (; order < wishes->n_orders; order++)
+			if (wishes->orders[order].rank == RANK_NONE)
+				wishes->orders[order].rank = POLICIES[p]->rank;
+	}
+	for (int i = 0; i < wishes->n_limits; i++) {
+		struct limit_wish *l = &wishes->limits[i];
+
+		if (l->min_w <= 0 && l->max_w >= 0) /* false for NaN */
+			continue;
+		c->bad_wishes++;
+		l->min_w = l->min_w <= 0 ? l->min_w : 0;
+		l->max_w = l->max_w >= 0 ? l->max_w : 0;
+	}
+	c->bad_wishes += wishes->overflow;
+}
+
+static void band_cut(struct band *b, const struct limit_wish *l)
+{
+	if (l->min_w > b->min_w) {
+		b->min_w = l->min_w;
+		b->min_by = l;
+	}
+	if (l->max_w < b->max_w) {
+		b->max_w = l->max_w;
+		b->max_by = l;
+	}
+}
+
+static void intersect(struct work *w)
+{
+	const struct wishes *wishes = &w->c->wishes;
+
+	for (int i = 0; i < wishes->n_limits; i++) {
+		const struct limit_wish *l = &wishes->limits[i];
+
+		if (l->device >= w->n) {
+			w->c->bad_wishes++;
+			continue;
+		}
+		if (l->device < 0)
+			continue;
+		band_cut(&w->d[l->device].power_band, l);
+		if (!l->power_only)
+			band_cut(&w->d[l->device].band, l);
+	}
+}
+
+static bool told(const struct order *o)
+{
+	return o->kind == ORDER_POWER || (o->kind == ORDER_BALANCE && !o->native);
+}
+
+/* Keeps the last two readings: the meter's sample may be older or newer than the device's. */
+static void reading_keep(struct chain_memory *m, double power_w, int64_t at_ms)
+{
+	if (m->reading_ms == 0)
+		m->reading_w = m->before_w = power_w;
+	if (at_ms != m->reading_ms) {
+		m->before_w = m->reading_w;
+		m->before_ms = m->reading_ms ? m->reading_ms : at_ms;
+	}
+	m->reading_w = power_w;
+	m->reading_ms = at_ms;
+}
+
+/* What the device did when the meter was read. A reading older than the last order says nothing of it: once the order has
+ * had its time the device is taken to follow it, before that it may be anywhere between. */
+static void measure(struct work_device *d, const struct snapshot *s, int i)
+{
+	struct chain_memory *m = d->memory;
+	int64_t meter_ms = s->grid_w.at_ms, settle_ms = view_settle_ms(d->dev), at_ms;
+	bool moving = m->changed_ms && s->now_ms - m->changed_ms < settle_ms + 2000;
+	double power_w;
+
+	d->ordered_w = told(&d->dev->ordered) ? d->dev->ordered.w : 0;
+	d->known = view_power(s, i, &power_w, &at_ms);
+	if (!d->known) {
+		d->now_w = d->ordered_w;
+		d->low_w = d->guess_low_w = double_min(0, d->ordered_w);
+		d->high_w = d->guess_high_w = double_max(0, d->ordered_w);
+		return;
+	}
+	reading_keep(m, power_w, at_ms);
+	d->now_w = power_w;
+	d->guess_low_w = d->guess_high_w = power_w;
+	if (at_ms > meter_ms && at_ms - meter_ms > meter_ms - m->before_ms)
+		d->guess_low_w = d->guess_high_w = m->before_w;
+	if (told(&d->dev->ordered) && m->changed_ms && at_ms < m->changed_ms && meter_ms >= m->changed_ms + settle_ms) {
+		d->guess_low_w = d->guess_high_w = d->ordered_w;
+	} else if (told(&d->dev->ordered) && m->changed_ms && at_ms < m->changed_ms) {
+		d->guess_low_w = double_min(power_w, d->ordered_w);
+		d->guess_high_w = double_max(power_w, d->ordered_w);
+	}
+	d->low_w = double_min(d->guess_low_w, moving ? double_min(power_w, m->before_w) : power_w);
+	d->high_w = double_max(d->guess_high_w, moving ? double_max(power_w, m->before_w) : power_w);
+}
+
+static void begin(struct work *w, struct chain *c, const struct snapshot *s)
+{
+	w->s = s;
+	w->c = c;
+	w->n = s->n_devices < DEVICE_MAX ? s->n_devices : DEVICE_MAX;
+	w->unreachable_w = 0;
+	w->meter = view_grid(s, &w->grid_w) && !c->wishes.meter_lost;
+	for (int i = 0; i < w->n; i++) {
+		struct work_device *d = &w->d[i];
+		const struct band open = { -INFINITY, INFINITY, NULL, NULL };
+
+		memset(d, 0, sizeof(*d));
+		d->dev = &s->dev[i];
+		d->memory = &c->device[i];
+		d->charger = view_charger(d->dev);
+		d->band = d->power_band = open;
+		measure(d, s, i);
+	}
+}
+
+/* The first rank's order; within a rank the policy asked first. */
+static void choose(struct work *w)
+{
+	const struct wishes *wishes = &w->c->wishes;
+
+	for (int i = 0; i < wishes->n_orders; i++) {
+		const struct order_wish *o = &wishes->orders[i];
+		struct work_device *d;
+
+		if (o->device < 0 || o->device >= w->n || !(o->order.w == o->order.w)) {
+			w->c->bad_wishes++;
+			continue;
+		}
+		d = &w->d[o->device];
+		if (view_steerable(d->dev) && (!d->wish || o->rank < d->rank)) {
+			d->wish = o;
+			d->rank = o->rank;
+		}
+	}
+	for (int i = 0; i < w->n; i++) {
+		struct work_device *d = &w->d[i];
+
+		if (!d->wish)
+			continue;
+		d->order = d->wanted = d->wish->order;
+		d->controlled = d->order.kind == ORDER_POWER || d->order.kind == ORDER_BALANCE;
+		work_clamp(d);
+	}
+}
+
+static void cut_by(struct work_device *d, const struct limit_wish *l)
+{
+	if (l)
+		work_cut(d, l->rank, "%s", l->why);
+}
+
+void work_clamp(struct work_device *d)
+{
+	struct order *o = &d->order;
+
+	if (o->kind == ORDER_BALANCE) {
+		if (o->min_w < d->band.min_w)
+			cut_by(d, d->band.min_by);
+		if (o->max_w > d->band.max_w)
+			cut_by(d, d->band.max_by);
+		o->min_w = double_clamp(o->min_w, d->band.min_w, 0);
+		o->max_w = double_clamp(o->max_w, 0, d->band.max_w);
+		o->w = double_clamp(o->w, o->min_w, o->max_w);
+	} else if (o->kind == ORDER_POWER) {
+		if (o->w < d->power_band.min_w)
+			cut_by(d, d->power_band.min_by);
+		if (o->w > d->power_band.max_w)
+			cut_by(d, d->power_band.max_by);
+		o->w = double_clamp(o->w, d->power_band.min_w, d->power_band.max_w);
+	}
+}
+
+/* Times of changes, for dwell and for knowing when a device has settled. */
+static void remember(struct work *w)
+{
+	for (int i = 0; i < w->n; i++) {
+		struct work_device *d = &w->d[i];
+		const struct order *before = &d->dev->ordered;
+		double before_w = before->kind == ORDER_POWER ? before->w : 0, now_w = d->order.kind == ORDER_POWER ? d->order.w : 0;
+
+		if (d->order.kind != before->kind || d->order.w != before->w)
+			d->memory->changed_ms = w->s->now_ms;
+		if (!d->charger)
+			continue;
+		if (before_w > 0 && !(now_w > 0))
+			d->memory->zero_ms = w->s->now_ms;
+		if (!(before_w > 0) && now_w > 0)
+			d->memory->started_ms = w->s->now_ms;
+	}
+}
+
+static void reason(const struct work_device *d, struct decision *out)
+{
+	const char *wish = d->wish ? d->wish->why : "";
+
+	if (!d->wish && d->dev->state.availability == AVAIL_ONLINE)
+		snprintf(out->why, sizeof(out->why), "nobody may order it");
+	else if (!d->wish)
+		snprintf(out->why, sizeof(out->why), "no order: the device is %s", availability_word(d->dev->state.availability));
+	else if (!d->cut[0])
+		snprintf(out->why, sizeof(out->why), "%s", wish);
+	else if (d->order.kind == ORDER_POWER && d->order.w == 0)
+		snprintf(out->why, sizeof(out->why), "0 W: %.110s; asked: %.70s", d->cut, wish);
+	else if (d->order.kind == ORDER_POWER)
+		snprintf(out->why, sizeof(out->why), "%.0f W: %.100s; asked: %.70s", d->order.w, d->cut, wish);
+	else
+		snprintf(out->why, sizeof(out->why), "%.80s; limited: %.100s", wish, d->cut);
+}
+
+static void conclude(const struct work *w, struct decisions *out)
+{
+	int lead = -1;
+
+	out->n = w->n;
+	out->limited_by = 0;
+	out->limit_unreachable_w = w->unreachable_w;
+	out->mode = RANK_NONE;
+	out->floor_pct = NAN;
+	out->floor_source[0] = '\0';
+	out->why[0] = '\0';
+	for (int i = 0; i < w->n; i++) {
+		const struct work_device *d = &w->d[i];
+		struct decision *one = &out->d[i];
+
+		one->order = d->order;
+		one->wanted = d->wanted;
+		one->rank = d->rank;
+		one->limited_by = d->limited_by;
+		one->until_utc_ms = d->wish ? d->wish->until_utc_ms : 0;
+		reason(d, one);
+		out->limited_by |= d->limited_by;
+		if (d->wish && (lead < 0 || (w->d[lead].charger && !d->charger)))
+			lead = i;
+		if (view_battery(d->dev) && isnan(out->floor_pct)) {
+			struct floor_view f = floor_effective(w->s, d->dev);
+
+			out->floor_pct = f.pct;
+			snprintf(out->floor_source, sizeof(out->floor_source), "%s", f.source);
+		}
+	}
+	if (lead >= 0) {
+		out->mode = w->d[lead].rank;
+		memcpy(out->why, out->d[lead].why, sizeof(out->why));
+	}
+}
+
+void chain_step(struct chain *c, const struct snapshot *s, struct decisions *out)
+{
+	struct work w;
+
+	collect(c, s);
+	begin(&w, c, s);
+	intersect(&w);
+	choose(&w);
+	posture_adapt(&w);
+	balance_step(&w);
+	snap_hold(&w);
+	share_points(&w);
+	snap_all(&w);
+	for (int i = 0; i < w.n; i++)
+		if (guard_again(s, i, &w.d[i].order))
+			work_cut(&w.d[i], RANK_GUARD, "last check of ratings and floor");
+	remember(&w);
+	conclude(&w, out);
+}

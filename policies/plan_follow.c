@@ -1,0 +1,133 @@
+/* Rank 6: follows the plan's value of stored energy, not its kW. The price now is compared with what one more (or one
+ * less) stored kWh is worth at the energy held now; ties go to self-use. Forecast errors then cost little: the plan's
+ * kW are wrong at once, its values stay right for hours. */
+#include "policies/policies.h"
+#include "policies/view.h"
+
+#include <math.h>
+
+enum choice { CHOICE_BALANCE = 0, CHOICE_CHARGE, CHOICE_HOLD, CHOICE_COVER, CHOICE_STORE, CHOICE_SELL };
+
+struct plan_memory {
+	unsigned char choice[DEVICE_MAX];
+};
+
+#define MARGIN_SHARE 0.02 /* a new choice must be this much better, the one in force need not: no flapping at a step */
+#define MARGIN_MIN 0.001  /* per kWh, for prices near 0 */
+
+/* Value of the next kWh stored (up) and of the last one held (down), per kWh in the store. */
+static void values_at(const struct plan_guide *g, double energy_wh, double *up, double *down)
+{
+	int i = 0;
+
+	while (i < g->n_segments - 1 && energy_wh >= (double)g->upto_wh[i])
+		i++;
+	*up = (double)g->value_per_kwh[i];
+	*down = *up;
+	if (i > 0 && energy_wh - (double)g->upto_wh[i - 1] < 1)
+		*down = (double)g->value_per_kwh[i - 1];
+}
+
+static bool better(double gain, double price, bool in_force)
+{
+	return gain > (in_force ? 0 : double_max(MARGIN_MIN, MARGIN_SHARE * fabs(price)));
+}
+
+static enum choice choose(const struct snapshot *s, const struct snap_device *d, double energy_wh, enum choice before)
+{
+	const struct plan_guide *g = &d->guide;
+	bool no_import = view_command(s, d) && d->command.grid_import == TRI_NO;
+	double up, down, gain_in, cost_out;
+	bool store, cover;
+
+	values_at(g, energy_wh, &up, &down);
+	gain_in = up * g->charge_eff;                         /* of one kWh taken in at the AC port */
+	cost_out = down / g->discharge_eff + g->wear_per_kwh; /* of one kWh given out */
+	if (s->site.grid_charging && !no_import && better(gain_in - s->import_price, s->import_price, before == CHOICE_CHARGE))
+		return CHOICE_CHARGE;
+	if (s->site.battery_export && better(s->export_price - cost_out, s->export_price, before == CHOICE_SELL))
+		return CHOICE_SELL;
+	store = !better(s->export_price - gain_in, s->export_price, before == CHOICE_HOLD || before == CHOICE_COVER);
+	cover = !better(cost_out - s->import_price, s->import_price, before == CHOICE_HOLD || before == CHOICE_STORE);
+	if (store && cover)
+		return CHOICE_BALANCE;
+	return store ? CHOICE_STORE : cover ? CHOICE_COVER : CHOICE_HOLD;
+}
+
+static bool usable(const struct snapshot *s, const struct snap_device *d)
+{
+	const struct plan_guide *g = &d->guide;
+
+	return s->clock_trusted && g->valid && g->n_segments > 0 && g->n_segments <= GUIDE_SEGMENTS_MAX && g->charge_eff > 0 &&
+	       g->discharge_eff > 0 && isfinite(g->wear_per_kwh) && isfinite(s->import_price) && isfinite(s->export_price) &&
+	       (g->until_utc_ms == 0 || s->utc_ms < g->until_utc_ms);
+}
+
+/* Selling while a car charges would end in the car, past the rule that the house battery does not feed it. */
+static bool car_in_the_way(const struct snapshot *s)
+{
+	if (s->site.battery_to_ev)
+		return false;
+	for (int i = 0; i < s->n_devices; i++)
+		if (view_charger(&s->dev[i]) && view_car_charging(s, i))
+			return true;
+	return false;
+}
+
+static struct order choice_order(enum choice choice, const struct snap_device *d, const char **words)
+{
+	double in_w = view_charge_max(d), out_w = view_discharge_max(d);
+
+	switch (choice) {
+	case CHOICE_CHARGE:
+		*words = "charging from the grid";
+		return order_power(in_w);
+	case CHOICE_SELL:
+		*words = "selling";
+		return order_power(-out_w);
+	case CHOICE_HOLD:
+		*words = "holding";
+		return order_power(0);
+	case CHOICE_STORE:
+		*words = "storing surplus, keeping what is stored";
+		return order_balance(0, 0, in_w);
+	case CHOICE_COVER:
+		*words = "covering the load, leaving surplus to the grid";
+		return order_balance(0, -out_w, 0);
+	case CHOICE_BALANCE:
+		break;
+	}
+	*words = "self-use";
+	return order_balance(0, -out_w, in_w);
+}
+
+static void plan_init(void *memory)
+{
+	(void)memory;
+}
+
+static void plan_step(void *memory, const struct snapshot *s, struct wishes *out)
+{
+	struct plan_memory *m = memory;
+
+	for (int i = 0; i < s->n_devices; i++) {
+		const struct snap_device *d = &s->dev[i];
+		double soc, up, down, capacity_wh = view_capacity_wh(d);
+		enum choice choice;
+		struct order order;
+		const char *words;
+
+		if (!view_battery(d) || !view_steerable(d) || !usable(s, d) || !view_soc(s, i, &soc) || isnan(capacity_wh))
+			continue;
+		choice = choose(s, d, soc / 100 * capacity_wh, (enum choice)m->choice[i]);
+		if (choice == CHOICE_SELL && car_in_the_way(s))
+			choice = CHOICE_BALANCE;
+		m->choice[i] = (unsigned char)choice;
+		order = choice_order(choice, d, &words);
+		values_at(&d->guide, soc / 100 * capacity_wh, &up, &down);
+		wish_order(out, i, order, d->guide.until_utc_ms, "plan: %s, import %.3f export %.3f, stored kWh worth %.3f", words,
+			   s->import_price, s->export_price, up);
+	}
+}
+
+const struct policy POLICY_PLAN_FOLLOW = { "plan_follow", RANK_PLAN, sizeof(struct plan_memory), plan_init, plan_step };

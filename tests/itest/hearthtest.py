@@ -1,0 +1,412 @@
+"""Support for the integration tests: real broker, simulator and agent in a scratch folder, and MQTT 5 through Debian's
+mosquitto clients. Standard library only. Everything started here ends with the test program, whatever happens to it."""
+
+import atexit
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("HEARTH_BUILD", os.path.join(SOURCE, "build"))
+PROFILES = os.path.join(SOURCE, "drivers", "profiles")
+MOSQUITTO = "/usr/sbin/mosquitto"
+SLOW = float(os.environ.get("HEARTH_SLOW", "1"))  # factor on every time limit, for sanitizer builds
+
+_libc = ctypes.CDLL(None)
+
+
+def _die_with_parent():
+    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+def program(name):
+    """Path of one of our programs in the build folder ("hearthd", "hearth-sim", ...)."""
+    for folder in ("", "tests", "agent"):
+        path = os.path.join(BUILD, folder, name)
+        if os.access(path, os.X_OK):
+            return path
+    raise FileNotFoundError(f"{name} is not built in {BUILD}")
+
+
+def free_port():
+    """A TCP port of 127.0.0.1 nobody listens on at this moment."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def free_ports(n):
+    """n different ports."""
+    sockets = [socket.socket() for _ in range(n)]
+    try:
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()
+
+
+def wait_for(condition, timeout=10.0, what="", interval=0.05):
+    """Calls condition() until it gives something true, and returns that; AssertionError with `what` when time is up.
+    `what` may be a function, called for the message."""
+    until = time.monotonic() + timeout * SLOW
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() >= until:
+            raise AssertionError(f"waited {timeout * SLOW:g} s in vain: {what() if callable(what) else what or condition}")
+        time.sleep(interval)
+
+
+def listening(port, host="127.0.0.1"):
+    try:
+        with socket.create_connection((host, port), timeout=0.5):
+            return True
+    except OSError:
+        return False
+
+
+def scratch():
+    """A new folder, removed at exit unless HEARTH_KEEP is set."""
+    folder = tempfile.mkdtemp(prefix="hearth-")
+    if os.environ.get("HEARTH_KEEP"):
+        print(f"kept: {folder}", file=sys.stderr)
+    else:
+        atexit.register(shutil.rmtree, folder, True)
+    return folder
+
+
+class Program:
+    """A child process whose output goes to a file; killed at exit. Usable as a context."""
+
+    def __init__(self, argv, folder, env=None, name=None):
+        self.argv = list(argv)
+        self.name = name or os.path.basename(self.argv[0])
+        self.folder = folder
+        self.log_path = os.path.join(folder, self.name + ".log")
+        self.env = dict(os.environ, **(env or {}))
+        self.process = None
+        atexit.register(self.kill)
+
+    def start(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
+                                            preexec_fn=_die_with_parent)
+        return self
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, timeout=10.0):
+        """Exit code (negative: by that signal)."""
+        return self.process.wait(timeout * SLOW)
+
+    def stop(self, timeout=10.0):
+        """SIGTERM; exit code. Killed, and an AssertionError, when it does not end."""
+        if not self.running():
+            return self.process.returncode if self.process else None
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        try:
+            return self.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} did not end within {timeout} s; log:\n{self.tail()}") from None
+
+    def kill(self):
+        """SIGKILL, at once."""
+        if self.running():
+            self.process.kill()
+            self.process.wait()
+
+    def log(self):
+        try:
+            with open(self.log_path, encoding="utf-8", errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def tail(self, n=30):
+        return "\n".join(self.log().splitlines()[-n:])
+
+    def __enter__(self):
+        if not self.running():
+            self.start()
+        return self
+
+    def __exit__(self, *exc):
+        if exc[0] is not None:
+            print(f"--- {self.name}:\n{self.tail()}", file=sys.stderr)
+            self.kill()
+        else:
+            self.stop()
+
+
+class Broker(Program):
+    """mosquitto on a free port of 127.0.0.1 and on the Unix socket `socket_path`. `extra` is added to its configuration."""
+
+    def __init__(self, folder=None, extra=""):
+        folder = folder or scratch()
+        os.chmod(folder, 0o777)  # started by root it becomes a user of its own
+        self.port = free_port()
+        self.socket_path = os.path.join(folder, "mosquitto.sock")
+        config = os.path.join(folder, "mosquitto.conf")
+        with open(config, "w", encoding="utf-8") as f:
+            f.write(f"listener {self.port} 127.0.0.1\nlistener 0 {self.socket_path}\nallow_anonymous true\n"
+                    f"persistence false\nlog_type all\nlog_dest stderr\n{extra}\n")
+        super().__init__([MOSQUITTO, "-c", config], folder, name="mosquitto")
+
+    def start(self):
+        super().start()
+        wait_for(lambda: listening(self.port) or not self.running(), 10, "mosquitto")
+        if not self.running():
+            raise AssertionError("mosquitto did not start:\n" + self.tail())
+        return self
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def pause(self):
+        self.signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.signal(signal.SIGCONT)
+
+
+class Message:
+    def __init__(self, topic, payload, retained, qos, properties):
+        self.topic, self.payload, self.retained, self.qos, self.properties = topic, payload, retained, qos, properties
+        self.at = time.monotonic()
+
+    @property
+    def json(self):
+        return json.loads(self.payload)
+
+    def __repr__(self):
+        return f"<{self.topic}{' retained' if self.retained else ''}: {self.payload[:200]}>"
+
+
+class Mqtt:
+    """An MQTT 5 client made of mosquitto_sub, _pub and _rr. Collects every message below `root` (default all):
+    `messages` in order, `state` the newest payload of each topic (gone when cleared)."""
+
+    def __init__(self, broker, root="#"):
+        self.broker = broker
+        self.messages = []
+        self.state = {}
+        self._lock = threading.Lock()
+        self._ready = threading.Event()
+        self._host = ["-h", "127.0.0.1", "-p", str(broker.port), "-V", "5"]
+        self._root = root
+        self._mark = f"hearthtest/{os.getpid()}/{id(self)}"
+        self._process = None
+        self._thread = None
+        self.start()
+
+    def start(self):
+        self._ready.clear()
+        self._process = subprocess.Popen(
+            ["mosquitto_sub", *self._host, "-q", "1", "--retain-as-published", "-F", "%j", "-t", self._root,
+             "-t", self._mark], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=_die_with_parent)
+        self._thread = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._thread.start()
+        until = time.monotonic() + 10 * SLOW
+        while not self._ready.is_set():  # the subscription holds once our own mark comes back
+            self.publish(self._mark, "x")
+            if self._ready.wait(0.2):
+                break
+            if time.monotonic() > until:
+                raise AssertionError("mosquitto_sub does not subscribe")
+
+    def _read(self, process):
+        for line in process.stdout:
+            try:
+                m = json.loads(line)
+            except ValueError:
+                continue
+            message = Message(m["topic"], m.get("payload") or "", bool(m.get("retain")), m.get("qos", 0),
+                              m.get("properties") or {})
+            if message.topic == self._mark:
+                self._ready.set()
+                continue
+            with self._lock:
+                self.messages.append(message)
+                if message.payload:
+                    self.state[message.topic] = message.payload
+                else:
+                    self.state.pop(message.topic, None)
+
+    def get(self, topic):
+        """Newest payload of a topic as JSON (as text when it is not JSON); None when unknown or cleared."""
+        with self._lock:
+            payload = self.state.get(topic)
+        if payload is None:
+            return None
+        try:
+            return json.loads(payload)
+        except ValueError:
+            return payload
+
+    def topics(self, prefix=""):
+        with self._lock:
+            return sorted(t for t in self.state if t.startswith(prefix))
+
+    def seen(self, topic, since=0):
+        """Messages of a topic from index `since` of `messages` on."""
+        with self._lock:
+            return [m for m in self.messages[since:] if m.topic == topic]
+
+    def count(self):
+        with self._lock:
+            return len(self.messages)
+
+    def wait(self, topic, check=lambda value: True, timeout=10.0, what=""):
+        """Waits until the newest value of a topic (as by get) is there and check(value) is true; returns it."""
+        def ready():
+            value = self.get(topic)
+            return value is not None and check(value) and (value,)
+        return wait_for(ready, timeout, lambda: f"{what or topic}; newest: {self.get(topic)}")[0]
+
+    def publish(self, topic, payload, retain=False, qos=1, user_properties=None, response_topic=None, correlation=None,
+                expiry_s=None):
+        """payload: text, bytes, None (clears) or anything JSON can say."""
+        argv = ["mosquitto_pub", *self._host, "-q", str(qos), "-t", topic]
+        if retain:
+            argv.append("-r")
+        for name, value in (user_properties or {}).items():
+            argv += ["-D", "publish", "user-property", name, value]
+        if response_topic:
+            argv += ["-D", "publish", "response-topic", response_topic]
+        if correlation:
+            argv += ["-D", "publish", "correlation-data", correlation]
+        if expiry_s:
+            argv += ["-D", "publish", "message-expiry-interval", str(expiry_s)]
+        if payload is None:
+            data, argv = b"", argv + ["-n"]
+        else:
+            data = payload if isinstance(payload, bytes) else \
+                (payload if isinstance(payload, str) else json.dumps(payload)).encode()
+            argv.append("-s")
+        done = subprocess.run(argv, input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20 * SLOW, check=False)
+        if done.returncode:
+            raise AssertionError(f"mosquitto_pub {topic}: {done.stdout.decode(errors='replace')}")
+
+    def request(self, root, verb, body=None, timeout=10.0, user=None):
+        """Asks by MQTT 5 request/response; returns the answer as a dict. root is "<mqtt.root>/<site>"."""
+        base = f"{root}/as/{user}" if user else root
+        answer_to = f"{base}/response/{verb}" if user else f"hearthtest/answer/{os.getpid()}/{time.monotonic_ns()}"
+        text = body if isinstance(body, str) else json.dumps(body if body is not None else {})
+        done = subprocess.run(["mosquitto_rr", *self._host, "-q", "1", "-t", f"{base}/request/{verb}", "-e", answer_to,
+                               "-m", text, "-W", str(max(1, int(timeout * SLOW)))],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=(timeout + 10) * SLOW, check=False)
+        if done.returncode or not done.stdout.strip():
+            raise AssertionError(f"no answer to {verb} {text}: {done.stdout.decode(errors='replace')}")
+        return json.loads(done.stdout)
+
+    def ok(self, root, verb, body=None, **more):
+        """Like request, but insists on status "ok" and returns the data."""
+        answer = self.request(root, verb, body, **more)
+        assert answer.get("status") == "ok", f"{verb} {body}: {answer}"
+        return answer.get("data")
+
+    def close(self):
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._thread.join(5)
+        self._process.stdout.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+
+class Sim(Program):
+    """hearth-sim with the given arguments, for example Sim(folder, "--battery", "15020", ...); `ports` are waited for."""
+
+    def __init__(self, folder, *args, ports=()):
+        self.ports = list(ports)
+        super().__init__([program("hearth-sim"), *[str(a) for a in args]], folder, name="hearth-sim")
+
+    def start(self):
+        super().start()
+        for port in self.ports:
+            wait_for(lambda p=port: listening(p) or not self.running(), 10, f"hearth-sim on port {port}")
+        if not self.running():
+            raise AssertionError("hearth-sim did not start:\n" + self.tail())
+        return self
+
+
+class Hearthd(Program):
+    """The agent with a configuration text of its own, its state in <folder>/state. R is the topic root."""
+
+    def __init__(self, folder, config, site="home-0042", root="hearth/1", args=(), env=None):
+        self.config_path = os.path.join(folder, "hearth.conf")
+        self.state_dir = os.path.join(folder, "state")
+        self.run_dir = os.path.join(folder, "run")
+        self.R = f"{root}/{site}"
+        for path in (self.state_dir, self.run_dir):
+            os.makedirs(path, exist_ok=True)
+        self.configure(config)
+        super().__init__([program("hearthd"), "--config", self.config_path, *args], folder, name="hearthd",
+                         env={"STATE_DIRECTORY": self.state_dir, "RUNTIME_DIRECTORY": self.run_dir,
+                              "HEARTH_PROFILES": PROFILES, **(env or {})})
+
+    def configure(self, config):
+        """Replaces the configuration file; SIGHUP or config.reload makes it count."""
+        with open(self.config_path + ".new", "w", encoding="utf-8") as f:
+            f.write(config)
+        os.replace(self.config_path + ".new", self.config_path)
+
+    def secret(self, name, text):
+        """Writes a file with mode 0600 for a *_file key of the configuration; returns its path."""
+        path = os.path.join(self.folder, name)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
+            f.write(text)
+        return path
+
+    def rss_kib(self):
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:"))
+
+
+def run_tests(tests):
+    """Runs the functions in order, prints one line each, exits non-zero if any failed. Names on the command line choose."""
+    wanted = sys.argv[1:]
+    failed = []
+    for test in tests:
+        if wanted and test.__name__ not in wanted:
+            continue
+        begun = time.monotonic()
+        try:
+            test()
+            print(f"ok   {test.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
+        except Exception:  # any failure of one test must not hide the others
+            import traceback
+            traceback.print_exc()
+            print(f"FAIL {test.__name__}", flush=True)
+            failed.append(test.__name__)
+    if failed:
+        print("failed: " + ", ".join(failed))
+    sys.exit(1 if failed else 0)

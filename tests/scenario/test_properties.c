@@ -1,0 +1,328 @@
+/* Random homes on a simulated clock, through the real chain: what must never happen is checked every tick (invariant.c).
+ * HEARTH_TICKS sets how many ticks in all, HEARTH_SEED replays one home. A failure is shrunk (steps, devices, ticks,
+ * oddities) and written as a scenario file which test_scenario plays. */
+#include "support/scenario.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define DEFAULT_TICKS 300000L
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TICKS (DEFAULT_TICKS / 6)
+#else
+#define TICKS DEFAULT_TICKS
+#endif
+
+static uint64_t state;
+
+static double uniform(void)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (double)(state >> 11) / 9007199254740992.0;
+}
+
+static double between(double lo, double hi)
+{
+	return lo + (hi - lo) * uniform();
+}
+
+static int below(int n)
+{
+	return (int)(uniform() * n) % n;
+}
+
+static bool chance(double p)
+{
+	return uniform() < p;
+}
+
+static void random_battery(struct home_device *d)
+{
+	d->kind = HOME_BATTERY;
+	d->capacity_wh = chance(0.4) ? between(300, 1500) : between(3000, 15000);
+	d->charge_max_w = floor(between(1500, 8000));
+	d->discharge_max_w = floor(between(1500, 8000));
+	d->charge_eff = between(0.88, 0.99);
+	d->discharge_eff = between(0.88, 0.99);
+	d->soc_pct = between(0, 100);
+	d->soc_min_pct = chance(0.3) ? 0 : floor(between(3, 15));
+	d->soc_step_pct = chance(0.5) ? 0.1 : chance(0.5) ? 0.5 : 1;
+	d->native = chance(0.4);
+	d->can_power = !d->native || chance(0.9);
+	d->guarded = chance(0.8);
+	d->allow_unguarded = chance(0.2);
+}
+
+static void random_charger(struct home_device *d)
+{
+	d->kind = HOME_CHARGER;
+	d->max_a = chance(0.5) ? 16 : 32;
+	d->car_max_a = chance(0.5) ? d->max_a : floor(between(6, 32));
+	d->car_wh = between(500, 40000);
+	d->connected = chance(0.7);
+	d->can_power = d->guarded = true;
+}
+
+static void random_home(struct home *h)
+{
+	int batteries = 1 + below(3), chargers = below(3);
+
+	h->load_w = between(100, 3000);
+	h->pv_w = chance(0.5) ? between(0, 8000) : 0;
+	h->noise_w = between(0, 60);
+	h->meter_period_ms = 200 + 100 * below(chance(0.8) ? 10 : 50);
+	h->meter_delay_ms = 100 * below(15);
+	h->meter_phases = chance(0.5);
+	h->split[0] = between(0, 1);
+	h->split[1] = between(0, 1 - h->split[0]);
+	h->split[2] = 1 - h->split[0] - h->split[1];
+	h->n = batteries + chargers;
+	for (int i = 0; i < h->n; i++) {
+		struct home_device *d = &h->d[i];
+
+		if (i < batteries)
+			random_battery(d);
+		else
+			random_charger(d);
+		d->phases = chance(0.5) ? 1 : 3;
+		d->phase = 1 + below(3);
+		d->phase_told = chance(0.7);
+		d->delay_ms = 100 + 100 * below(30);
+		d->tau_ms = 100 + 100 * below(8);
+		d->poll_ms = 500 + 100 * below(chance(0.8) ? 20 : 95);
+		d->settle_ms = d->delay_ms + 3 * d->tau_ms + 200;
+		d->priority = below(3);
+	}
+}
+
+static void random_site(struct site_params *s)
+{
+	if (chance(0.6))
+		s->import_limit_w = floor(between(3000, 15000));
+	if (chance(0.5))
+		s->export_limit_w = floor(between(500, 6000));
+	if (chance(0.3))
+		s->fuse_a = floor(between(16, 40));
+	s->reserve_pct = floor(between(0, chance(0.1) ? 100 : 40));
+	s->grid_charging = chance(0.7);
+	s->battery_export = chance(0.7);
+	s->battery_to_ev = chance(0.2);
+	s->honour_user_floor = chance(0.3);
+	s->ev_in_follow_load = chance(0.3);
+	s->surplus_battery_first = chance(0.5);
+}
+
+static void values(struct scenario_step *st, double a, double b, double c, double d)
+{
+	st->v[0] = a;
+	st->v[1] = b;
+	st->v[2] = c;
+	st->v[3] = d;
+}
+
+static void random_command(struct scenario_step *st)
+{
+	values(st, below(6), below(3), floor(between(100, 9000)), below(3) - 1);
+	st->v[4] = chance(0.3) ? NAN : floor(between(0, chance(0.1) ? 100 : 60));
+	st->v[5] = floor(between(-30, 60));
+	st->v[6] = chance(0.1) ? 0 : floor(between(5, 400));
+}
+
+/* What may happen, by how often. Faults come with their end in the same draw now and then, else later or never. */
+static void random_step(const struct scenario *sc, struct scenario_step *st)
+{
+	static const struct { enum act act; double weight; } WEIGHTS[] = {
+		{ ACT_LOAD, 16 }, { ACT_PV, 8 }, { ACT_PRICE, 5 }, { ACT_COMMAND, 12 }, { ACT_COMMAND_END, 2 }, { ACT_OVERRIDE, 8 },
+		{ ACT_RESERVE, 4 }, { ACT_EXTERNAL, 3 }, { ACT_METER, 3 }, { ACT_SOC, 3 }, { ACT_OFFLINE, 2 }, { ACT_FAULT, 2 },
+		{ ACT_DEAF, 1 }, { ACT_GRID, 2 }, { ACT_CLOCK, 2 }, { ACT_CLOCK_STEP, 2 }, { ACT_PAUSE, 1 }, { ACT_STOP, 0.5 },
+		{ ACT_CAR, 5 }, { ACT_EV, 5 }, { ACT_GUIDE, 8 },
+	};
+	double at = uniform() * 94.5;
+	size_t k = 0;
+
+	while (k + 1 < sizeof(WEIGHTS) / sizeof(WEIGHTS[0]) && (at -= WEIGHTS[k].weight) > 0)
+		k++;
+	memset(st, 0, sizeof(*st));
+	st->tick = below(sc->ticks);
+	st->act = WEIGHTS[k].act;
+	st->device = below(sc->home.n);
+	values(st, chance(0.5), 0, 0, 0);
+	if (st->act == ACT_LOAD)
+		values(st, between(50, chance(0.2) ? 18000 : 6000), 0, 0, 0);
+	else if (st->act == ACT_PV)
+		values(st, between(0, 10000), 0, 0, 0);
+	else if (st->act == ACT_PRICE)
+		values(st, between(-0.1, 0.5), between(-0.1, 0.4), 0, 0);
+	else if (st->act == ACT_COMMAND)
+		random_command(st);
+	else if (st->act == ACT_OVERRIDE)
+		values(st, below(5), chance(0.5) ? NAN : between(0, 9000), between(5, 300), 0);
+	else if (st->act == ACT_RESERVE)
+		values(st, floor(between(0, 100)), 0, 0, 0);
+	else if (st->act == ACT_EXTERNAL)
+		values(st, chance(0.5) ? NAN : between(0, 8000), chance(0.5) ? NAN : between(0, 4000), 0, 0);
+	else if (st->act == ACT_CLOCK_STEP)
+		values(st, between(-600000, 600000), 0, 0, 0);
+	else if (st->act == ACT_CAR)
+		values(st, chance(0.6), between(100, 20000), 0, 0);
+	else if (st->act == ACT_EV)
+		values(st, below(5), chance(0.8) ? NAN : 0, 0, 0);
+	else if (st->act == ACT_GUIDE)
+		values(st, between(-0.1, 0.6), between(-0.1, 0.4), chance(0.5) ? 0 : between(0, 9000), chance(0.9) ? between(30, 600) : 0);
+}
+
+static void generate(uint64_t seed, struct scenario *sc)
+{
+	state = seed * 0x9E3779B97F4A7C15u + 0x1234567u;
+	for (int i = 0; i < 8; i++)
+		uniform();
+	scenario_init(sc);
+	snprintf(sc->name, sizeof(sc->name), "random home %llu", (unsigned long long)seed);
+	sc->seed = seed;
+	sc->ticks = 100 + below(500);
+	sc->tick_ms = chance(0.8) ? 1000 : 100 * (1 + below(40));
+	random_home(&sc->home);
+	random_site(&sc->site);
+	sc->n_steps = below(40);
+	for (int i = 0; i < sc->n_steps; i++)
+		random_step(sc, &sc->step[i]);
+}
+
+/* The same kind of failure: the words before the first number. Else a shrink may drift to another story. */
+static bool same_failure(const char *a, const char *b)
+{
+	while (*a && *a == *b && !(*a >= '0' && *a <= '9')) {
+		a++;
+		b++;
+	}
+	return (*a >= '0' && *a <= '9') || *a == *b;
+}
+
+static bool still_fails(struct scenario *sc, const char *what)
+{
+	struct scenario_result r;
+
+	scenario_run(sc, NULL, &r);
+	if (!r.what[0] || !same_failure(r.what, what))
+		return false;
+	sc->ticks = r.tick + 1;
+	return true;
+}
+
+static bool without_device(const struct scenario *sc, int device, struct scenario *out)
+{
+	int n = 0;
+
+	if (sc->home.n < 2)
+		return false;
+	*out = *sc;
+	for (int i = device; i + 1 < out->home.n; i++)
+		out->home.d[i] = out->home.d[i + 1];
+	out->home.n--;
+	for (int i = 0; i < out->n_steps; i++) {
+		struct scenario_step st = out->step[i];
+
+		if (st.device == device && (st.act == ACT_COMMAND || st.act == ACT_OVERRIDE || st.act == ACT_GUIDE || st.act == ACT_EV))
+			continue;
+		if (st.device > device)
+			st.device--;
+		else if (st.device >= out->home.n)
+			st.device = 0;
+		out->step[n++] = st;
+	}
+	out->n_steps = n;
+	return true;
+}
+
+/* Oddities that may be put back to the plain value; false when there are no more. */
+static bool plainer(struct scenario *sc, int which)
+{
+	switch (which) {
+	case 0: sc->home.noise_w = 0; return true;
+	case 1: sc->home.pv_w = 0; return true;
+	case 2: sc->site.import_limit_w = 0; return true;
+	case 3: sc->site.export_limit_w = 0; return true;
+	case 4: sc->site.fuse_a = 0; return true;
+	case 5: sc->home.meter_delay_ms = 0; return true;
+	case 6: sc->tick_ms = 1000; return true;
+	case 7: sc->home.meter_period_ms = 1000; return true;
+	case 8: sc->home.meter_phases = false; return true;
+	}
+	return false;
+}
+
+static void shrink(struct scenario *sc, const char *what)
+{
+	static struct scenario trial;
+	bool again = true;
+
+	still_fails(sc, what);
+	for (int round = 0; again && round < 10; round++) {
+		again = false;
+		for (int i = sc->home.n - 1; i >= 0; i--)
+			if (without_device(sc, i, &trial) && still_fails(&trial, what)) {
+				*sc = trial;
+				again = true;
+			}
+		for (int i = sc->n_steps - 1; i >= 0; i--) {
+			trial = *sc;
+			memmove(&trial.step[i], &trial.step[i + 1], sizeof(trial.step[0]) * (size_t)(trial.n_steps - i - 1));
+			trial.n_steps--;
+			if (still_fails(&trial, what)) {
+				*sc = trial;
+				again = true;
+			}
+		}
+		for (int i = 0; trial = *sc, plainer(&trial, i); i++)
+			if (memcmp(&trial, sc, sizeof(trial)) != 0 && still_fails(&trial, what)) {
+				*sc = trial;
+				again = true;
+			}
+	}
+}
+
+static int report(struct scenario *sc, const struct scenario_result *r)
+{
+	const char *folder = getenv("TMPDIR");
+	struct scenario_result last;
+	char path[300];
+	size_t room = sizeof(sc->name);
+
+	printf("seed %llu fails at tick %d of a home with %d devices and %d steps: %s\n", (unsigned long long)sc->seed, r->tick, sc->home.n,
+	       sc->n_steps, r->what);
+	shrink(sc, r->what);
+	scenario_run(sc, NULL, &last);
+	snprintf(path, sizeof(path), "%s/hearth-failure-%llu.json", folder && folder[0] ? folder : "/tmp", (unsigned long long)sc->seed);
+	snprintf(sc->name, room, "%.90s", last.what);
+	if (scenario_write(path, sc))
+		snprintf(path, sizeof(path), "(not written)");
+	printf("shrunk to %d devices, %d steps, %d ticks: %s\nreplay: test_scenario -v %s   or HEARTH_SEED=%llu\n", sc->home.n, sc->n_steps,
+	       sc->ticks, last.what, path, (unsigned long long)sc->seed);
+	return 1;
+}
+
+int main(void)
+{
+	static struct scenario sc;
+	const char *ticks_text = getenv("HEARTH_TICKS"), *seed_text = getenv("HEARTH_SEED");
+	long ticks = ticks_text ? atol(ticks_text) : TICKS, done = 0, homes = 0;
+	uint64_t seed = seed_text ? strtoull(seed_text, NULL, 0) : (uint64_t)time(NULL) * 1000;
+	struct scenario_result r;
+
+	printf("properties: %ld ticks from HEARTH_SEED=%llu\n", ticks, (unsigned long long)seed);
+	fflush(stdout);
+	for (; done < ticks; done += sc.ticks, homes++, seed++) {
+		generate(seed, &sc);
+		scenario_run(&sc, NULL, &r);
+		if (r.what[0])
+			return report(&sc, &r);
+		if (seed_text && !ticks_text)
+			break;
+	}
+	printf("properties: %ld ticks in %ld homes, none of what must never happen\n", done, homes);
+	return 0;
+}

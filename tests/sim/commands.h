@@ -1,0 +1,14 @@
+/* What the control port can do: setting the home, faults, reading the truth. */
+#ifndef HEARTH_SIM_COMMANDS_H
+#define HEARTH_SIM_COMMANDS_H
+
+#include "core/err.h"
+
+#include <cjson/cJSON.h>
+
+struct sim;
+
+/** Carries out one command; returns the answer, or NULL with the reason. Nothing is changed when it fails. */
+cJSON *commands_run(struct sim *sim, const char *name, const cJSON *request, struct errbuf *err);
+
+#endif
