@@ -74,7 +74,7 @@ struct profile_command {
 enum watchdog_kind { WATCHDOG_NONE, WATCHDOG_DEVICE, WATCHDOG_REVERSION, WATCHDOG_VALIDITY, WATCHDOG_NOT_APPLICABLE };
 
 struct profile {
-	char id[PROFILE_NAME_MAX], name[96], vendor[33];
+	char id[PROFILE_NAME_MAX], name[128], vendor[33];
 	uint32_t roles;
 	int max_regs, max_hole, min_gap_ms, min_poll_ms, settle_ms;
 	bool single_reads;

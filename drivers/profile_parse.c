@@ -14,7 +14,7 @@
 
 /* ---- points ---- */
 
-/* Word of a map -> number; SIZE: IEC 61851 letters may carry a condition we know ("A/B by cable"). */
+/* Word of a map -> number; IEC 61851 letters may carry the one condition we know ("A/B by cable"). */
 static int map_number(enum field f, const char *word)
 {
 	char letter[2] = { word[0], '\0' };
@@ -25,6 +25,16 @@ static int map_number(enum field f, const char *word)
 	if (!strncmp(word, "A/B", 3) || !strncmp(word, "B when", 6))
 		return PROFILE_BY_CABLE;
 	return word[1] == ' ' || word[1] == '/' ? field_number(f, letter) : -1;
+}
+
+/* A member is a number, or the one letter a char16 register holds. */
+static long raw_of(const char *key, char **end)
+{
+	if (key[0] >= 'A' && key[0] <= 'Z' && !key[1]) {
+		*end = (char *)key + 1;
+		return key[0];
+	}
+	return *key ? strtol(key, end, 0) : (*end = (char *)key, -1);
 }
 
 static int parse_map(struct parser *ps, const cJSON *o, struct profile_point *pt)
@@ -42,7 +52,7 @@ static int parse_map(struct parser *ps, const cJSON *o, struct profile_point *pt
 	cJSON_ArrayForEach(c, map) {
 		const char *word = cJSON_GetStringValue(c);
 		char *end;
-		long raw = c->string ? strtol(c->string, &end, 0) : -1;
+		long raw = c->string ? raw_of(c->string, &end) : -1;
 		int number = values ? (cJSON_IsNumber(c) ? (int)c->valuedouble : -1) : word ? map_number(pt->field, word) : -1;
 
 		if (!c->string || *end || raw < 0 || number == -1 || number > INT8_MAX)
@@ -92,7 +102,7 @@ static int parse_nan(struct parser *ps, const cJSON *o, struct profile_point *pt
 	const char *text = cJSON_GetStringValue(nan);
 	char *end;
 
-	if (!nan || cJSON_IsNull(nan) || (text && (!strcmp(text, "NaN") || !*text)))
+	if (!nan || cJSON_IsNull(nan) || (text && (!strncmp(text, "NaN", 3) || !*text)))
 		return 0;
 	pt->format.has_nan = true;
 	if (cJSON_IsNumber(nan) && nan->valuedouble >= 0 && nan->valuedouble < 1e19) {

@@ -1,7 +1,8 @@
-/* Each point's headroom over all devices: limit minus what is not ours. Two looks at each side of each point. First, new
- * increases: they must fit even if everything that still moves counts with the worse of ordered and measured. Second, what
- * stands: by the best estimate it must fit, or it is cut, from the lowest rank up, equal within a rank, and powers below a
- * device's minimum become 0 and leave their room to others. What import still lacks then, batteries give as support. */
+/* Each point's headroom over all devices: limit minus what is not ours. Two looks at each side of each point. First, what
+ * all want: by the best estimate it must fit, or it is cut, from the lowest rank up, equal within a rank, and powers below
+ * a device's minimum become 0 and leave their room to others. Second, new increases: they must fit even if everything that
+ * still moves counts with the worse of ordered and measured, else they wait. (The other way round, a car that charges would
+ * keep a higher rank's new order out for ever.) What import still lacks then, batteries give as support. */
 #include "policies/work.h"
 
 #include <math.h>
@@ -210,15 +211,15 @@ static bool supports(const struct work *w, int i, const struct room *r)
 	const struct work_device *d = &w->d[i];
 	const struct device_caps *caps = &d->dev->state.caps;
 
-	return d->controlled && !d->charger && d->rank >= RANK_EVENT && caps->can_power &&
+	return d->controlled && !d->charger && (d->rank >= RANK_EVENT || d->rank == RANK_LIMIT) && caps->can_power &&
 	       (caps->guarded_by != GUARDED_NONE || d->dev->allow_unguarded) && part(d, r->point) > 0 && !phase_unknown(d, r->point) &&
 	       d->power_band.min_w < work_power(w, i) - 1;
 }
 
 /* Lowest rank first, within a rank by what each still can. */
-static double support(struct work *w, const struct room *r, double need_w)
+static void support(struct work *w, const struct room *r, double need_w)
 {
-	for (int rank = RANK_SELF_USE; rank >= RANK_EVENT && need_w > 0; rank--) {
+	for (int rank = RANK_SELF_USE; rank >= RANK_LIMIT && need_w > 0; rank--) {
 		double can_w = 0, share;
 
 		for (int i = 0; i < w->n; i++)
@@ -231,15 +232,14 @@ static double support(struct work *w, const struct room *r, double need_w)
 			struct work_device *d = &w->d[i];
 			double power_w = work_power(w, i);
 
-			if ((int)d->rank != rank || d->support || !supports(w, i, r))
+			if ((int)d->rank != rank || !supports(w, i, r))
 				continue;
 			d->order = (struct order){ .kind = ORDER_POWER, .w = power_w - share * (power_w - d->power_band.min_w) };
-			d->support = true;
+			d->rank = RANK_LIMIT;
 			work_cut(d, r->by->rank, "support with %.0f W for the %s", d->order.w, r->by->why);
 		}
 		need_w -= share * can_w;
 	}
-	return need_w;
 }
 
 static void native_watch(struct work *w, const struct room *r)
@@ -281,30 +281,45 @@ static bool room_find(const struct work *w, enum point point, double dir, struct
 	return view_phase(w->s, (int)point - POINT_L1, &r->grid_w);
 }
 
+static void fit_side(struct work *w, double dir)
+{
+	struct room r;
+
+	for (int point = POINT_SITE; point < POINT_COUNT; point++) {
+		if (!room_find(w, (enum point)point, dir, &r))
+			continue;
+		fit(w, &r, false);
+		fit(w, &r, true);
+	}
+}
+
+static void support_all(struct work *w)
+{
+	struct room r;
+
+	for (int point = POINT_SITE; point < POINT_COUNT; point++) {
+		if (!room_find(w, (enum point)point, 1, &r))
+			continue;
+		native_watch(w, &r);
+		if (excess(w, &r) > SLACK_W)
+			support(w, &r, excess(w, &r));
+	}
+}
+
+/* Support for one phase may export on another: the export side looks after it, and what that takes away is looked at once
+ * more from the import side. */
 void share_points(struct work *w)
 {
 	struct room r;
 
 	if (!w->meter)
 		return; /* the guard has taken what must be taken */
-	for (int point = POINT_SITE; point < POINT_COUNT; point++) {
-		for (double dir = 1; dir >= -1; dir -= 2) {
-			double over_w;
-
-			if (!room_find(w, (enum point)point, dir, &r))
-				continue;
-			fit(w, &r, true);
-			fit(w, &r, false);
-			if (dir > 0)
-				native_watch(w, &r);
-			over_w = excess(w, &r);
-			if (over_w > SLACK_W && dir > 0)
-				over_w = support(w, &r, over_w);
-			if (over_w > SLACK_W)
-				w->unreachable_w = double_max(w->unreachable_w, over_w);
-		}
-	}
-	for (int i = 0; i < w->n; i++)
-		if (w->d[i].support)
-			w->d[i].rank = RANK_LIMIT;
+	fit_side(w, 1);
+	support_all(w);
+	fit_side(w, -1);
+	fit_side(w, 1);
+	for (int point = POINT_SITE; point < POINT_COUNT; point++)
+		for (double dir = 1; dir >= -1; dir -= 2)
+			if (room_find(w, (enum point)point, dir, &r) && excess(w, &r) > SLACK_W)
+				w->unreachable_w = double_max(w->unreachable_w, excess(w, &r));
 }

@@ -29,13 +29,15 @@ void snap_hold(struct work *w)
 
 		if (!d->charger || d->order.kind != ORDER_POWER || !ordered_power(d, &before_w) || d->order.w >= before_w)
 			continue;
+		if (before_w > bound_w && d->power_band.max_by)
+			work_cut(d, d->power_band.max_by->rank, "%s", d->power_band.max_by->why);
 		if (!patient(d->rank) || before_w <= 0 || before_w > bound_w)
 			continue;
 		if (!view_car_connected(d->dev))
 			continue;
 		if (d->order.w < view_min_w(d->dev) && w->s->now_ms - m->started_ms < CAR_DWELL_MS)
 			d->order.w = double_min(before_w, double_max(d->order.w, view_min_w(d->dev)));
-		if (d->order.w > 0 && w->s->now_ms - m->changed_ms < CAR_STEP_MS)
+		if (w->s->now_ms - m->changed_ms < CAR_STEP_MS)
 			d->order.w = before_w;
 	}
 }

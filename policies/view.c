@@ -71,8 +71,6 @@ bool view_soc_low(const struct snapshot *s, int i, double *soc_pct)
 
 	if (!view_soc(s, i, soc_pct))
 		return false;
-	if (age_h < 5.0 / 3600)
-		return true;
 	if (!view_power(s, i, &power_w, NULL))
 		power_w = -view_discharge_max(d);
 	if (isnan(capacity_wh))

@@ -21,7 +21,6 @@ struct work_device {
 	bool charger;
 	bool controlled;                /* under a power or balance order: its power is ours to count */
 	struct band band, power_band;   /* power_band holds for ORDER_POWER, and is inside band */
-	bool support;                   /* discharges for the import limit */
 	bool known;                     /* its power is measured */
 	double ordered_w;               /* what it was told before this tick; 0 when it was left to itself */
 	double now_w;                   /* measured, else what was ordered */

@@ -33,9 +33,8 @@ static void withdraw(struct book *b, struct book_entry *e, int64_t utc_ms)
 	const bool known_word = e->c.status != FLIP_STATUS_UNKNOWN;
 
 	if (e->c.status == FLIP_OPT_OUT) {
-		struct book_event *v = book_find_event(b, e->c.event_id);
+		struct book_event *v = book_find_event(b, e->wish_id);
 
-		e->opted_out = false; /* Flip's copy says it now */
 		if (v && v->opted_out && !v->confirmed) {
 			v->confirmed = true;
 			v->changed = true;
@@ -53,16 +52,19 @@ static void withdraw(struct book *b, struct book_entry *e, int64_t utc_ms)
  * late is dropped even when the newer is over already: Flip gave it up when it wrote the newer. */
 static void merge_resend(struct book *b, struct book_entry *e, int64_t utc_ms)
 {
+	const struct book_entry *newest = e;
+
+	for (int i = 0; i < b->n; i++)
+		if (flip_command_same(&b->entry[i].c, &e->c) && book_wins(&b->entry[i].c, &newest->c))
+			newest = &b->entry[i];
+	if (newest != e) {
+		book_supersede(e, newest, utc_ms);
+		return;
+	}
 	for (int i = 0; i < b->n; i++) {
 		struct book_entry *o = &b->entry[i];
 
-		if (o == e || !flip_command_same(&o->c, &e->c))
-			continue;
-		if (!book_wins(&e->c, &o->c)) {
-			book_supersede(e, o, utc_ms);
-			return;
-		}
-		if (book_state_is_end(o->state))
+		if (o == e || book_state_is_end(o->state) || !flip_command_same(&o->c, &e->c))
 			continue;
 		if (book_running(o))
 			e->state = o->state;
@@ -72,16 +74,13 @@ static void merge_resend(struct book *b, struct book_entry *e, int64_t utc_ms)
 	}
 }
 
-/* The owner opted out of a command without an event: resends of it under another id are bound too. */
-static bool resend_of_opted_out(const struct book *b, const struct book_entry *e)
+/* The owner's wish goes by the event; without one by the command, and then it binds resends under another id too. */
+static void find_wish(const struct book *b, struct book_entry *e)
 {
-	for (int i = 0; i < b->n; i++) {
-		const struct book_entry *o = &b->entry[i];
-
-		if (o != e && o->opted_out && flip_command_same(&o->c, &e->c))
-			return true;
-	}
-	return false;
+	memcpy(e->wish_id, e->c.event_id[0] ? e->c.event_id : e->c.id, sizeof(e->wish_id));
+	for (int i = 0; i < b->n && !e->c.event_id[0]; i++)
+		if (&b->entry[i] != e && flip_command_same(&b->entry[i].c, &e->c))
+			memcpy(e->wish_id, b->entry[i].wish_id, sizeof(e->wish_id));
 }
 
 /* A version of a command that is to happen has been written into the entry. */
@@ -93,8 +92,6 @@ static void consider(struct book *b, struct book_entry *e, const struct book_dev
 		book_answer(e, FLIP_FAILED_FAULT, e->c.device_status == FLIP_PENDING, "%s", "already over");
 		return;
 	}
-	if (e->c.event_id[0] == '\0' && resend_of_opted_out(b, e))
-		e->opted_out = true;
 	e->ack_by_utc_ms = arrived + BOOK_ANSWER_MS;
 	if (!book_running(e))
 		e->state = BOOK_SCHEDULED;
@@ -120,7 +117,7 @@ static struct book_entry *add_entry(struct book *b, const struct flip_command *c
 	e->c = *c;
 	e->device = -1;
 	e->power_w = NAN;
-	e->owner_reserve_pct = NAN;
+	find_wish(b, e);
 	return e;
 }
 
@@ -164,7 +161,8 @@ enum book_outcome book_offer(struct book *b, const struct flip_command *c, const
 	const bool ended = !strcmp(event_type, "command.ended");
 	struct book_entry *e = book_find(b, c->id);
 	const bool is_new = !e;
-	bool same = false, back_in = false;
+	struct book_event *v;
+	bool same = false, back_in;
 
 	if (!e && !addressed && !known_device(c, devices, n_devices))
 		return BOOK_FOREIGN;
@@ -172,22 +170,19 @@ enum book_outcome book_offer(struct book *b, const struct flip_command *c, const
 		return c->updated_utc_ms == e->c.updated_utc_ms ? same_version(e, c, ended, utc_ms) : BOOK_STALE;
 	if (e) {
 		same = flip_command_same(&e->c, c) && e->c.status == c->status;
-		back_in = e->c.status == FLIP_OPT_OUT && c->status == FLIP_OK;
 		e->c = *c;
+		if (c->event_id[0])
+			memcpy(e->wish_id, c->event_id, sizeof(e->wish_id));
 	} else {
 		e = add_entry(b, c);
 		if (!e)
 			return BOOK_FULL;
 	}
 	e->changed = true;
-	if (back_in) { /* after Flip had confirmed: its word counts again */
-		struct book_event *v = book_find_event(b, c->event_id);
-
-		if (v && v->opted_out) {
-			v->opted_out = v->confirmed = false;
-			v->changed = true;
-		}
-	}
+	v = book_find_event(b, e->wish_id);
+	back_in = c->status == FLIP_OK && v && book_overruled(v, c->updated_utc_ms);
+	if (back_in)
+		book_let_in(b, e->wish_id, utc_ms);
 	if (c->status != FLIP_OK)
 		withdraw(b, e, utc_ms);
 	else if (ended)
@@ -196,6 +191,8 @@ enum book_outcome book_offer(struct book *b, const struct flip_command *c, const
 		book_finish(e, BOOK_FAILED, utc_ms);
 	else if (is_new || !same || (c->device_status == FLIP_PENDING && !e->ack_due))
 		consider(b, e, devices, n_devices, paused, utc_ms);
+	else if (failed_at_flip(e) && e->ack == FLIP_DEVICE_OK && !book_state_is_end(e->state))
+		e->ack_due = true; /* Flip missed our OK and we hold to it: said again, a replacement takes over if one comes */
 	return is_new ? BOOK_NEW : BOOK_UPDATED;
 }
 
@@ -212,8 +209,7 @@ enum book_outcome book_offer_event(struct book *b, const struct flip_event *e, i
 		v = &b->event[b->n_events++];
 		memset(v, 0, sizeof(*v));
 		v->owner_reserve_pct = NAN;
-	} else if (v->opted_out && v->e.updated_utc_ms && !v->e.participating && e->participating) {
-		v->opted_out = v->confirmed = false; /* Flip knew of the opt-out and has taken the home back in since */
+	} else if (e->participating && book_overruled(v, e->updated_utc_ms)) {
 		book_let_in(b, e->id, utc_ms);
 	}
 	v->e = *e;
@@ -237,16 +233,14 @@ const struct book_entry *book_in_force(const struct book *b, int device, int64_t
 void book_view(const struct book *b, const struct book_entry *e, struct command_view *out)
 {
 	const struct book_event *v = NULL;
-	double reserve;
-	int64_t set_utc_ms;
 
 	memset(out, 0, sizeof(*out));
 	out->owner_event_pct = out->command_pct = out->event_pct = out->program_min_pct = NAN;
 	out->grid_import = TRI_UNSET;
 	if (!e)
 		return;
-	for (int i = 0; i < b->n_events && e->c.event_id[0]; i++)
-		if (!strcmp(b->event[i].e.id, e->c.event_id))
+	for (int i = 0; i < b->n_events; i++)
+		if (!strcmp(b->event[i].e.id, e->wish_id))
 			v = &b->event[i];
 	out->active = e->state == BOOK_ACTIVE || e->state == BOOK_SUSPENDED;
 	memcpy(out->id, e->c.id, sizeof(out->id));
@@ -256,12 +250,10 @@ void book_view(const struct book *b, const struct book_entry *e, struct command_
 	out->setpoint_w = e->c.power_mode == POWER_SETPOINT ? e->power_w : 0;
 	out->grid_import = e->c.grid_import;
 	out->command_pct = e->c.reserve_pct;
-	reserve = v ? v->owner_reserve_pct : e->owner_reserve_pct;
-	set_utc_ms = v ? v->owner_reserve_utc_ms : e->owner_reserve_utc_ms;
-	if (set_utc_ms > e->c.updated_utc_ms)
-		out->owner_event_pct = reserve;
-	else
-		out->event_pct = reserve;
+	if (v && v->owner_reserve_utc_ms > e->c.updated_utc_ms)
+		out->owner_event_pct = v->owner_reserve_pct;
+	else if (v)
+		out->event_pct = v->owner_reserve_pct;
 	out->starts_utc_ms = e->c.starts_utc_ms;
 	out->ends_utc_ms = e->c.ends_utc_ms;
 }

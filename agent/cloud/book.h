@@ -34,19 +34,21 @@ struct book_entry {
 	int64_t finished_utc_ms;        /* of the end states */
 	bool ran;                       /* was in force at least once */
 	bool ended;                     /* finished for good: nothing that arrives may start it again */
-	bool opted_out;                 /* by the owner here, of a command without an event */
 	enum flip_device_status trouble; /* FLIP_PENDING = none; else what went wrong while it ran and still does */
-	double owner_reserve_pct;       /* of a command without an event; NAN = none */
-	int64_t owner_reserve_utc_ms;
-	bool tell_participating, tell_reserve; /* as in book_event, for a command without an event */
+	char wish_id[FLIP_ID_MAX];      /* under which the owner's wish stands: the event's id; without an event the command's
+					 * own, or that of the command it is a resend of */
 	char superseded_by[FLIP_ID_MAX];
 	bool changed;                   /* to be stored and published; the caller clears it */
 };
 
+/* An event, or (of_command) what the owner wished for a command that has none. */
 struct book_event {
-	struct flip_event e;
-	bool opted_out;                 /* by the owner here; holds whatever Flip says until Flip has confirmed it */
-	bool confirmed;                 /* Flip knows; from now on Flip's word counts again */
+	struct flip_event e;            /* updated_utc_ms 0 = only the id is known */
+	bool of_command;
+	bool opted_out;                 /* by the owner here; Flip's copy may say otherwise, see book_owner.c */
+	bool confirmed;                 /* Flip has said so too */
+	int owed;                       /* wishes on their way to Flip */
+	int64_t told_utc_ms;            /* Flip had taken the last one by then; 0 = not known */
 	double owner_reserve_pct;       /* NAN = none */
 	int64_t owner_reserve_utc_ms;
 	bool tell_participating, tell_reserve; /* Flip must be told; the caller clears it with the row's transaction */
@@ -104,9 +106,11 @@ int book_participate(struct book *b, const char *id, const bool *participating, 
 bool book_seen(const struct book *b, const char *webhook_id);
 void book_mark_seen(struct book *b, const char *webhook_id);
 
-/** What Flip must be told of the owner's wish, by flip-api 8.3 (the reserve for every device named by the event); the tree
- *  belongs to the caller. @v or @e is NULL. */
-cJSON *book_participation_encode(const struct book *b, const struct book_event *v, const struct book_entry *e);
+/** What Flip must be told of the owner's wish, by flip-api 8.3 (the reserve for every device the event's commands name). The
+ *  tree belongs to the caller, who then clears tell_* and counts v->owed up. */
+cJSON *book_participation_encode(const struct book *b, const struct book_event *v);
+/** Flip took one wish for @id (or refused it for good). */
+void book_told(struct book *b, const char *id);
 
 /** Suspends or resumes the active command of a device (grid lost and back). */
 void book_suspend(struct book *b, int device, bool suspended);

@@ -16,12 +16,16 @@ void book_answer(struct book_entry *e, enum flip_device_status s, bool due, cons
 void book_finish(struct book_entry *e, enum book_state state, int64_t utc_ms);
 /** The owner opted out of it, here, and Flip has not overruled that. */
 bool book_opted_out(struct book *b, const struct book_entry *e);
+/** A version Flip wrote at @updated_utc_ms says the home takes part. Does that end the opt-out? Then it is ended. */
+bool book_overruled(struct book_event *v, int64_t updated_utc_ms);
 /** The checks of 10.6, in its order. Leaves ack PENDING (and nothing due) while the device does not answer. */
 void book_judge(struct book *b, struct book_entry *e, const struct book_device *devices, int n, bool paused, int64_t utc_ms);
 /** Does @a come before @b when both want the same device at the same time (10.5 rules 1 and 2)? */
 bool book_wins(const struct flip_command *a, const struct flip_command *b);
+/** Not running and not answered any more: back to SCHEDULED, judged and answered anew by the next step. */
+void book_ask_again(struct book_entry *e, int64_t utc_ms);
 void book_supersede(struct book_entry *loser, const struct book_entry *winner, int64_t utc_ms);
-/** Commands of an event that the owner's opt-out held back may run again; the next step judges the never accepted ones. */
-void book_let_in(struct book *b, const char *event_id, int64_t utc_ms);
+/** Commands of a wish_id that the owner's opt-out held back may run again; the next step judges the never accepted ones. */
+void book_let_in(struct book *b, const char *wish_id, int64_t utc_ms);
 
 #endif

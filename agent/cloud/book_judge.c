@@ -39,9 +39,9 @@ void book_finish(struct book_entry *e, enum book_state state, int64_t utc_ms)
 
 bool book_opted_out(struct book *b, const struct book_entry *e)
 {
-	const struct book_event *v = book_find_event(b, e->c.event_id);
+	const struct book_event *v = book_find_event(b, e->wish_id);
 
-	return e->opted_out || (v && v->opted_out);
+	return v && v->opted_out;
 }
 
 bool book_wins(const struct flip_command *a, const struct flip_command *b)
@@ -56,6 +56,20 @@ bool book_wins(const struct flip_command *a, const struct flip_command *b)
 	if (a->starts_utc_ms != b->starts_utc_ms)
 		return a->starts_utc_ms > b->starts_utc_ms;
 	return strcmp(a->id, b->id) > 0;
+}
+
+void book_ask_again(struct book_entry *e, int64_t utc_ms)
+{
+	e->state = BOOK_SCHEDULED;
+	e->finished_utc_ms = 0;
+	e->changed = true;
+	if (e->ack == FLIP_DEVICE_OK)
+		return;
+	e->ack = FLIP_PENDING;
+	e->ack_due = false;
+	e->trouble = FLIP_PENDING;
+	e->c.device_status = FLIP_PENDING; /* whatever Flip's copy says: it has to hear the new answer */
+	e->ack_by_utc_ms = (utc_ms > e->c.updated_utc_ms ? utc_ms : e->c.updated_utc_ms) + BOOK_ANSWER_MS;
 }
 
 void book_supersede(struct book_entry *loser, const struct book_entry *winner, int64_t utc_ms)

@@ -6,19 +6,19 @@
 #include <string.h>
 
 /* The newest word we hold of the event: the owner's wish is made after all of it, even when our clock lags behind. */
-static int64_t newest(const struct book *b, const char *event_id)
+static int64_t newest(const struct book *b, const char *wish_id)
 {
 	int64_t t = 0;
 
 	for (int i = 0; i < b->n; i++)
-		if (!strcmp(b->entry[i].c.event_id, event_id) && b->entry[i].c.updated_utc_ms > t)
+		if (!strcmp(b->entry[i].wish_id, wish_id) && b->entry[i].c.updated_utc_ms > t)
 			t = b->entry[i].c.updated_utc_ms;
 	return t;
 }
 
-static bool has_commands(const struct book *b, const char *event_id)
+static bool has_commands(const struct book *b, const char *wish_id)
 {
-	return newest(b, event_id) > 0;
+	return newest(b, wish_id) > 0;
 }
 
 static bool command_over(const struct book *b, const struct book_entry *e, int64_t utc_ms)
@@ -26,16 +26,16 @@ static bool command_over(const struct book *b, const struct book_entry *e, int64
 	return e->ended || e->state == BOOK_CANCELED || (utc_ms && utc_ms >= book_end_utc(b, &e->c));
 }
 
-static bool event_over(const struct book *b, const struct book_event *v, int64_t utc_ms)
+static bool wish_over(const struct book *b, const struct book_event *v, const char *wish_id, int64_t utc_ms)
 {
 	bool any = false;
 
-	if (v->e.status == FLIP_EVENT_COMPLETED || v->e.status == FLIP_EVENT_CANCELED)
+	if (v && (v->e.status == FLIP_EVENT_COMPLETED || v->e.status == FLIP_EVENT_CANCELED))
 		return true;
-	if (utc_ms && v->e.ends_utc_ms && utc_ms >= v->e.ends_utc_ms)
+	if (v && utc_ms && v->e.ends_utc_ms && utc_ms >= v->e.ends_utc_ms)
 		return true;
 	for (int i = 0; i < b->n; i++) {
-		if (strcmp(b->entry[i].c.event_id, v->e.id) != 0)
+		if (strcmp(b->entry[i].wish_id, wish_id) != 0)
 			continue;
 		if (!command_over(b, &b->entry[i], utc_ms))
 			return false;
@@ -72,90 +72,81 @@ static void let_in(struct book_entry *e, int64_t utc_ms)
 {
 	if (e->state != BOOK_OPTED_OUT || e->c.status != FLIP_OK || e->ended)
 		return;
-	e->state = BOOK_SCHEDULED;
-	e->finished_utc_ms = 0;
-	e->changed = true;
-	if (e->ack == FLIP_DEVICE_OK)
-		return;
-	e->ack = FLIP_PENDING; /* the next step judges it */
-	e->ack_due = false;
-	e->c.device_status = FLIP_PENDING;
-	e->ack_by_utc_ms = (utc_ms > e->c.updated_utc_ms ? utc_ms : e->c.updated_utc_ms) + BOOK_ANSWER_MS;
+	book_ask_again(e, utc_ms);
 }
 
-void book_let_in(struct book *b, const char *event_id, int64_t utc_ms)
+void book_let_in(struct book *b, const char *wish_id, int64_t utc_ms)
 {
 	for (int i = 0; i < b->n; i++)
-		if (!strcmp(b->entry[i].c.event_id, event_id))
+		if (!strcmp(b->entry[i].wish_id, wish_id))
 			let_in(&b->entry[i], utc_ms);
 }
 
-static int participate_event(struct book *b, const char *id, const bool *participating, double pct, int64_t utc_ms,
-			     struct errbuf *err)
+static void set_participating(struct book *b, struct book_event *v, bool participating, int64_t utc_ms)
 {
-	struct book_event *v = event_for(b, id);
-
-	if (!v)
-		return errbuf_set(err, -ENOSPC, "event %s: %d events are held already", id, BOOK_EVENTS_MAX);
-	if (event_over(b, v, utc_ms))
-		return errbuf_set(err, -EPERM, "event %s is over", id);
-	v->changed = true;
-	if (!isnan(pct)) {
-		const int64_t known = newest(b, id);
-
-		v->owner_reserve_pct = pct;
-		v->owner_reserve_utc_ms = utc_ms > known ? utc_ms : known + 1;
-		v->tell_reserve = true;
-	}
-	if (!participating)
-		return 0;
-	v->opted_out = !*participating;
+	v->opted_out = !participating;
 	v->confirmed = false;
+	v->told_utc_ms = 0;
 	v->tell_participating = true;
-	if (*participating)
-		book_let_in(b, id, utc_ms);
-	for (int i = 0; i < b->n && !*participating; i++)
-		if (!strcmp(b->entry[i].c.event_id, id))
+	if (participating)
+		book_let_in(b, v->e.id, utc_ms);
+	for (int i = 0; i < b->n && !participating; i++)
+		if (!strcmp(b->entry[i].wish_id, v->e.id))
 			hold(&b->entry[i], utc_ms);
-	return 0;
-}
-
-static int participate_command(struct book *b, struct book_entry *e, const bool *participating, double pct, int64_t utc_ms,
-			       struct errbuf *err)
-{
-	if (command_over(b, e, utc_ms))
-		return errbuf_set(err, -EPERM, "command %s is over", e->c.id);
-	e->changed = true;
-	if (!isnan(pct)) {
-		e->owner_reserve_pct = pct;
-		e->owner_reserve_utc_ms = utc_ms > e->c.updated_utc_ms ? utc_ms : e->c.updated_utc_ms + 1;
-		e->tell_reserve = true;
-	}
-	if (!participating)
-		return 0;
-	e->opted_out = !*participating;
-	e->tell_participating = true;
-	if (*participating)
-		let_in(e, utc_ms);
-	else
-		hold(e, utc_ms);
-	return 0;
 }
 
 int book_participate(struct book *b, const char *id, const bool *participating, double reserve_pct, int64_t utc_ms,
 		     struct errbuf *err)
 {
-	struct book_entry *e = book_find(b, id);
+	const struct book_entry *e = book_find(b, id);
+	char wish_id[FLIP_ID_MAX] = "";
+	struct book_event *v;
 
 	if (!isnan(reserve_pct) && !(reserve_pct >= 0 && reserve_pct <= 100))
 		return errbuf_set(err, -ERANGE, "reserve %g %% is outside 0..100", reserve_pct);
-	if (e && e->c.event_id[0])
-		return participate_event(b, e->c.event_id, participating, reserve_pct, utc_ms, err);
-	if (e)
-		return participate_command(b, e, participating, reserve_pct, utc_ms, err);
-	if (!id[0] || (!book_find_event(b, id) && !has_commands(b, id)))
-		return errbuf_set(err, -ENOENT, "no event or command '%.63s' is known here", id);
-	return participate_event(b, id, participating, reserve_pct, utc_ms, err);
+	memcpy(wish_id, e ? e->wish_id : id, e ? FLIP_ID_MAX : strnlen(id, FLIP_ID_MAX - 1));
+	if (!wish_id[0] || (!book_find_event(b, wish_id) && !has_commands(b, wish_id)))
+		return errbuf_set(err, -ENOENT, "no event or command '%s' is known here", wish_id);
+	if (wish_over(b, book_find_event(b, wish_id), wish_id, utc_ms))
+		return errbuf_set(err, -EPERM, "'%s' is over", wish_id);
+	v = event_for(b, wish_id);
+	if (!v)
+		return errbuf_set(err, -ENOSPC, "'%s': %d events are held already", wish_id, BOOK_EVENTS_MAX);
+	v->of_command = v->of_command || (e && !e->c.event_id[0]);
+	v->changed = true;
+	if (!isnan(reserve_pct)) {
+		const int64_t known = newest(b, wish_id);
+
+		v->owner_reserve_pct = reserve_pct;
+		v->owner_reserve_utc_ms = utc_ms > known ? utc_ms : known + 1;
+		v->tell_reserve = true;
+	}
+	if (participating)
+		set_participating(b, v, *participating, utc_ms);
+	return 0;
+}
+
+/* Flip's word against an opt-out made here. Its copy may be behind by the rows in the outbox, by rows under way, and by
+ * mail that was written between two changes of mind; so it counts only when no wish is owed any more, Flip has said so
+ * itself once, and this was written well after it took the wish. Until then the newest wish made here holds. */
+bool book_overruled(struct book_event *v, int64_t updated_utc_ms)
+{
+	if (!v->opted_out || !v->confirmed || v->owed || v->tell_participating || !v->told_utc_ms ||
+	    updated_utc_ms <= v->told_utc_ms + BOOK_ANSWER_MS)
+		return false;
+	v->opted_out = v->confirmed = false;
+	v->changed = true;
+	return true;
+}
+
+void book_told(struct book *b, const char *id)
+{
+	struct book_event *v = book_find_event(b, id);
+
+	if (!v || v->owed <= 0)
+		return;
+	v->owed--;
+	v->changed = true; /* the time is set by the next step with a trusted clock */
 }
 
 /* One row a device, however many commands name it. */
@@ -176,20 +167,18 @@ static void add_device(cJSON *list, const char *device_id, double pct)
 	cJSON_AddItemToArray(list, add);
 }
 
-cJSON *book_participation_encode(const struct book *b, const struct book_event *v, const struct book_entry *e)
+cJSON *book_participation_encode(const struct book *b, const struct book_event *v)
 {
 	cJSON *o = cJSON_CreateObject(), *list;
 
-	cJSON_AddStringToObject(o, v ? "event_id" : "command_id", v ? v->e.id : e->c.id);
-	if (v ? v->tell_participating : e->tell_participating)
-		cJSON_AddBoolToObject(o, "is_participating", !(v ? v->opted_out : e->opted_out));
-	if (!(v ? v->tell_reserve : e->tell_reserve))
+	cJSON_AddStringToObject(o, v->of_command ? "command_id" : "event_id", v->e.id);
+	if (v->tell_participating)
+		cJSON_AddBoolToObject(o, "is_participating", !v->opted_out);
+	if (!v->tell_reserve)
 		return o;
 	list = cJSON_AddArrayToObject(o, "device_settings");
-	for (int i = 0; i < b->n && v; i++)
-		if (!strcmp(b->entry[i].c.event_id, v->e.id))
+	for (int i = 0; i < b->n; i++)
+		if (!strcmp(b->entry[i].wish_id, v->e.id))
 			add_device(list, b->entry[i].c.device_id, v->owner_reserve_pct);
-	if (!v)
-		add_device(list, e->c.device_id, e->owner_reserve_pct);
 	return o;
 }

@@ -49,14 +49,16 @@ static void watch(struct book_entry *e, const struct book_device *d)
 /* The window is over. */
 static void finish(struct book_entry *e, int64_t utc_ms)
 {
+	const bool waiting = e->ack == FLIP_PENDING;
+
+	if (waiting) /* a change that could not be judged in time */
+		book_answer(e, FLIP_FAILED_FAULT, true, "%s", "expired");
 	if (e->ran) {
 		book_finish(e, e->trouble != FLIP_PENDING ? BOOK_FAILED : BOOK_DONE, utc_ms);
 	} else if (e->superseded_by[0]) {
 		book_finish(e, BOOK_SUPERSEDED, utc_ms);
 	} else {
-		if (e->ack == FLIP_PENDING)
-			book_answer(e, FLIP_FAILED_FAULT, true, "%s", "expired");
-		else
+		if (!waiting)
 			book_answer(e, FLIP_FAILED_OFFLINE, true, "%s", "not run: the hub was off or without a trusted clock");
 		book_finish(e, BOOK_EXPIRED, utc_ms);
 	}
@@ -116,13 +118,28 @@ static void sooner(int64_t *next, int64_t at, int64_t utc_ms)
 		*next = at;
 }
 
+/* When Flip had taken the owner's wish, by a clock that counts. */
+static void stamp_told(struct book *b, int64_t utc_ms)
+{
+	for (int i = 0; i < b->n_events; i++) {
+		struct book_event *v = &b->event[i];
+
+		if (!v->opted_out || v->told_utc_ms || v->owed || v->tell_participating)
+			continue;
+		v->told_utc_ms = utc_ms;
+		v->changed = true;
+	}
+}
+
 int64_t book_step(struct book *b, const struct book_device *devices, int n_devices, int64_t utc_ms)
 {
 	int64_t next = 0;
 
-	answer_waiting(b, devices, n_devices, utc_ms);
-	if (!utc_ms)
+	if (!utc_ms) {
+		answer_waiting(b, devices, n_devices, 0);
 		return 0;
+	}
+	stamp_told(b, utc_ms);
 	for (int i = 0; i < b->n; i++) {
 		struct book_entry *e = &b->entry[i];
 
@@ -133,12 +150,11 @@ int64_t book_step(struct book *b, const struct book_device *devices, int n_devic
 			finish(e, utc_ms);
 			continue;
 		}
-		if (book_running(e) && utc_ms < e->c.starts_utc_ms) { /* the clock was set back, or the window moved */
-			e->state = BOOK_SCHEDULED;
-			e->changed = true;
-		}
+		if (book_running(e) && utc_ms < e->c.starts_utc_ms) /* the clock was set back, or the window moved */
+			book_ask_again(e, utc_ms);
 		watch(e, e->device >= 0 ? &devices[e->device] : NULL);
 	}
+	answer_waiting(b, devices, n_devices, utc_ms);
 	for (int d = 0; d < n_devices; d++)
 		decide(b, d, utc_ms);
 	for (int i = 0; i < b->n; i++) {
@@ -193,7 +209,7 @@ static bool event_forgettable(const struct book *b, const struct book_event *v, 
 	if (v->changed || over + keep_ms > utc_ms)
 		return false;
 	for (int i = 0; i < b->n; i++)
-		if (!strcmp(b->entry[i].c.event_id, v->e.id))
+		if (!strcmp(b->entry[i].wish_id, v->e.id))
 			return false;
 	return true;
 }

@@ -51,18 +51,14 @@ cJSON *book_entry_encode(const struct book_entry *e)
 	json_add_time(o, "finished_at", e->finished_utc_ms);
 	if (e->superseded_by[0])
 		cJSON_AddStringToObject(o, "superseded_by", e->superseded_by);
-	json_add_number(o, "owner_reserve_pct", e->owner_reserve_pct, 9);
 	b = cJSON_AddObjectToObject(o, "book");
 	cJSON_AddStringToObject(b, "at_flip", flip_device_status_word(e->c.device_status));
 	cJSON_AddStringToObject(b, "trouble", flip_device_status_word(e->trouble));
 	cJSON_AddBoolToObject(b, "ack_due", e->ack_due);
 	cJSON_AddBoolToObject(b, "ran", e->ran);
 	cJSON_AddBoolToObject(b, "ended", e->ended);
-	cJSON_AddBoolToObject(b, "opted_out", e->opted_out);
-	cJSON_AddBoolToObject(b, "tell_participating", e->tell_participating);
-	cJSON_AddBoolToObject(b, "tell_reserve", e->tell_reserve);
 	json_add_number(b, "ack_by", (double)e->ack_by_utc_ms, 0);
-	json_add_number(b, "owner_reserve_at", (double)e->owner_reserve_utc_ms, 0);
+	cJSON_AddStringToObject(b, "wish_id", e->wish_id);
 	if (e->c.refusal[0])
 		cJSON_AddStringToObject(b, "refusal", e->c.refusal);
 	return o;
@@ -109,10 +105,8 @@ static int book_part_decode(const cJSON *b, struct book_entry *e, struct errbuf 
 	if ((r = get_device_status(b, "at_flip", &e->c.device_status, err)) < 0 ||
 	    (r = get_device_status(b, "trouble", &e->trouble, err)) < 0 || (r = json_get_bool(b, "ack_due", &e->ack_due, err)) < 0 ||
 	    (r = json_get_bool(b, "ran", &e->ran, err)) < 0 || (r = json_get_bool(b, "ended", &e->ended, err)) < 0 ||
-	    (r = json_get_bool(b, "opted_out", &e->opted_out, err)) < 0 ||
-	    (r = json_get_bool(b, "tell_participating", &e->tell_participating, err)) < 0 ||
-	    (r = json_get_bool(b, "tell_reserve", &e->tell_reserve, err)) < 0 || (r = get_ms(b, "ack_by", &e->ack_by_utc_ms, err)) < 0 ||
-	    (r = get_ms(b, "owner_reserve_at", &e->owner_reserve_utc_ms, err)) < 0)
+	    (r = get_ms(b, "ack_by", &e->ack_by_utc_ms, err)) < 0 ||
+	    (r = json_get_text(b, "wish_id", e->wish_id, sizeof(e->wish_id), err)) < 0)
 		return r;
 	e->c.refusal[0] = '\0';
 	return json_get_text(b, "refusal", e->c.refusal, sizeof(e->c.refusal), err);
@@ -132,7 +126,7 @@ static int get_finished(const cJSON *o, struct book_entry *e, struct errbuf *err
 
 int book_entry_decode(const cJSON *o, struct book_entry *out, struct errbuf *err)
 {
-	struct book_entry e = { .device = -1, .power_w = NAN, .owner_reserve_pct = NAN };
+	struct book_entry e = { .device = -1, .power_w = NAN };
 	int r = flip_command_decode(o, &e.c, err);
 
 	if (r < 0)
@@ -146,7 +140,6 @@ int book_entry_decode(const cJSON *o, struct book_entry *out, struct errbuf *err
 	    (r = json_get_number(o, "delivered_wh", 0, 1e12, &e.delivered_wh, err)) < 0 ||
 	    (r = json_get_number(o, "power_w", 0, FLIP_SETPOINT_MAX_W, &e.power_w, err)) < 0 || (r = get_finished(o, &e, err)) < 0 ||
 	    (r = json_get_text(o, "superseded_by", e.superseded_by, sizeof(e.superseded_by), err)) < 0 ||
-	    (r = json_get_number(o, "owner_reserve_pct", 0, 100, &e.owner_reserve_pct, err)) < 0 ||
 	    (r = book_part_decode(cJSON_GetObjectItemCaseSensitive(o, "book"), &e, err)) < 0)
 		return r;
 	*out = e;
@@ -167,6 +160,9 @@ cJSON *book_event_encode(const struct book_event *v)
 	cJSON_AddBoolToObject(b, "tell_participating", v->tell_participating);
 	cJSON_AddBoolToObject(b, "tell_reserve", v->tell_reserve);
 	cJSON_AddBoolToObject(b, "id_only", v->e.updated_utc_ms == 0);
+	cJSON_AddBoolToObject(b, "of_command", v->of_command);
+	cJSON_AddNumberToObject(b, "owed", v->owed);
+	json_add_number(b, "told_at", (double)v->told_utc_ms, 0);
 	json_add_number(b, "owner_reserve_at", (double)v->owner_reserve_utc_ms, 0);
 	return o;
 }
@@ -176,12 +172,15 @@ int book_event_decode(const cJSON *o, struct book_event *out, struct errbuf *err
 	const cJSON *b = cJSON_GetObjectItemCaseSensitive(o, "book");
 	struct book_event v = { .owner_reserve_pct = NAN };
 	bool id_only = false;
+	int64_t owed = 0;
 	int r;
 
 	if (!cJSON_IsObject(b))
 		return errbuf_set(err, -EINVAL, "book: missing");
 	if ((r = json_get_bool(b, "id_only", &id_only, err)) < 0 || (r = json_get_bool(b, "opted_out", &v.opted_out, err)) < 0 ||
 	    (r = json_get_bool(b, "confirmed", &v.confirmed, err)) < 0 ||
+	    (r = json_get_bool(b, "of_command", &v.of_command, err)) < 0 || (r = json_get_int(b, "owed", 0, 1000000, &owed, err)) < 0 ||
+	    (r = get_ms(b, "told_at", &v.told_utc_ms, err)) < 0 ||
 	    (r = json_get_bool(b, "tell_participating", &v.tell_participating, err)) < 0 ||
 	    (r = json_get_bool(b, "tell_reserve", &v.tell_reserve, err)) < 0 ||
 	    (r = get_ms(b, "owner_reserve_at", &v.owner_reserve_utc_ms, err)) < 0 ||
@@ -197,6 +196,7 @@ int book_event_decode(const cJSON *o, struct book_event *out, struct errbuf *err
 	}
 	if (r < 0)
 		return r;
+	v.owed = (int)owed;
 	*out = v;
 	return 0;
 }

@@ -196,6 +196,14 @@ static void key_of_line(const char *line, size_t n, char *out, size_t size)
 	snprintf(out, size, "%.*s", (int)((size_t)(end - line) < size ? (size_t)(end - line) : size - 1), line);
 }
 
+static bool line_printable(const char *line, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (((unsigned char)line[i] < 0x20 && line[i] != '\t') || line[i] == 0x7f)
+			return false;
+	return json_utf8(line, n);
+}
+
 static void line_refused(struct config_parse *p, const char *line, size_t n, const char *why)
 {
 	char key[NAME_MAX_BYTES + 1];
@@ -205,20 +213,12 @@ static void line_refused(struct config_parse *p, const char *line, size_t n, con
 		n--;
 	}
 	key_of_line(line, n, key, sizeof(key));
-	if (!json_utf8(key, strlen(key)))
+	if (!line_printable(key, strlen(key)))
 		key[0] = '\0';
 	LINE_ERROR(p, line[0] == '[' ? "" : key, "%s", why);
 	key_refused(p, key);
 	if (n && line[0] == '[')
 		p->section = -1; /* its keys would land in the section before */
-}
-
-static bool line_printable(const char *line, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (((unsigned char)line[i] < 0x20 && line[i] != '\t') || line[i] == 0x7f)
-			return false;
-	return json_utf8(line, n);
 }
 
 /* Length without the comment that ';' starts, at the beginning or behind a space, and without trailing space. */

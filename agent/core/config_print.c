@@ -16,13 +16,21 @@ static const char *name_of(const struct config *c, int section, int i)
 	return section == CS_BUS ? c->bus[i].name : section == CS_DEVICE ? c->device[i].id : "";
 }
 
+/* A serial line has no port and a host no baud: left over at most from a file that a later one overrode. */
+static bool row_means(const struct config *c, int section, int i, const struct config_row *row)
+{
+	return section != CS_BUS || !(row->flags & (c->bus[i].rtu ? CF_TCP : CF_RTU));
+}
+
 static void row_print(const struct config_row *row, const void *base, FILE *out)
 {
 	char value[2048], line[2200], note[200];
 	const bool set = config_value_text(row, base, value, sizeof(value));
 	int n;
 
-	n = snprintf(line, sizeof(line), "%s%s =%s%s", set ? "" : "; ", row->key, set && value[0] ? " " : "", set ? value : "");
+	/* " ;" would begin a comment, and so cannot have been written with a space */
+	n = snprintf(line, sizeof(line), "%s%s =%s%s", set ? "" : "; ", row->key, set && value[0] && value[0] != ';' ? " " : "",
+		     set ? value : "");
 	if (n > LINE_MAX_BYTES)
 		n = snprintf(line, sizeof(line), "%s=%s", row->key, value);
 	snprintf(note, sizeof(note), "%s%s%s", row->unit, row->unit[0] && row->help[0] ? ", " : "", row->help);
@@ -48,7 +56,7 @@ void config_print(const struct config *c, FILE *out)
 				 table->help);
 			fputs(head, out);
 			for (int k = 0; k < table->n_rows; k++)
-				if (s != CS_BUS || !(table->rows[k].flags & (c->bus[i].rtu ? CF_TCP : CF_RTU)))
+				if (row_means(c, s, i, &table->rows[k]))
 					row_print(&table->rows[k], config_base(c, s, i), out);
 		}
 	}
@@ -69,7 +77,8 @@ uint32_t config_compare(const struct config *a, const struct config *b)
 			if (strcmp(name_of(a, s, i), name_of(b, s, i)) != 0)
 				change |= CHANGE_PLANT | (s == CS_DEVICE ? CHANGE_FLIP : 0);
 			for (int k = 0; k < table->n_rows; k++)
-				if (!config_value_equal(&table->rows[k], config_base(a, s, i), config_base(b, s, i)))
+				if (row_means(a, s, i, &table->rows[k]) &&
+				    !config_value_equal(&table->rows[k], config_base(a, s, i), config_base(b, s, i)))
 					change |= table->rows[k].change;
 		}
 	}

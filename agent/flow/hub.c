@@ -42,9 +42,9 @@ int hub_store_setting(struct hub *h, const char *key, const char *body, store_do
 	return store_submit(h->store, &op, 1, done, context, NULL);
 }
 
-void hub_publish_agent(struct hub *h)
+cJSON *hub_encode_agent(const struct hub *h)
 {
-	AUTO_JSON *o = cJSON_CreateObject();
+	cJSON *o = cJSON_CreateObject();
 	cJSON *warnings;
 	char text[200];
 
@@ -68,7 +68,7 @@ void hub_publish_agent(struct hub *h)
 			 d->note);
 		cJSON_AddItemToArray(warnings, cJSON_CreateString(text));
 	}
-	publish_text(&h->publish, "agent", o, loop_utc_ms());
+	return o;
 }
 
 int hub_reload(struct hub *h, struct config_errors *errors)

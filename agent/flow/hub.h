@@ -61,8 +61,8 @@ void hub_replan(struct hub *h, const char *reason);
 void hub_audit(struct hub *h, const char *origin, const char *request, const char *result);
 /** Stores one setting (a promise); @body is JSON text. */
 int hub_store_setting(struct hub *h, const char *key, const char *body, store_done_fn done, void *context);
-/** R/agent: version, boot, clock, lateness, warnings. */
-void hub_publish_agent(struct hub *h);
+/** R/agent: version, boot, clock, lateness, warnings. The caller owns the tree. */
+cJSON *hub_encode_agent(const struct hub *h);
 /** Reads the configuration again and applies what changed; 0, or -EINVAL with every error in @errors. */
 int hub_reload(struct hub *h, struct config_errors *errors);
 

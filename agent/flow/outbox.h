@@ -48,6 +48,10 @@ void outbox_close(struct outbox *o);
 
 /** Who sends. NULL = nobody (mode off): rows wait. */
 void outbox_sender(struct outbox *o, outbox_send_fn send, void *context);
+/** Told of each row that is over: taken by the receiver (2xx) or quarantined. One listener; NULL = nobody. */
+typedef void (*outbox_over_fn)(void *context, const char *kind, const char *body, int status);
+void outbox_listener(struct outbox *o, outbox_over_fn over, void *context);
+
 /** The link came up (everything unacknowledged is sent again, in order) or went down. */
 void outbox_link(struct outbox *o, bool up, int64_t now_ms);
 

@@ -31,6 +31,8 @@ struct outbox {
 	struct store *store;
 	outbox_send_fn send;
 	void *context;
+	outbox_over_fn over;
+	void *over_context;
 	bool up, writing, write_failed;
 	int64_t write_after_ms;
 	int64_t bytes, max_bytes;

@@ -98,8 +98,16 @@ void outbox_answered(struct outbox *o, struct row *r, int status, const char *re
 		r->dirty = true;
 		snprintf(r->reason, sizeof(r->reason), "%d%s%s", status, reason && reason[0] ? ": " : "", reason ? reason : "");
 	}
+	if (o->over && r->state != ROW_READY)
+		o->over(o->over_context, r->kind, r->body, status);
 	outbox_pump(o, now_ms);
 	outbox_write(o, now_ms);
+}
+
+void outbox_listener(struct outbox *o, outbox_over_fn over, void *context)
+{
+	o->over = over;
+	o->over_context = context;
 }
 
 void outbox_sender(struct outbox *o, outbox_send_fn send, void *context)

@@ -6,6 +6,7 @@
 #include "core/config.h"
 #include "core/price.h"
 #include "core/snapshot.h"
+#include "policies/planner/home.h"
 
 #include <cjson/cJSON.h>
 #include <stdint.h>
@@ -13,22 +14,7 @@
 
 struct planning; /* owned by the caller through planning_start/planning_stop */
 
-/* What an event asks of one device while it lasts. */
-struct planning_event {
-	int64_t from_utc_ms, to_utc_ms;
-	double power_w;   /* into the device positive; NAN = only the floor counts (self-use within the event) */
-	double floor_pct; /* effective floor during the event; NAN = the site's own */
-};
-
-#define PLANNING_EVENTS_MAX 16
-
-struct planning_inputs {
-	int64_t utc_ms;
-	const struct price_series *import_prices, *export_prices; /* NULL or n = 0: unknown; export unknown counts as 0 */
-	const struct snapshot *snapshot;
-	int n_events[DEVICE_MAX];
-	struct planning_event event[DEVICE_MAX][PLANNING_EVENTS_MAX];
-};
+/* struct planning_inputs and struct planning_event stand in policies/planner/home.h. */
 
 /**
  * Starts the worker. @changed runs on the loop whenever a new plan stands or the status says something new; it may call

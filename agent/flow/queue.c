@@ -56,6 +56,18 @@ static int send_row(void *context, const char *kind, const char *body)
 	return mqtt_publish(l->mqtt, topic_make(&l->root, topic, sizeof(topic), "flip/out/%s", kind), body, strlen(body), 1, false, NULL);
 }
 
+/* A wish of the owner that Flip has taken (or never will) is owed no more. */
+static void on_row_over(void *context, const char *kind, const char *body, int status)
+{
+	struct flip_link *l = context;
+	AUTO_JSON *o = strcmp(kind, OUTBOX_PARTICIPATION) ? NULL : json_parse(body, strlen(body), 1 << 20, FLIP_DEPTH_MAX, NULL);
+	char id[FLIP_ID_MAX];
+
+	(void)status;
+	if (o && (json_get_text(o, "event_id", id, sizeof(id), NULL) > 0 || json_get_text(o, "command_id", id, sizeof(id), NULL) > 0))
+		book_told(l->o.book, id);
+}
+
 static void resync(struct flip_link *l, int64_t now_ms)
 {
 	AUTO_JSON *o = cJSON_CreateObject();
@@ -150,12 +162,14 @@ int flip_link_start(struct flip_link **out, const struct flip_link_options *opti
 	topic_make(&l->root, l->topic_ack, sizeof(l->topic_ack), "flip/ack");
 	link_clock(l, &l->heard_ms, &utc_ms);
 	r = link_load(l, err);
+	outbox_listener(options->outbox, on_row_over, l);
 	if (r == 0 && options->mode == LINK_QUEUE) {
 		outbox_sender(options->outbox, send_row, l);
 		r = open_client(l, err);
 	}
 	if (r < 0) {
 		outbox_sender(options->outbox, NULL, NULL);
+		outbox_listener(options->outbox, NULL, NULL);
 		free(l);
 		return r;
 	}
@@ -174,6 +188,7 @@ void flip_link_stop(struct flip_link *l)
 	link_flush(l, NULL, NULL, NULL);
 	outbox_link(l->o.outbox, false, now_ms);
 	outbox_sender(l->o.outbox, NULL, NULL);
+	outbox_listener(l->o.outbox, NULL, NULL);
 	mqtt_close(l->mqtt);
 	l->mqtt = NULL;
 	l->stopped = true;

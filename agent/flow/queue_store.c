@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ITEMS_MAX 16        /* entries and events of one transaction, half each; up to three operations an item */
+#define ITEMS_MAX 16        /* entries and events of one transaction, half each; up to two operations an item */
 #define WRITE_FIRST_MS 1000
 #define WRITE_CAP_MS 60000
 
 /* What was in it, so that it can be owed again. */
-struct item { char id[FLIP_ID_MAX]; bool event, ack, participating, reserve; };
+struct item { char id[FLIP_ID_MAX]; bool event, ack, participating, reserve; int owed; };
 
 struct transaction {
 	struct flip_link *l;
@@ -56,19 +56,20 @@ static bool add_row(struct transaction *t, const char *kind, const cJSON *body, 
 }
 
 /* The owner's wish as a row; the flags are cleared only when there is one. */
-static void add_wish(struct transaction *t, struct item *item, struct book_event *v, struct book_entry *e, int64_t utc_ms)
+static void add_wish(struct transaction *t, struct item *item, struct book_event *v, int64_t utc_ms)
 {
-	bool *participating = v ? &v->tell_participating : &e->tell_participating, *reserve = v ? &v->tell_reserve : &e->tell_reserve;
 	AUTO_JSON *body = NULL;
 
-	if (!*participating && !*reserve)
+	if (!v->tell_participating && !v->tell_reserve)
 		return;
-	body = book_participation_encode(t->l->o.book, v, e);
+	body = book_participation_encode(t->l->o.book, v);
 	if (!add_row(t, OUTBOX_PARTICIPATION, body, utc_ms))
 		return;
-	item->participating = *participating;
-	item->reserve = *reserve;
-	*participating = *reserve = false;
+	item->participating = v->tell_participating;
+	item->reserve = v->tell_reserve;
+	item->owed = 1;
+	v->tell_participating = v->tell_reserve = false;
+	v->owed++;
 }
 
 static void add_entry(struct transaction *t, struct book_entry *e, int64_t utc_ms)
@@ -84,10 +85,9 @@ static void add_entry(struct transaction *t, struct book_entry *e, int64_t utc_m
 		item->ack = add_row(t, OUTBOX_COMMAND_STATUS, body, utc_ms);
 		e->ack_due = !item->ack;
 	}
-	add_wish(t, item, NULL, e, utc_ms);
 	o = book_entry_encode(e);
 	put(t, STORE_COMMAND, e->c.id, utc_ms, cJSON_PrintUnformatted(o));
-	e->changed = e->ack_due || e->tell_participating || e->tell_reserve;
+	e->changed = e->ack_due;
 	if (t->l->o.cb.command)
 		t->l->o.cb.command(t->l->o.cb.context, e);
 }
@@ -99,11 +99,11 @@ static void add_event(struct transaction *t, struct book_event *v, int64_t utc_m
 
 	snprintf(item->id, sizeof(item->id), "%s", v->e.id);
 	item->event = true;
-	add_wish(t, item, v, NULL, utc_ms);
+	add_wish(t, item, v, utc_ms);
 	o = book_event_encode(v);
 	put(t, STORE_EVENT, v->e.id, utc_ms, cJSON_PrintUnformatted(o));
 	v->changed = v->tell_participating || v->tell_reserve;
-	if (t->l->o.cb.event)
+	if (t->l->o.cb.event && !v->of_command)
 		t->l->o.cb.event(t->l->o.cb.context, v);
 }
 
@@ -121,11 +121,10 @@ static void undo(struct transaction *t, int64_t now_ms)
 			v->changed = true;
 			v->tell_participating |= t->item[i].participating;
 			v->tell_reserve |= t->item[i].reserve;
+			v->owed -= t->item[i].owed;
 		}
 		if (e) {
 			e->changed = true;
-			e->tell_participating |= t->item[i].participating;
-			e->tell_reserve |= t->item[i].reserve;
 			e->ack_due = e->ack_due || (t->item[i].ack && e->ack != FLIP_PENDING);
 		}
 	}

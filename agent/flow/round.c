@@ -28,7 +28,7 @@ int round_book_devices(void *context, struct book_device *out, int max)
 		int64_t silence = plant_silence_ms(h->plant, i, now);
 
 		memset(&out[i], 0, sizeof(out[i]));
-		snprintf(out[i].flip_device_id, sizeof(out[i].flip_device_id), "%s", c->flip_device_id);
+		snprintf(out[i].flip_device_id, sizeof(out[i].flip_device_id), "%.*s", FLIP_ID_MAX - 1, c->flip_device_id);
 		out[i].battery = plant_roles(h->plant, i) & ROLE_BATTERY;
 		out[i].reachable = silence >= 0 && silence <= REACHABLE_MS && d->availability != AVAIL_UNKNOWN;
 		out[i].islanded = s->grid_lost;
@@ -77,7 +77,7 @@ void round_publish_gone(void *context, const char *id, bool event)
 	publish_kept(context, below, NULL);
 }
 
-static void publish_vpp(struct hub *h)
+cJSON *round_encode_vpp(struct hub *h)
 {
 	const struct book_entry *next = NULL;
 	cJSON *o = cJSON_CreateObject();
@@ -111,13 +111,12 @@ static void publish_vpp(struct hub *h)
 		cJSON_AddNullToObject(o, "next_event");
 	}
 	cJSON_AddStringToObject(o, "notice", notice);
-	publish_text(&h->publish, "vpp", o, loop_utc_ms());
-	cJSON_Delete(o);
+	return o;
 }
 
-static void publish_outbox(struct hub *h, int64_t utc_ms)
+cJSON *round_encode_outbox(struct hub *h, int64_t utc_ms)
 {
-	AUTO_JSON *o = cJSON_CreateObject();
+	cJSON *o = cJSON_CreateObject();
 	struct outbox_stats st;
 
 	outbox_stats(h->outbox, utc_ms, &st);
@@ -128,23 +127,26 @@ static void publish_outbox(struct hub *h, int64_t utc_ms)
 	cJSON_AddNumberToObject(o, "quarantined", st.quarantined);
 	cJSON_AddStringToObject(o, "link", st.link_up ? "up" : "down");
 	cJSON_AddNumberToObject(o, "bytes_written_today", (double)st.bytes_written_today);
-	publish_text(&h->publish, "outbox", o, utc_ms);
+	return o;
 }
 
-static void publish_plan(struct hub *h)
+/* Takes over @o. */
+static void publish_made(struct hub *h, const char *below, cJSON *o)
 {
-	AUTO_JSON *o = planning_encode(h->planning);
+	publish_text(&h->publish, below, o, loop_utc_ms());
+	cJSON_Delete(o);
+}
+
+cJSON *round_encode_plan(struct hub *h)
+{
+	cJSON *o = planning_encode(h->planning);
 
 	if (!o) {
-		cJSON *empty = cJSON_CreateObject();
-
-		cJSON_AddStringToObject(empty, "status", "none");
-		cJSON_AddStringToObject(empty, "reason", planning_status(h->planning));
-		publish_text(&h->publish, "plan", empty, loop_utc_ms());
-		cJSON_Delete(empty);
-		return;
+		o = cJSON_CreateObject();
+		cJSON_AddStringToObject(o, "status", "none");
+		cJSON_AddStringToObject(o, "reason", planning_status(h->planning));
 	}
-	publish_text(&h->publish, "plan", o, loop_utc_ms());
+	return o;
 }
 
 void round_plan_changed(void *context)
@@ -152,13 +154,13 @@ void round_plan_changed(void *context)
 	struct hub *h = context;
 
 	log_info("plan", "%s", planning_status(h->planning));
-	publish_plan(h);
+	publish_made(h, "plan", round_encode_plan(h));
 	tick_soon(h->tick);
 }
 
-static void publish_tariff(struct hub *h, const char *below, const struct price_series *p)
+cJSON *round_encode_tariff(const struct price_series *p)
 {
-	AUTO_JSON *o = cJSON_CreateObject();
+	cJSON *o = cJSON_CreateObject();
 	cJSON *prices;
 
 	cJSON_AddStringToObject(o, "currency", p->currency);
@@ -174,7 +176,7 @@ static void publish_tariff(struct hub *h, const char *below, const struct price_
 		json_add_number(s, "confidence", p->s[i].confidence, 3);
 		cJSON_AddItemToArray(prices, s);
 	}
-	publish_text(&h->publish, below, o, loop_utc_ms());
+	return o;
 }
 
 void round_prices(struct hub *h)
@@ -190,17 +192,17 @@ void round_prices(struct hub *h)
 		tariff_expand(&t->export, &h->zone, from, to, h->export_prices);
 	memcpy(h->import_prices->currency, t->currency, sizeof(h->import_prices->currency) - 1);
 	memcpy(h->export_prices->currency, t->currency, sizeof(h->export_prices->currency) - 1);
-	publish_tariff(h, "tariff/import", h->import_prices);
-	publish_tariff(h, "tariff/export", h->export_prices);
+	publish_made(h, "tariff/import", round_encode_tariff(h->import_prices));
+	publish_made(h, "tariff/export", round_encode_tariff(h->export_prices));
 }
 
 void round_publish_again(struct hub *h)
 {
 	publish_all_again(&h->publish);
-	publish_tariff(h, "tariff/import", h->import_prices);
-	publish_tariff(h, "tariff/export", h->export_prices);
-	publish_plan(h);
-	publish_vpp(h);
+	publish_made(h, "tariff/import", round_encode_tariff(h->import_prices));
+	publish_made(h, "tariff/export", round_encode_tariff(h->export_prices));
+	publish_made(h, "plan", round_encode_plan(h));
+	publish_made(h, "vpp", round_encode_vpp(h));
 	for (int i = 0; i < h->book->n; i++)
 		round_publish_command(h, &h->book->entry[i]);
 	for (int i = 0; i < h->book->n_events; i++)
@@ -281,8 +283,8 @@ static void step_flip(struct hub *h, const struct snapshot *s)
 		hub_store_setting(h, "owner", text, NULL, NULL);
 	}
 	flip_link_step(h->flip);
-	publish_outbox(h, s->utc_ms);
-	publish_vpp(h);
+	publish_made(h, "outbox", round_encode_outbox(h, s->utc_ms));
+	publish_made(h, "vpp", round_encode_vpp(h));
 }
 
 void round_after_tick(void *context, const struct snapshot *s, const struct decisions *d)
@@ -292,7 +294,7 @@ void round_after_tick(void *context, const struct snapshot *s, const struct deci
 	account(h, s);
 	planning_observe(h->planning, s);
 	for (int i = 0; i < s->n_devices; i++)
-		publish_device(&h->publish, &s->dev[i], s->utc_ms);
+		publish_device(&h->publish, i, s);
 	publish_decisions(&h->publish, s, d);
 	publish_site(&h->publish, s, d);
 	if (s->now_ms >= h->step_due_ms) {
@@ -301,7 +303,7 @@ void round_after_tick(void *context, const struct snapshot *s, const struct deci
 	}
 	if (s->now_ms >= h->agent_due_ms) {
 		h->agent_due_ms = s->now_ms + AGENT_MS;
-		hub_publish_agent(h);
+		publish_made(h, "agent", hub_encode_agent(h));
 	}
 	if (s->now_ms >= h->prices_due_ms) {
 		h->prices_due_ms = s->now_ms + PRICES_MS;

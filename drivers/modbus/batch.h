@@ -42,6 +42,7 @@ struct batch {
 
 struct batch_result {
 	uint32_t id;
+	uint8_t unit;
 	bool command;
 	int n;
 	enum request_status status[BATCH_REQUESTS_MAX];

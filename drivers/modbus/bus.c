@@ -31,14 +31,16 @@
 #define SILENT_MAX 2           /* timeouts in a row before a unit rests */
 #define REST_FIRST_MS 500
 #define REST_CAP_MS 30000
-#define REST_COMMAND_MS 2000   /* commands are tried at least this often */
+#define REST_CAP_LINE 30       /* serial: and so many timeouts, since the line stays quiet for another one */
+#define REST_COMMAND 4         /* commands are tried after a quarter of the rest */
 #define LINE_SILENCE_MS 150    /* a late or false answer has ended: adapters deliver in lumps, poor gateways drip */
 #define BROADCAST_WAIT_MS 100  /* Modbus over serial line 1.02, section 2.4.1: turnaround delay */
+#define EXCEPTION_TARGET_SILENT 11 /* a gateway waited for the unit in vain, and we for the gateway */
 #define SLICE_MS 100           /* how late bus_close may be noticed while waiting */
 #define TCP_HEADER 7
 #define FRAME_MAX 260
 
-enum lane { LANE_COMMANDS, LANE_READS, LANES };
+enum lane { LANE_COMMANDS, LANE_READS, LANE_SUSPECTS, LANES }; /* suspects: reads of units that were silent last time */
 
 struct job {
 	uint32_t device;
@@ -68,6 +70,7 @@ struct bus {
 	struct bus_stats seen;     /* as the thread told last */
 	uint64_t replaced;
 	int echoes;                /* under way */
+	bool suspect[256];         /* by unit; asked when nobody else is waiting */
 	struct outcome echo;
 	/* The thread's side. */
 	struct worker *self;
@@ -275,21 +278,20 @@ static void unit_answered(struct bus *b, uint8_t unit)
 	b->units[unit].silent = 0;
 	b->units[unit].rest_ms = 0;
 	b->units[unit].rest_until_ms = 0;
-	b->answered = true;
-	backoff_reset(&b->backoff);
 }
 
 static void unit_silent(struct bus *b, uint8_t unit)
 {
 	struct unit *u = &b->units[unit];
+	int32_t cap = REST_CAP_MS + (b->o.type == BUS_RTU ? REST_CAP_LINE * b->o.timeout_ms : 0);
 
 	if (u->silent < SILENT_MAX)
 		u->silent++;
 	if (u->silent < SILENT_MAX)
 		return;
 	u->rest_ms = u->rest_ms ? 2 * u->rest_ms : REST_FIRST_MS;
-	if (u->rest_ms > REST_CAP_MS)
-		u->rest_ms = REST_CAP_MS;
+	if (u->rest_ms > cap)
+		u->rest_ms = cap;
 	u->rest_until_ms = loop_now_ms() + u->rest_ms;
 }
 
@@ -300,7 +302,9 @@ static void request_account(struct bus *b, uint8_t unit, const struct modbus_req
 		status == REQUEST_OK ? b->stats.ok++ : b->stats.exceptions++;
 		if (status != REQUEST_OK)
 			error_say(b, "unit %d: exception %d to function %d at %d", unit, (int)status, r->fc, r->address);
-		unit_answered(b, unit);
+		b->answered = true;
+		backoff_reset(&b->backoff);
+		status == EXCEPTION_TARGET_SILENT ? unit_silent(b, unit) : unit_answered(b, unit);
 		return;
 	}
 	if (status == REQUEST_BAD_ANSWER) {
@@ -386,8 +390,8 @@ static enum request_status batch_gate(struct bus *b, const struct batch *batch)
 	const struct unit *u = &b->units[batch->unit];
 	int64_t now = loop_now_ms(), rest = u->rest_until_ms;
 
-	if (batch->command && rest > u->last_ms + REST_COMMAND_MS)
-		rest = u->last_ms + REST_COMMAND_MS;
+	if (batch->command)
+		rest -= u->rest_ms - u->rest_ms / REST_COMMAND;
 	if (!batch_expired(batch)) {
 		if (now < rest || link_make(b))
 			return REQUEST_NO_LINK;
@@ -404,6 +408,7 @@ static void batch_run(struct bus *b, const struct batch *batch, struct batch_res
 	bool failed = false;
 
 	result->id = batch->id;
+	result->unit = batch->unit;
 	result->command = batch->command;
 	result->n = batch->n;
 	memcpy(result->r, batch->r, (size_t)batch->n * sizeof(batch->r[0]));
@@ -437,15 +442,30 @@ static void on_work(struct worker *w, void *context, const void *message)
 
 /* ---- the loop's side ---- */
 
+static void suspect_judge(struct bus *b, const struct batch_result *result)
+{
+	bool *suspect = &b->suspect[result->unit];
+
+	for (int i = 0; i < result->n; i++) {
+		if (result->status[i] == REQUEST_TIMEOUT || result->status[i] == EXCEPTION_TARGET_SILENT)
+			*suspect = true;
+		else if (result->status[i] <= REQUEST_EXCEPTION_LAST)
+			*suspect = false;
+	}
+}
+
 static void on_reply(void *context, const void *reply)
 {
 	struct bus *b = context;
 	const struct outcome *o = reply;
 
-	if (o->echo)
+	if (o->echo) {
 		b->echoes--;
-	else
+	} else {
 		b->seen = o->stats;
+		if (o->has_result)
+			suspect_judge(b, &o->result);
+	}
 	if (o->has_result) /* last: the callback may close the bus */
 		b->result(b->context, o->device, &o->result);
 }
@@ -539,6 +559,7 @@ static void outcome_replaced(struct outcome *o, const struct job *old)
 	o->device = old->device;
 	o->has_result = o->echo = true;
 	o->result.id = old->batch.id;
+	o->result.unit = old->batch.unit;
 	o->result.command = old->batch.command;
 	o->result.n = old->batch.n;
 	for (int i = 0; i < old->batch.n; i++) {
@@ -550,6 +571,7 @@ static void outcome_replaced(struct outcome *o, const struct job *old)
 
 int bus_submit(struct bus *b, uint32_t device, const struct batch *batch)
 {
+	enum lane lane = batch->command ? LANE_COMMANDS : b->suspect[batch->unit] ? LANE_SUSPECTS : LANE_READS;
 	struct job job, old;
 	uint64_t key = batch->command ? (uint64_t)device + 1 : 0;
 	bool was_replaced;
@@ -561,7 +583,7 @@ int bus_submit(struct bus *b, uint32_t device, const struct batch *batch)
 	job.batch = *batch;
 	if (b->echoes == LANE_DEPTH)
 		return -EAGAIN;
-	r = worker_post(b->worker, batch->command ? LANE_COMMANDS : LANE_READS, key, &job, &old, &was_replaced);
+	r = worker_post(b->worker, lane, key, &job, &old, &was_replaced);
 	if (r || !was_replaced)
 		return r;
 	b->replaced++;
@@ -575,7 +597,7 @@ void bus_stats(const struct bus *b, struct bus_stats *out)
 	*out = b->seen;
 	out->replaced = b->replaced;
 	out->waiting_commands = worker_waiting(b->worker, LANE_COMMANDS);
-	out->waiting_reads = worker_waiting(b->worker, LANE_READS);
+	out->waiting_reads = worker_waiting(b->worker, LANE_READS) + worker_waiting(b->worker, LANE_SUSPECTS);
 }
 
 void bus_ask_close(struct bus *b)

@@ -1,7 +1,7 @@
 /* One Modbus bus (a serial line or a host:port): libmodbus on its own worker thread. Commands go first, the latest
  * command batch per device wins while it has not begun, reads queue behind. Reconnects for ever with capped, jittered
  * back-off (250 ms to 30 s); meanwhile batches are answered REQUEST_NO_LINK at once. A unit that was silent twice in a row
- * rests (0.5 s doubling to 30 s, for commands at most 2 s), so that it cannot hold up its neighbours. No call here waits,
+ * rests (0.5 s doubling to 30 s; commands a quarter of it) and is asked when nobody else waits. No call here waits,
  * except bus_close. */
 #ifndef HEARTH_DRIVERS_MODBUS_BUS_H
 #define HEARTH_DRIVERS_MODBUS_BUS_H

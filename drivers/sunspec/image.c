@@ -56,12 +56,18 @@ static bool format_of(const struct image *img, const struct sunspec_point *p, st
 static bool point_get(const struct image *img, const struct sunspec_point *p, int shift, double *out)
 {
 	struct reg_format f;
+	double scale, v;
 	int at;
 
 	if (!p || !img->at_ms || p->type == REG_STRING || !format_of(img, p, &f))
 		return false;
 	at = p->offset + shift;
-	return at < img->count && reg_decode(&f, img->words + at, img->count - at, out) == 0;
+	scale = f.scale;
+	f.scale = 1;
+	if (at >= img->count || reg_decode(&f, img->words + at, img->count - at, &v))
+		return false;
+	*out = scale < 1 ? v / round(1 / scale) : v * scale; /* 573 / 10 is 57.3, 573 * 0.1 is not */
+	return true;
 }
 
 bool image_get(const struct image *img, const char *point, double *out)

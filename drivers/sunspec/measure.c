@@ -170,6 +170,7 @@ static void battery_power(const struct sunspec *s, struct device_state *state)
 
 	if (inverter && !image_get(inverter, "W", &w)) {
 		point_absent(state, F_BATTERY_POWER_AC_W);
+		point_absent(state, F_BATTERY_POWER_W);
 	} else if (inverter) {
 		if (!s->has[SLOT_MPPT])
 			point_put(state, F_BATTERY_POWER_AC_W, -w, inverter->at_ms, Q_GOOD);

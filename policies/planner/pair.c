@@ -20,7 +20,8 @@ int pair_init(struct pair *p, int slots)
 	p->slot = calloc((size_t)slots, sizeof(*p->slot));
 	p->row = calloc((size_t)slots, sizeof(*p->row));
 	p->point = malloc((size_t)p->points_room * sizeof(*p->point));
-	if (p->slot && p->row && p->point && !togo_init(&p->go, slots))
+	p->least_kwh = calloc((size_t)slots + 1, sizeof(double));
+	if (p->slot && p->row && p->point && p->least_kwh && !togo_init(&p->go, slots))
 		return 0;
 	pair_deinit(p);
 	return -ENOMEM;
@@ -31,6 +32,7 @@ void pair_deinit(struct pair *p)
 	free(p->slot);
 	free(p->row);
 	free(p->point);
+	free(p->least_kwh);
 	togo_deinit(&p->go);
 	memset(p, 0, sizeof(*p));
 }
@@ -74,8 +76,8 @@ static int tangent(struct pair *p, int from, double mu, struct tangent *out)
 }
 
 /* Greatest value of the dual, a concave function of mu: two tangents around it are intersected until they touch it.
- * p->car_kwh is reduced to what can fit. Leaves the tangents left and right of the top. */
-static int dual(struct pair *p, struct tangent *low, struct tangent *high, double *bound)
+ * p->car_kwh is reduced to what can fit. Leaves the tangents left and right of the top, and the highest of all. */
+static int dual(struct pair *p, struct tangent *low, struct tangent *high, struct tangent *top)
 {
 	double wanted = p->car_kwh;
 	int rc = tangent(p, p->slots, p->mu_max, high);
@@ -87,23 +89,24 @@ static int dual(struct pair *p, struct tangent *low, struct tangent *high, doubl
 	p->car_kwh = fmin(fmax(wanted, low->kwh), fmax(low->kwh, high->kwh));
 	low->q += low->mu * (p->car_kwh - wanted);
 	high->q += high->mu * (p->car_kwh - wanted);
-	*bound = fmax(low->q, high->q);
+	*top = low->q > high->q ? *low : *high;
 	for (int i = 0; i < DUAL_ROUNDS && high->kwh - low->kwh > ENERGY_EPS && !late(p); i++) {
 		struct tangent mid;
-		double slope_low = p->car_kwh - low->kwh, slope_high = p->car_kwh - high->kwh, top;
+		double slope_low = p->car_kwh - low->kwh, slope_high = p->car_kwh - high->kwh, reach;
 		double mu = (high->q - low->q + slope_low * low->mu - slope_high * high->mu) / (slope_low - slope_high);
 
 		mu = fmin(fmax(mu, low->mu), high->mu);
-		top = low->q + slope_low * (mu - low->mu);
+		reach = low->q + slope_low * (mu - low->mu);
 		rc = tangent(p, p->car_to, mu, &mid);
 		if (rc)
 			return rc;
-		*bound = fmax(*bound, mid.q);
+		if (mid.q > top->q)
+			*top = mid;
 		if (mid.kwh < p->car_kwh)
 			*low = mid;
 		else
 			*high = mid;
-		if (top - mid.q <= 1e-9 * (1e-3 + fabs(top)))
+		if (reach - mid.q <= 1e-9 * (1e-3 + fabs(reach)))
 			break;
 	}
 	return 0;
@@ -187,7 +190,7 @@ static double turnover(const struct pair *p)
 
 static bool good_enough(const struct pair *p, const struct pair_result *r)
 {
-	return r->cost - r->bound <= GAP_GOOD * turnover(p);
+	return fabs(r->car_kwh - p->car_kwh) <= ENERGY_EPS && r->cost - r->bound <= GAP_GOOD * turnover(p);
 }
 
 /* Closes what the walk left open, where slots are not convex. The rows must be those of r's car. */
@@ -234,18 +237,26 @@ static int refine_turns(struct pair *p, struct pair_result *r, const struct atte
 
 static int with_car(struct pair *p, struct pair_result *r, const struct attempt *a)
 {
-	struct tangent low = { 0 }, high = { 0 };
+	struct tangent low = { 0 }, high = { 0 }, top = { 0 };
 	int rc;
 
 	car_release(p, true);
-	rc = dual(p, &low, &high, &r->bound);
+	rc = dual(p, &low, &high, &top);
 	if (rc)
 		return rc;
+	r->bound = top.q;
+	r->mu = top.mu;
+	if (low.mu <= -p->mu_max)
+		low.mu = top.mu;
+	if (high.mu >= p->mu_max)
+		high.mu = top.mu;
 	r->cost = INFINITY;
 	r->car_kwh = INFINITY;
-	r->mu = (low.mu + high.mu) / 2;
 	for (int i = 0; i < 4 && !rc && (i == 0 || !(late(p) || good_enough(p, r))); i++)
 		rc = start_at(p, i & 1 ? high.mu : low.mu, a, i >= 2, r);
+	/* Still short: let the car go first, the battery serve it. */
+	for (int i = 0; i < 2 && !rc && !late(p) && fabs(r->car_kwh - p->car_kwh) > ENERGY_EPS; i++)
+		rc = start_at(p, p->mu_max, a, i > 0, r);
 	if (rc)
 		return rc;
 	if (isinf(r->cost))
@@ -267,7 +278,7 @@ int pair_solve(struct pair *p, struct pair_result *r)
 			return rc;
 		r->bound = togo_at(&p->go, 0, p->soc_kwh);
 		r->cost = pair_walk(p, 0, r->battery_kw, r->car_kw);
-		r->car_kwh = 0;
+		r->car_kwh = p->car_kwh;
 		r->mu = 0;
 		rc = refine(p, r);
 		return rc ? rc : isinf(r->cost) ? -EDOM : 0;
@@ -286,13 +297,15 @@ int pair_solve(struct pair *p, struct pair_result *r)
 
 int pair_bound(struct pair *p, double *bound)
 {
-	struct tangent low, high;
+	struct tangent low, high, top = { 0 };
 	int rc;
 
 	*bound = INFINITY;
 	if (p->car_from < p->car_to && p->car_kwh > 0) {
 		car_release(p, true);
-		return dual(p, &low, &high, bound);
+		rc = dual(p, &low, &high, &top);
+		*bound = rc ? INFINITY : top.q;
+		return rc;
 	}
 	rc = pair_sweep(p, p->slots, 0);
 	if (!rc)

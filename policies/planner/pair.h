@@ -11,7 +11,10 @@ struct pair {
 	struct slot *slot;
 	const double *floor_kwh;          /* slots + 1 */
 	double capacity_kwh, soc_kwh, worth; /* worth of a kWh left at the end */
-	double floor_price;               /* per kWh short per hour; NAN = the floor is hard */
+	double floor_price;               /* per kWh short per hour; NAN = the floor is hard. Soft means: it may be missed
+					   * by a rising floor or a low start, it may not be discharged through */
+	double *least_kwh;                /* slots + 1, filled by the caller: no plan that keeps to a soft floor's rule
+					   * gets below (memory is the pair's) */
 	double waste_kwh;                 /* a relaxation may throw away so much in a slot; 0 in a real problem */
 
 	int car_from, car_to;             /* slots where the car may charge; equal = no car */

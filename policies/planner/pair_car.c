@@ -86,7 +86,8 @@ static int pieces(const struct pair_view *v, int t, struct piece *out)
 	return m > 0 ? m - 1 : 0;
 }
 
-/* Moves up to @kwh (sign: up or down) within the running slots other than @k, best price first. Returns what is left. */
+/* Moves up to @kwh (sign: up or down) within the slots other than @k, best price first; a slot that rests is started when
+ * that much is missing. Returns what is left. */
 static double shift(const struct pair_view *v, double *e, int k, double kwh)
 {
 	const struct pair *p = v->pair;
@@ -99,13 +100,13 @@ static double shift(const struct pair_view *v, double *e, int k, double kwh)
 			const struct slot *s = &p->slot[t];
 			double to, price;
 
-			if (t == k || e[t] <= 0)
+			if (t == k || (e[t] <= 0 && kwh < s->car_min_kw * s->dt_h))
 				continue;
 			to = fmin(fmax(e[t] + kwh / s->dt_h, s->car_min_kw), s->car_max_kw);
 			if (fabs(to - e[t]) * s->dt_h < ENERGY_EPS)
 				continue;
 			price = (cost_of(v, t, to) - cost_of(v, t, e[t])) / (fabs(to - e[t]) * s->dt_h);
-			if (price < best) {
+			if (price < best && price <= p->mu_max) {
 				best = price;
 				best_t = t;
 				best_e = to;

@@ -42,7 +42,7 @@ static int allow_waste(const struct pair *p, struct slot_point *list, int n)
 static struct togo_cut cut_at(const struct pair *p, int t)
 {
 	bool soft = !isnan(p->floor_price);
-	struct togo_cut cut = { soft ? 0 : p->floor_kwh[t], p->capacity_kwh, 0, 0 };
+	struct togo_cut cut = { soft ? p->least_kwh[t] : p->floor_kwh[t], p->capacity_kwh, 0, 0 };
 
 	if (t == 0)
 		cut.low_kwh = 0; /* where the battery stands is not a decision */

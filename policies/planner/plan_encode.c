@@ -115,7 +115,7 @@ cJSON *plan_encode(const struct plan *p, const struct plan_instance *in, bool si
 		add_lists(o, p, in);
 	add_array(o, "curtail_kw", p->curtail_kw, p->slots);
 	cJSON_AddNumberToObject(o, "cost", p->cost);
-	if (isnan(p->bound))
+	if (!isfinite(p->bound))
 		cJSON_AddNullToObject(o, "bound");
 	else
 		cJSON_AddNumberToObject(o, "bound", p->bound);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STEP_MIN_KWH 1e-3 /* shorter steps of the value say nothing to a control loop */
 #define ROUNDS 4 /* of turns between several batteries and cars */
 
 struct solver {
@@ -123,6 +124,17 @@ static void pair_common(struct solver *v)
 	p->context = v->context;
 }
 
+/* Adds what stored energy cannot fall below when no discharge crosses a soft floor. */
+static void least_add(struct pair *p, double soc_kwh, const double *floor_kwh)
+{
+	double least = soc_kwh;
+
+	for (int t = 0; t <= p->slots; t++) {
+		least = t > 0 ? fmin(least, floor_kwh[t]) : least;
+		p->least_kwh[t] += least;
+	}
+}
+
 /* Fills the pair for battery @b (-1 = none) and car @e (-1 = none). */
 static void pair_build(struct solver *v, int b, int e)
 {
@@ -135,6 +147,9 @@ static void pair_build(struct solver *v, int b, int e)
 	p->capacity_kwh = x ? x->capacity_kwh : 0;
 	p->soc_kwh = x ? x->soc_kwh : 0;
 	p->worth = x ? x->terminal_value : 0;
+	memset(p->least_kwh, 0, ((size_t)in->slots + 1) * sizeof(double));
+	if (x)
+		least_add(p, x->soc_kwh, x->floor_kwh);
 	for (int t = 0; t < in->slots; t++) {
 		struct slot *s = &p->slot[t];
 
@@ -166,7 +181,7 @@ static void pair_merge(struct solver *v)
 	double in_eff = 0, out_eff = 0, wear = INFINITY, out_max = 0;
 
 	pair_build(v, -1, -1);
-	p->worth = -INFINITY;
+	p->worth = in->n_batteries ? -INFINITY : 0;
 	memset(v->floor, 0, ((size_t)in->slots + 1) * sizeof(double));
 	for (int b = 0; b < in->n_batteries; b++) {
 		const struct plan_battery *x = &in->battery[b];
@@ -179,6 +194,7 @@ static void pair_merge(struct solver *v)
 		wear = fmin(wear, x->wear_cost);
 		for (int t = 0; t <= in->slots; t++)
 			v->floor[t] += x->floor_kwh[t];
+		least_add(p, x->soc_kwh, x->floor_kwh);
 	}
 	for (int t = 0; t < in->slots; t++) {
 		struct slot *s = &p->slot[t];
@@ -194,9 +210,11 @@ static void pair_merge(struct solver *v)
 			s->grid_charge |= x->grid_charge;
 			s->battery_export |= x->battery_export;
 		}
-		s->gain_in = in_eff * s->dt_h;
-		s->gain_out = s->dt_h / out_eff;
-		s->wear_cost = wear;
+		if (in->n_batteries) {
+			s->gain_in = in_eff * s->dt_h;
+			s->gain_out = s->dt_h / out_eff;
+			s->wear_cost = wear;
+		}
 		out_max = fmax(out_max, slot_delta(s, s->battery_max_kw) - slot_delta(s, s->battery_min_kw));
 		for (int e = 0; e < in->n_evs; e++)
 			if (t >= in->ev[e].arrive_slot && t < in->ev[e].depart_slot)
@@ -222,9 +240,12 @@ static int slopes_row(const struct togo *g, int t, struct plan_slope *out)
 		at += s[i].len_kwh;
 		len += s[i].len_kwh;
 		sum += s[i].len_kwh * s[i].slope;
-		if (r->n > GUIDE_SEGMENTS_MAX && i + 1 < r->n && (len < part || n + 1 == GUIDE_SEGMENTS_MAX))
+		if (i + 1 < r->n && (len < STEP_MIN_KWH || (r->n > GUIDE_SEGMENTS_MAX && (len < part || n + 1 == GUIDE_SEGMENTS_MAX))))
 			continue;
-		out[n++] = (struct plan_slope){ (float)at, (float)(-sum / len) };
+		if (n > 0 && len < STEP_MIN_KWH)
+			out[n - 1].upto_kwh = (float)at;
+		else
+			out[n++] = (struct plan_slope){ (float)at, (float)(-sum / len) };
 		len = sum = 0;
 	}
 	return n;
@@ -425,7 +446,7 @@ static void conclude(struct solver *v)
 		p->bound = NAN;
 		return;
 	}
-	p->bound = fmin(p->bound, p->cost);
+	p->bound = isnan(p->bound) ? -INFINITY : fmin(p->bound, p->cost);
 	p->status = p->cost - p->bound <= 1e-6 * fmax(fabs(p->cost), 0.1 * turnover(v->in)) ? PLAN_OPTIMAL : PLAN_FEASIBLE;
 }
 

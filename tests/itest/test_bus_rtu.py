@@ -111,6 +111,7 @@ class BusRtu(unittest.TestCase):
         scripts = [
             good[:-1] + bytes((good[-1] ^ 1,)),      # CRC
             registers(2, 42),                         # unit
+            registers(0, 42),                         # nobody answers as 0
             bytes((1, 4)) + good[2:-2] + b"\0\0",     # function, and its CRC
             bytes((1, 0x83, 12)) + modbusdouble.crc(bytes((1, 0x83, 12))),  # no exception of the specification
             registers(1, 42, 43),                     # longer than asked

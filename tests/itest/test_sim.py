@@ -79,11 +79,9 @@ class SimTest(unittest.TestCase):
 
     def setUp(self):
         self.sim = Sim(*self.ARGS)
+        self.addCleanup(lambda: self.assertEqual(self.sim.stop(), 0))
         self.client = Client(self.sim.port)
-
-    def tearDown(self):
-        self.client.close()
-        self.assertEqual(self.sim.stop(), 0)
+        self.addCleanup(self.client.close)
 
     def raises(self, code, call, *args, **keys):
         with self.assertRaises(SimError) as caught:
@@ -191,7 +189,7 @@ class Devices(SimTest):
         base = self.client.chain()[701]
         self.sim.wait(lambda s: s["grid_lost"] and abs(s["battery_w"] + 400) < 1)
         self.assertEqual(self.client.read(base + 5, 1), [0])
-        quick = Client(self.sim.port, timeout=0.3)
+        quick = Client(self.sim.port, timeout=1)
         with self.assertRaises((TimeoutError, ConnectionException)):
             quick.float(52)
         quick.close()
@@ -409,7 +407,9 @@ class Flip(unittest.TestCase):
         conf = os.path.join(self.folder, "broker.conf")
         with open(conf, "w") as f:
             f.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
-        self.broker = subprocess.Popen(["/usr/sbin/mosquitto", "-c", conf], stderr=subprocess.DEVNULL)
+        self.broker = subprocess.Popen(["/usr/sbin/mosquitto", "-c", conf], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.addCleanup(self.end_broker)
         for _ in range(100):
             try:
                 socket.create_connection(("127.0.0.1", self.port)).close()
@@ -417,12 +417,11 @@ class Flip(unittest.TestCase):
             except OSError:
                 time.sleep(0.05)
         self.sim = Sim()
+        self.addCleanup(self.sim.stop)
 
-    def tearDown(self):
-        self.sim.stop()
+    def end_broker(self):
         self.broker.terminate()
         self.broker.wait(timeout=10)
-        shutil.rmtree(self.folder)
 
     def listen(self, form):
         listener = subprocess.Popen(["mosquitto_sub", "-V", "5", "-p", str(self.port), "-t", "hearth/1/home-0042/flip/in", "-C", "1",
@@ -465,8 +464,7 @@ class Flip(unittest.TestCase):
     def test_forgery_and_missing_broker(self):
         _, headers, body = self.heard_wrapped(signature="v1,AAAA", body='{"any":"thing"}', timestamp="1")
         self.assertEqual((headers["webhook-signature"], headers["webhook-timestamp"], body), ("v1,AAAA", "1", '{"any":"thing"}'))
-        self.broker.terminate()
-        self.broker.wait(timeout=10)
+        self.end_broker()
         with self.assertRaises(SimError) as caught:
             self.sim.control("flip", mqtt_port=self.port, key=KEY)
         self.assertIn("cannot be reached", str(caught.exception))

@@ -48,7 +48,7 @@ static int number_or_auto(const cJSON *o, const char *key, double max, double *o
 
 static int set_car(struct car *car, const cJSON *o, struct errbuf *err)
 {
-	static const char *const KEYS[] = {"plugged", "soc_pct", "phases", "max_a", NULL};
+	static const char *const KEYS[] = { "plugged", "soc_pct", "phases", "max_a", NULL };
 	double soc_pct = car_soc_pct(car), max_a = car->o.max_a;
 	int64_t phases = car->o.phases;
 	bool plugged = car->plugged;
@@ -56,8 +56,8 @@ static int set_car(struct car *car, const cJSON *o, struct errbuf *err)
 	if (!cJSON_IsObject(o))
 		return errbuf_set(err, -EINVAL, "\"car\" must be an object");
 	if (keys_known(o, KEYS, err) < 0 || json_get_bool(o, "plugged", &plugged, err) < 0 ||
-	    json_get_number(o, "soc_pct", 0, 100, &soc_pct, err) < 0 || json_get_number(o, "max_a", 6, 32, &max_a, err) < 0 ||
-	    json_get_int(o, "phases", 1, 3, &phases, err) < 0)
+	    json_get_number(o, "soc_pct", 0, 100, &soc_pct, err) < 0 ||
+	    json_get_number(o, "max_a", 6, 32, &max_a, err) < 0 || json_get_int(o, "phases", 1, 3, &phases, err) < 0)
 		return -EINVAL;
 	if (phases == 2)
 		return errbuf_set(err, -EINVAL, "car phases must be 1 or 3");
@@ -70,7 +70,7 @@ static int set_car(struct car *car, const cJSON *o, struct errbuf *err)
 
 static cJSON *cmd_set(struct sim *s, const cJSON *q, struct errbuf *err)
 {
-	static const char *const KEYS[] = {"load_w", "pv_w", "sun", "soc_pct", "car", "time", NULL};
+	static const char *const KEYS[] = { "load_w", "pv_w", "sun", "soc_pct", "car", "time", NULL };
 	struct house h = s->house;
 	double soc_pct = storage_soc_pct(&h.battery);
 	const cJSON *car = cJSON_GetObjectItemCaseSensitive(q, "car");
@@ -79,7 +79,8 @@ static cJSON *cmd_set(struct sim *s, const cJSON *q, struct errbuf *err)
 
 	if (keys_known(q, KEYS, err) < 0 || number_or_auto(q, "load_w", 1e5, &h.load_set_w, err) < 0 ||
 	    number_or_auto(q, "pv_w", 1e5, &h.pv_set_w, err) < 0 || number_or_auto(q, "sun", 1, &h.sun_set, err) < 0 ||
-	    json_get_number(q, "soc_pct", 0, 100, &soc_pct, err) < 0 || json_get_text(q, "time", time, sizeof(time), err) < 0)
+	    json_get_number(q, "soc_pct", 0, 100, &soc_pct, err) < 0 ||
+	    json_get_text(q, "time", time, sizeof(time), err) < 0)
 		return NULL;
 	if (time[0] && (sscanf(time, "%2d:%2d%n", &hour, &minute, &used) != 2 || time[used] || hour < 0 || hour > 23 ||
 			minute < 0 || minute > 59)) {
@@ -98,7 +99,7 @@ static cJSON *cmd_set(struct sim *s, const cJSON *q, struct errbuf *err)
 
 static int take_fault(const cJSON *q, struct fault *f, struct errbuf *err)
 {
-	static const char *const KEYS[] = {"unit", "kind", "code", "ms", "for_s", "on", "value", "variant", NULL};
+	static const char *const KEYS[] = { "unit", "kind", "code", "ms", "for_s", "on", "value", "variant", NULL };
 	char kind[16] = "", on[8] = "all";
 	int64_t code = 4, ms = 800, value = 65083, variant = -1; /* 65083 is -453 in 16 bits */
 	double for_s = 0;
@@ -111,7 +112,8 @@ static int take_fault(const cJSON *q, struct fault *f, struct errbuf *err)
 	f->kind = fault_kind_by_name(kind);
 	if (f->kind == FAULT_NONE)
 		return errbuf_set(err, -EINVAL,
-				  "kind must be silent, exception, garbage, slow, drip, close, freeze or bad_soc, not '%s'", kind);
+				  "kind must be silent, exception, garbage, slow, drip, close, freeze or bad_soc, not '%s'",
+				  kind);
 	if (strcmp(on, "all") && strcmp(on, "read") && strcmp(on, "write"))
 		return errbuf_set(err, -EINVAL, "on must be all, read or write, not '%s'", on);
 	f->on = on[0] == 'a' ? FAULT_ON_ALL : on[0] == 'r' ? FAULT_ON_READ : FAULT_ON_WRITE;
@@ -149,21 +151,21 @@ static cJSON *apply_fault(struct sim *s, const cJSON *q, const struct fault *f, 
 
 static cJSON *cmd_fault(struct sim *s, const cJSON *q, struct errbuf *err)
 {
-	struct fault f = {.kind = FAULT_NONE};
+	struct fault f = { .kind = FAULT_NONE };
 
 	return take_fault(q, &f, err) < 0 ? NULL : apply_fault(s, q, &f, err);
 }
 
 static cJSON *cmd_clear(struct sim *s, const cJSON *q, struct errbuf *err)
 {
-	static const char *const KEYS[] = {"unit", NULL};
+	static const char *const KEYS[] = { "unit", NULL };
 
-	return keys_known(q, KEYS, err) < 0 ? NULL : apply_fault(s, q, &(struct fault){.kind = FAULT_NONE}, err);
+	return keys_known(q, KEYS, err) < 0 ? NULL : apply_fault(s, q, &(struct fault){ .kind = FAULT_NONE }, err);
 }
 
 static cJSON *cmd_grid(struct sim *s, const cJSON *q, struct errbuf *err)
 {
-	static const char *const KEYS[] = {"lost", "meter", NULL};
+	static const char *const KEYS[] = { "lost", "meter", NULL };
 	struct rack_unit *meter = rack_find(&s->rack, UNIT_METER);
 	char word[8] = "dead";
 	bool lost = false;
@@ -185,7 +187,7 @@ static cJSON *cmd_grid(struct sim *s, const cJSON *q, struct errbuf *err)
 
 static cJSON *cmd_speed(struct sim *s, const cJSON *q, struct errbuf *err)
 {
-	static const char *const KEYS[] = {"speed", NULL};
+	static const char *const KEYS[] = { "speed", NULL };
 	double speed = 1;
 	int e = keys_known(q, KEYS, err) < 0 ? -EINVAL : json_get_number(q, "speed", 0.001, 1e5, &speed, err);
 
@@ -206,7 +208,7 @@ static cJSON *cmd_quit(struct sim *s, const cJSON *q, struct errbuf *err)
 
 static cJSON *cmd_writes(struct sim *s, const cJSON *q, struct errbuf *err)
 {
-	static const char *const KEYS[] = {"since", "unit", "limit", NULL};
+	static const char *const KEYS[] = { "since", "unit", "limit", NULL };
 	const struct rack *r = &s->rack;
 	int64_t since = 0, unit = -1, limit = 200, oldest = (int64_t)r->n_notes - RACK_NOTES_MAX, n = 0;
 	cJSON *o, *list;
@@ -293,7 +295,7 @@ static void add_units(cJSON *o, const struct sim *s)
 
 static cJSON *cmd_get(struct sim *s, const cJSON *q, struct errbuf *err)
 {
-	static const char *const KEYS[] = {NULL};
+	static const char *const KEYS[] = { NULL };
 	const struct house *h = &s->house;
 	cJSON *o, *phases;
 
@@ -333,8 +335,8 @@ cJSON *commands_run(struct sim *sim, const char *name, const cJSON *request, str
 		const char *name;
 		cJSON *(*run)(struct sim *s, const cJSON *q, struct errbuf *err);
 	} COMMANDS[] = {
-		{"set", cmd_set},   {"get", cmd_get},	    {"fault", cmd_fault}, {"clear", cmd_clear},
-		{"grid", cmd_grid}, {"writes", cmd_writes}, {"speed", cmd_speed}, {"quit", cmd_quit},
+		{ "set", cmd_set },   { "get", cmd_get },       { "fault", cmd_fault }, { "clear", cmd_clear },
+		{ "grid", cmd_grid }, { "writes", cmd_writes }, { "speed", cmd_speed }, { "quit", cmd_quit },
 	};
 
 	for (size_t i = 0; i < sizeof(COMMANDS) / sizeof(COMMANDS[0]); i++)

@@ -79,7 +79,7 @@ static cJSON *error_answer(const char *text)
 static void run_line(struct control_client *c, const char *line, size_t len)
 {
 	struct sim *sim = c->control->sim;
-	struct errbuf err = {""};
+	struct errbuf err = { "" };
 	AUTO_JSON *request = json_parse(line, len, CONTROL_LINE_MAX, CONTROL_DEPTH_MAX, &err);
 	const cJSON *cmd = cJSON_GetObjectItemCaseSensitive(request, "cmd");
 	cJSON *answer = NULL;
@@ -224,7 +224,7 @@ static int bind_listener(struct control *c, const char *host, int port, const ch
 
 int control_open(struct control *c, struct sim *sim, const char *host, int port, const char *path, struct errbuf *err)
 {
-	struct sockaddr_storage at = {0};
+	struct sockaddr_storage at = { 0 };
 	struct sockaddr_in v4;
 	int len = sizeof(at), e;
 

@@ -27,11 +27,11 @@ struct control_client {
 	struct control *control;
 	union control_handle u;
 	bool used, closing;
-	bool busy;                 /* a command is still being carried out: the next line waits */
-	bool ended;                /* the client has closed its side meanwhile */
+	bool busy;  /* a command is still being carried out: the next line waits */
+	bool ended; /* the client has closed its side meanwhile */
 	unsigned serial;
 	size_t fill;
-	char *line;                /* CONTROL_LINE_MAX + 1 bytes while connected */
+	char *line; /* CONTROL_LINE_MAX + 1 bytes while connected */
 };
 
 struct control {

@@ -116,7 +116,8 @@ static int sign(struct flip_job *j, const cJSON *q, struct errbuf *err)
 	if (!body)
 		return errbuf_set(err, -ENOMEM, "no memory");
 	f->payload = body;
-	if (crypto_webhook_sign(j->key, f->webhook_id, f->timestamp, body, strlen(body), f->signature, sizeof(f->signature)) < 0)
+	if (crypto_webhook_sign(j->key, f->webhook_id, f->timestamp, body, strlen(body), f->signature,
+				sizeof(f->signature)) < 0)
 		return errbuf_set(err, -EINVAL, "key is not a whsec_ key");
 	if (json_get_text(q, "signature", f->signature, sizeof(f->signature), err) < 0)
 		return -EINVAL;
@@ -169,8 +170,8 @@ int flip_job_start(uv_loop_t *loop, const cJSON *request, struct control_client 
 	e = json_get_text(request, "key", j->key, sizeof(j->key), err);
 	if (e == 0)
 		e = errbuf_set(err, -EINVAL, "\"key\" (whsec_...) is missing");
-	if (e < 0 || take_addressee(&j->send, request, &j->message, err) < 0 || take_message(&j->message, request, err) < 0 ||
-	    sign(j, request, err) < 0) {
+	if (e < 0 || take_addressee(&j->send, request, &j->message, err) < 0 ||
+	    take_message(&j->message, request, err) < 0 || sign(j, request, err) < 0) {
 		job_free(j);
 		return -EINVAL;
 	}

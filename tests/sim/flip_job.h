@@ -10,6 +10,7 @@
 struct control_client;
 
 /** Starts sending; the answer goes to @client by control_answer(). 0, or negative errno with the reason. */
-int flip_job_start(uv_loop_t *loop, const cJSON *request, struct control_client *client, unsigned serial, struct errbuf *err);
+int flip_job_start(uv_loop_t *loop, const cJSON *request, struct control_client *client, unsigned serial,
+		   struct errbuf *err);
 
 #endif

@@ -16,8 +16,8 @@ struct flip_message {
 	char status[FLIP_WORD_MAX];
 	bool has_setpoint;
 	double setpoint_w;
-	int reserve_pct;                 /* -1 = null */
-	int grid_import;                 /* -1 = null, 0, 1 */
+	int reserve_pct; /* -1 = null */
+	int grid_import; /* -1 = null, 0, 1 */
 	bool preparatory;
 	int64_t starts_utc_ms, ends_utc_ms; /* ends 0 = null */
 	int64_t now_utc_ms;

@@ -83,7 +83,7 @@ static int converse(struct mosquitto *m, const struct flip_send *f, struct sessi
 
 int flip_send(const struct flip_send *f, struct errbuf *err)
 {
-	struct session s = {0};
+	struct session s = { 0 };
 	struct mosquitto *m = mosquitto_new(NULL, true, &s);
 	int e;
 

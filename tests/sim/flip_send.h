@@ -12,9 +12,9 @@ struct flip_send {
 	int port;
 	char username[64], password[128]; /* "" = none */
 	char topic[256];
-	char *payload;                    /* owned by the caller */
+	char *payload; /* owned by the caller */
 	bool retain;
-	bool properties;                  /* the three headers go as MQTT 5 user properties */
+	bool properties; /* the three headers go as MQTT 5 user properties */
 	char webhook_id[80], timestamp[24], signature[128];
 	int timeout_ms;
 };

@@ -7,7 +7,7 @@
 #define NOISE_STEP_S 1.0
 #define NOISE_KEEP 0.9 /* part of the wander that stays from one second to the next */
 
-static const double LOAD_SHARE[HOUSE_PHASES] = {0.45, 0.35, 0.20};
+static const double LOAD_SHARE[HOUSE_PHASES] = { 0.45, 0.35, 0.20 };
 
 struct house_options house_defaults(void)
 {
@@ -21,17 +21,17 @@ struct house_options house_defaults(void)
 		.soc_pct = 60,
 		.car_soc_pct = 40,
 		.car_plugged = false,
-		.battery = {.capacity_wh = 13500,
-			    .charge_max_w = 5000,
-			    .discharge_max_w = 5000,
-			    .charge_eff = 0.95,
-			    .discharge_eff = 0.95,
-			    .standby_w = 10,
-			    .delay_s = 0.7,
-			    .ramp_w_per_s = 5000,
-			    .soc_min_pct = 5,
-			    .speed = 1},
-		.car = {.capacity_wh = 60000, .charge_eff = 0.9, .max_a = 16, .phases = 3, .delay_s = 2.5, .speed = 1},
+		.battery = { .capacity_wh = 13500,
+			     .charge_max_w = 5000,
+			     .discharge_max_w = 5000,
+			     .charge_eff = 0.95,
+			     .discharge_eff = 0.95,
+			     .standby_w = 10,
+			     .delay_s = 0.7,
+			     .ramp_w_per_s = 5000,
+			     .soc_min_pct = 5,
+			     .speed = 1 },
+		.car = { .capacity_wh = 60000, .charge_eff = 0.9, .max_a = 16, .phases = 3, .delay_s = 2.5, .speed = 1 },
 	};
 }
 

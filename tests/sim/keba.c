@@ -193,4 +193,4 @@ static void keba_step(void *self, struct house *h, double dt_s, bool frozen)
 	show(k, 1502, c->session_wh * 10);
 }
 
-const struct unit_ops KEBA_OPS = {"keba", keba_read, keba_write, keba_step, NULL};
+const struct unit_ops KEBA_OPS = { "keba", keba_read, keba_write, keba_step, NULL };

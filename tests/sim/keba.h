@@ -10,11 +10,11 @@
 
 struct keba {
 	bool p40;
-	bool enabled;              /* 5014, P30 only */
-	uint16_t set_ma;           /* 5004 */
-	uint16_t failsafe_ma;      /* 5016 */
-	uint16_t failsafe_s;       /* 5018; 0 = off */
-	bool persisted;            /* 5020 */
+	bool enabled;         /* 5014, P30 only */
+	uint16_t set_ma;      /* 5004 */
+	uint16_t failsafe_ma; /* 5016 */
+	uint16_t failsafe_s;  /* 5018; 0 = off */
+	bool persisted;       /* 5020 */
 	double failsafe_left_s;
 	bool failed_safe;          /* the timer ran out; any write ends it */
 	uint16_t phase_source;     /* 5050; 3 = Modbus */

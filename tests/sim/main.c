@@ -105,7 +105,7 @@ static void watch_signals(struct sim *s)
 int main(int argc, char **argv)
 {
 	struct sim *s = calloc(1, sizeof(*s)); /* most of it is pools and notes: too large for a stack */
-	struct errbuf err = {""};
+	struct errbuf err = { "" };
 	int code;
 
 	if (!s)

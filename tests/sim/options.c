@@ -8,8 +8,21 @@
 #include <string.h>
 #include <time.h>
 
-enum option_id { OPT_LISTEN = 256, OPT_CONTROL, OPT_MODELS, OPT_NO_REVERSION, OPT_BASE, OPT_CHARGER, OPT_CAR, OPT_TIME,
-		 OPT_DIE, OPT_PRINT_PORTS, OPT_HELP, OPT_VERSION, OPT_NUMBER };
+enum option_id {
+	OPT_LISTEN = 256,
+	OPT_CONTROL,
+	OPT_MODELS,
+	OPT_NO_REVERSION,
+	OPT_BASE,
+	OPT_CHARGER,
+	OPT_CAR,
+	OPT_TIME,
+	OPT_DIE,
+	OPT_PRINT_PORTS,
+	OPT_HELP,
+	OPT_VERSION,
+	OPT_NUMBER
+};
 
 static const char HELP[] =
 	"Usage: hearth-sim [OPTION]...\n"
@@ -119,8 +132,8 @@ static int take_word(struct options *o, int id, const char *word)
 		o->house.car_plugged = word[0] == 'p';
 		return -1;
 	case OPT_TIME:
-		if (sscanf(word, "%2d:%2d%n", &hour, &minute, &used) != 2 || word[used] || hour < 0 || hour > 23 || minute < 0 ||
-		    minute > 59)
+		if (sscanf(word, "%2d:%2d%n", &hour, &minute, &used) != 2 || word[used] || hour < 0 || hour > 23 ||
+		    minute < 0 || minute > 59)
 			return complain("--time: must be HH:MM, not", word);
 		o->house.day_s = hour * 3600 + minute * 60;
 		return -1;
@@ -140,8 +153,13 @@ static double local_day_s(void)
 
 static void defaults(struct options *o)
 {
-	*o = (struct options){.listen = "127.0.0.1", .port = 1502, .control_port = 1599, .load_w = NAN, .sun = NAN,
-			      .house = house_defaults(), .battery = {.base = 40000}};
+	*o = (struct options){ .listen = "127.0.0.1",
+			       .port = 1502,
+			       .control_port = 1599,
+			       .load_w = NAN,
+			       .sun = NAN,
+			       .house = house_defaults(),
+			       .battery = { .base = 40000 } };
 	o->house.day_s = local_day_s();
 }
 
@@ -151,38 +169,44 @@ int options_parse(struct options *o, int argc, char **argv)
 {
 	double seed = 1, battery_w = 5000, delay_ms = 700;
 	const struct number_row numbers[NUMBERS] = {
-		{"port", 0, 65535, NULL, &o->port},
-		{"control-port", 0, 65535, NULL, &o->control_port},
-		{"extra-ports", 0, 31, NULL, &o->extra_ports},
-		{"devices", 0, OPTIONS_DEVICES_MAX, NULL, &o->devices},
-		{"battery-wh", 1, 1e6, &o->house.battery.capacity_wh, NULL},
-		{"battery-w", 1, 1e5, &battery_w, NULL},
-		{"soc", 0, 100, &o->house.soc_pct, NULL},
-		{"soc-min", 0, 50, &o->house.battery.soc_min_pct, NULL},
-		{"battery-delay-ms", 0, 60000, &delay_ms, NULL},
-		{"car-soc", 0, 100, &o->house.car_soc_pct, NULL},
-		{"car-phases", 1, 3, NULL, &o->house.car.phases},
-		{"load", 0, 1e5, &o->load_w, NULL},
-		{"base-load", 0, 1e5, &o->house.base_load_w, NULL},
-		{"noise", 0, 1e4, &o->house.noise_w, NULL},
-		{"pv", 0, 1e5, &o->house.pv_peak_w, NULL},
-		{"sun", 0, 1, &o->sun, NULL},
-		{"speed", 0.001, 1e5, &o->house.battery.speed, NULL},
+		{ "port", 0, 65535, NULL, &o->port },
+		{ "control-port", 0, 65535, NULL, &o->control_port },
+		{ "extra-ports", 0, 31, NULL, &o->extra_ports },
+		{ "devices", 0, OPTIONS_DEVICES_MAX, NULL, &o->devices },
+		{ "battery-wh", 1, 1e6, &o->house.battery.capacity_wh, NULL },
+		{ "battery-w", 1, 1e5, &battery_w, NULL },
+		{ "soc", 0, 100, &o->house.soc_pct, NULL },
+		{ "soc-min", 0, 50, &o->house.battery.soc_min_pct, NULL },
+		{ "battery-delay-ms", 0, 60000, &delay_ms, NULL },
+		{ "car-soc", 0, 100, &o->house.car_soc_pct, NULL },
+		{ "car-phases", 1, 3, NULL, &o->house.car.phases },
+		{ "load", 0, 1e5, &o->load_w, NULL },
+		{ "base-load", 0, 1e5, &o->house.base_load_w, NULL },
+		{ "noise", 0, 1e4, &o->house.noise_w, NULL },
+		{ "pv", 0, 1e5, &o->house.pv_peak_w, NULL },
+		{ "sun", 0, 1, &o->sun, NULL },
+		{ "speed", 0.001, 1e5, &o->house.battery.speed, NULL },
 	};
 	struct option table[NUMBERS + 16] = {
-		{"listen", 1, NULL, OPT_LISTEN},	{"control", 1, NULL, OPT_CONTROL},
-		{"battery-models", 1, NULL, OPT_MODELS}, {"sunspec-base", 1, NULL, OPT_BASE},
-		{"charger", 1, NULL, OPT_CHARGER},	{"car", 1, NULL, OPT_CAR},
-		{"time", 1, NULL, OPT_TIME},		{"no-reversion", 0, NULL, OPT_NO_REVERSION},
-		{"die-with-parent", 0, NULL, OPT_DIE},	{"print-ports", 0, NULL, OPT_PRINT_PORTS},
-		{"help", 0, NULL, OPT_HELP},		{"version", 0, NULL, OPT_VERSION},
-		{"seed", 1, NULL, OPT_NUMBER + NUMBERS},
+		{ "listen", 1, NULL, OPT_LISTEN },
+		{ "control", 1, NULL, OPT_CONTROL },
+		{ "battery-models", 1, NULL, OPT_MODELS },
+		{ "sunspec-base", 1, NULL, OPT_BASE },
+		{ "charger", 1, NULL, OPT_CHARGER },
+		{ "car", 1, NULL, OPT_CAR },
+		{ "time", 1, NULL, OPT_TIME },
+		{ "no-reversion", 0, NULL, OPT_NO_REVERSION },
+		{ "die-with-parent", 0, NULL, OPT_DIE },
+		{ "print-ports", 0, NULL, OPT_PRINT_PORTS },
+		{ "help", 0, NULL, OPT_HELP },
+		{ "version", 0, NULL, OPT_VERSION },
+		{ "seed", 1, NULL, OPT_NUMBER + NUMBERS },
 	};
-	const struct number_row seed_row = {"seed", 0, 1e15, &seed, NULL};
+	const struct number_row seed_row = { "seed", 0, 1e15, &seed, NULL };
 	int id, e = -1;
 
 	for (int i = 0; i < NUMBERS; i++)
-		table[13 + i] = (struct option){numbers[i].name, 1, NULL, OPT_NUMBER + i};
+		table[13 + i] = (struct option){ numbers[i].name, 1, NULL, OPT_NUMBER + i };
 	defaults(o);
 	while (e < 0 && (id = getopt_long(argc, argv, "", table, NULL)) != -1) {
 		if (id == '?')

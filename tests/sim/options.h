@@ -12,13 +12,13 @@ enum { UNIT_BATTERY = 1, UNIT_PV = 2, UNIT_METER = 10, UNIT_EXTRA_FIRST = 101, U
 
 struct options {
 	char listen[64];
-	int port, control_port;     /* 0 = any free one */
-	char control_path[108];     /* a Unix socket instead of the control port; "" = none */
-	int extra_ports;            /* further Modbus ports with the same devices */
-	int devices;                /* extra meters for benches, units 101 and up */
+	int port, control_port; /* 0 = any free one */
+	char control_path[108]; /* a Unix socket instead of the control port; "" = none */
+	int extra_ports;        /* further Modbus ports with the same devices */
+	int devices;            /* extra meters for benches, units 101 and up */
 	bool p40;
 	bool die_with_parent;
-	double load_w, sun;         /* NAN = by nature */
+	double load_w, sun; /* NAN = by nature */
 	struct house_options house;
 	struct sunspec_battery_options battery;
 };

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static const char *const FAULT_NAMES[] = {"none", "silent", "exception", "garbage", "slow", "drip", "close", "freeze", "bad_soc"};
+static const char *const FAULT_NAMES[] = { "none", "silent", "exception", "garbage", "slow",
+					   "drip", "close",  "freeze",    "bad_soc" };
 
 enum fault_kind fault_kind_by_name(const char *name)
 {
@@ -30,7 +31,7 @@ bool rack_add(struct rack *r, uint8_t id, const struct unit_ops *ops, void *self
 {
 	if (r->n == RACK_UNITS_MAX || rack_find(r, id))
 		return false;
-	r->unit[r->n++] = (struct rack_unit){.id = id, .ops = ops, .self = self};
+	r->unit[r->n++] = (struct rack_unit){ .id = id, .ops = ops, .self = self };
 	return true;
 }
 
@@ -47,7 +48,7 @@ void rack_step(struct rack *r, struct house *h, double dt_s, int64_t now_ms)
 		struct rack_unit *u = &r->unit[i];
 
 		if (u->fault.kind != FAULT_NONE && u->fault.until_ms && now_ms >= u->fault.until_ms)
-			rack_fault_set(u, &(struct fault){.kind = FAULT_NONE});
+			rack_fault_set(u, &(struct fault){ .kind = FAULT_NONE });
 		u->ops->step(u->self, h, dt_s, u->fault.kind == FAULT_FREEZE);
 	}
 }
@@ -111,32 +112,31 @@ static bool decode_write(const uint8_t *pdu, int len, struct write_note *w)
 }
 
 /* @refuse  exception a fault wants, 0 = none. Refused writes are noted too: a test may ask what was tried. */
-static int answer_write(struct rack *r, struct rack_unit *u, const uint8_t *pdu, int len, struct write_note *w, int refuse,
-			uint8_t *out)
+static int answer_write(struct rack *r, struct rack_unit *u, const struct rack_request *q, int refuse, uint8_t *out)
 {
+	struct write_note w = { .t_us = q->now_us, .unit = u->id };
 	int e;
 
-	if (!decode_write(pdu, len, w))
-		return exception(out, pdu[0], MODBUS_BAD_VALUE);
-	e = refuse ? refuse : u->ops->write(u->self, w->fc, w->address, w->count, w->words);
-	w->exception = (uint8_t)e;
-	w->unit = u->id;
-	r->note[r->n_notes++ % RACK_NOTES_MAX] = *w;
+	if (!decode_write(q->pdu, q->len, &w))
+		return exception(out, q->pdu[0], MODBUS_BAD_VALUE);
+	e = refuse ? refuse : u->ops->write(u->self, w.fc, w.address, w.count, w.words);
+	w.exception = (uint8_t)e;
+	r->note[r->n_notes++ % RACK_NOTES_MAX] = w;
 	if (e)
-		return exception(out, pdu[0], e);
-	memcpy(out, pdu, 5);
+		return exception(out, q->pdu[0], e);
+	memcpy(out, q->pdu, 5);
 	return 5;
 }
 
-int rack_answer(struct rack *r, uint8_t id, const uint8_t *pdu, int len, int64_t now_us, uint8_t *out, struct fault *fault)
+int rack_answer(struct rack *r, const struct rack_request *q, uint8_t *out, struct fault *fault)
 {
-	struct rack_unit *u = rack_find(r, id);
-	struct write_note w = {.t_us = now_us};
-	bool is_write = pdu[0] == 6 || pdu[0] == 16;
+	struct rack_unit *u = rack_find(r, q->unit);
+	int fc = q->pdu[0];
+	bool is_write = fc == 6 || fc == 16;
 	int refuse = 0;
 
-	*fault = (struct fault){.kind = FAULT_NONE};
-	if (!u || u->dead || len < 1)
+	*fault = (struct fault){ .kind = FAULT_NONE };
+	if (!u || u->dead)
 		return 0;
 	u->requests++;
 	if (u->fault.on == FAULT_ON_ALL || (u->fault.on == FAULT_ON_WRITE) == is_write)
@@ -146,10 +146,10 @@ int rack_answer(struct rack *r, uint8_t id, const uint8_t *pdu, int len, int64_t
 	if (fault->kind == FAULT_EXCEPTION)
 		refuse = fault->code;
 	if (is_write)
-		return answer_write(r, u, pdu, len, &w, refuse, out);
+		return answer_write(r, u, q, refuse, out);
 	if (refuse)
-		return exception(out, pdu[0], refuse);
-	if (pdu[0] == 3 || pdu[0] == 4)
-		return answer_read(u, pdu, len, out);
-	return exception(out, pdu[0], MODBUS_BAD_FUNCTION);
+		return exception(out, fc, refuse);
+	if (fc == 3 || fc == 4)
+		return answer_read(u, q->pdu, q->len, out);
+	return exception(out, fc, MODBUS_BAD_FUNCTION);
 }

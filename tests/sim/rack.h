@@ -10,8 +10,17 @@
 #define PDU_MAX 253
 #define PDU_WRITE_WORDS_MAX 123
 
-enum fault_kind { FAULT_NONE, FAULT_SILENT, FAULT_EXCEPTION, FAULT_GARBAGE, FAULT_SLOW, FAULT_DRIP, FAULT_CLOSE, FAULT_FREEZE,
-		  FAULT_BAD_SOC };
+enum fault_kind {
+	FAULT_NONE,
+	FAULT_SILENT,
+	FAULT_EXCEPTION,
+	FAULT_GARBAGE,
+	FAULT_SLOW,
+	FAULT_DRIP,
+	FAULT_CLOSE,
+	FAULT_FREEZE,
+	FAULT_BAD_SOC
+};
 enum fault_on { FAULT_ON_ALL, FAULT_ON_READ, FAULT_ON_WRITE };
 
 struct fault {
@@ -28,13 +37,13 @@ struct rack_unit {
 	uint8_t id;
 	const struct unit_ops *ops;
 	void *self;
-	bool dead;        /* without supply: never answers */
+	bool dead; /* without supply: never answers */
 	struct fault fault;
 	uint64_t requests;
 };
 
 struct write_note {
-	int64_t t_us;     /* monotonic, when the request was read from the socket */
+	int64_t t_us; /* monotonic, when the request was read from the socket */
 	uint8_t unit, fc, exception;
 	uint16_t address;
 	int count;
@@ -61,12 +70,19 @@ const char *fault_kind_name(enum fault_kind k);
 /** Runs every unit's timers and shows the house in the registers; faults whose time is up end here. */
 void rack_step(struct rack *r, struct house *h, double dt_s, int64_t now_ms);
 
+struct rack_request {
+	uint8_t unit;
+	const uint8_t *pdu; /* function code first */
+	int len;            /* at least 1 */
+	int64_t now_us;
+};
+
 /**
- * Answers a request PDU (function code first).
+ * Answers a request.
  *
  * @fault  out: what the server must do to the answer (silent, slow, drip, garbage, close), else FAULT_NONE
  * Returns the length of @out (PDU_MAX bytes), 0 = no answer: absent unit, dead or silent.
  */
-int rack_answer(struct rack *r, uint8_t id, const uint8_t *pdu, int len, int64_t now_us, uint8_t *out, struct fault *fault);
+int rack_answer(struct rack *r, const struct rack_request *q, uint8_t *out, struct fault *fault);
 
 #endif

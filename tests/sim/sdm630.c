@@ -48,7 +48,8 @@ static int meter_write(void *self, int fc, uint16_t address, int count, const ui
 static void meter_step(void *self, struct house *h, double dt_s, bool frozen)
 {
 	struct sdm630 *m = self;
-	double sum_a = 0, w = h->grid_w * m->share, kwh_in = h->import_wh * m->share / 1000, kwh_out = h->export_wh * m->share / 1000;
+	double sum_a = 0, w = h->grid_w * m->share, kwh_in = h->import_wh * m->share / 1000,
+	       kwh_out = h->export_wh * m->share / 1000;
 
 	(void)dt_s;
 	if (frozen)
@@ -77,4 +78,4 @@ static void meter_step(void *self, struct house *h, double dt_s, bool frozen)
 	put_float(m->total, kwh_in + kwh_out);
 }
 
-const struct unit_ops SDM630_OPS = {"sdm630", meter_read, meter_write, meter_step, NULL};
+const struct unit_ops SDM630_OPS = { "sdm630", meter_read, meter_write, meter_step, NULL };

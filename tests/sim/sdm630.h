@@ -7,7 +7,7 @@
 #define SDM630_WORDS 0x50
 
 struct sdm630 {
-	double share;  /* part of the house's grid power this meter sees: 1 for the grid meter, less for bench meters */
+	double share; /* part of the house's grid power this meter sees: 1 for the grid meter, less for bench meters */
 	uint16_t words[SDM630_WORDS];
 	uint16_t total[2];
 };

@@ -90,7 +90,7 @@ static void send_later(struct server_client *c, const uint8_t *bytes, int len, i
 
 		if (r->used)
 			continue;
-		*r = (struct server_reply){.client = c, .serial = c->serial, .used = true, .len = len, .drip_ms = drip_ms};
+		*r = (struct server_reply){ .client = c, .serial = c->serial, .used = true, .len = len, .drip_ms = drip_ms };
 		memcpy(r->bytes, bytes, (size_t)len);
 		uv_timer_init(s->loop, &r->timer);
 		r->timer.data = r;
@@ -146,7 +146,8 @@ static void answer(struct server_client *c, const uint8_t *adu, int pdu_len)
 	struct server *s = c->server;
 	uint8_t out[ADU_MAX];
 	struct fault fault;
-	int len = rack_answer(s->rack, adu[6], adu + 7, pdu_len, (int64_t)(uv_hrtime() / 1000), out + 7, &fault);
+	const struct rack_request q = { adu[6], adu + 7, pdu_len, (int64_t)(uv_hrtime() / 1000) };
+	int len = rack_answer(s->rack, &q, out + 7, &fault);
 
 	s->requests++;
 	if (fault.kind == FAULT_CLOSE) {

@@ -19,7 +19,7 @@ struct server_client {
 	struct server *server;
 	uv_tcp_t tcp;
 	bool used, closing;
-	unsigned serial;             /* tells a later client in the same place apart */
+	unsigned serial; /* tells a later client in the same place apart */
 	int fill;
 	uint8_t in[2 * ADU_MAX];
 };

@@ -12,27 +12,27 @@ struct storage_options {
 	double standby_w;                     /* taken from the store all the time */
 	double delay_s;                       /* dead time between an order and the first reaction */
 	double ramp_w_per_s;
-	double soc_min_pct;                   /* hardware cut-off, never undercut by discharging */
-	double speed;                         /* stored energy moves this many times faster than real */
+	double soc_min_pct; /* hardware cut-off, never undercut by discharging */
+	double speed;       /* stored energy moves this many times faster than real */
 };
 
 /* What the controls ask for. Without `fixed` the battery balances the house by its own meter, within min_w..max_w. */
 struct storage_order {
 	bool fixed;
-	double power_w;        /* used when fixed; AC, charging positive */
-	double min_w, max_w;   /* -discharge limit .. charge limit; a positive min_w forces charging */
-	double reserve_pct;    /* no discharge below it while the grid is there */
-	bool grid_charging;    /* false: charges from surplus only */
-	bool off;              /* disconnected: no power at all */
+	double power_w;      /* used when fixed; AC, charging positive */
+	double min_w, max_w; /* -discharge limit .. charge limit; a positive min_w forces charging */
+	double reserve_pct;  /* no discharge below it while the grid is there */
+	bool grid_charging;  /* false: charges from surplus only */
+	bool off;            /* disconnected: no power at all */
 };
 
 struct storage {
 	struct storage_options o;
 	double energy_wh;
-	double power_w;        /* AC, charging positive */
-	struct storage_order order;   /* in force after the dead time */
+	double power_w;             /* AC, charging positive */
+	struct storage_order order; /* in force after the dead time */
 	struct storage_order pending;
-	double pending_s;      /* dead time left; < 0 = nothing pending */
+	double pending_s;                 /* dead time left; < 0 = nothing pending */
 	double charged_wh, discharged_wh; /* AC counters in real time, never fall */
 };
 

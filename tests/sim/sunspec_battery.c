@@ -6,45 +6,54 @@
 #include <math.h>
 #include <string.h>
 
-enum { TOUCH_ORDER = 1, TOUCH_SET = 2, TOUCH_LIMIT = 4, TOUCH_RATES = 8, TOUCH_RESERVE_124 = 16, TOUCH_RESERVE_802 = 32,
-       TOUCH_SET_TIMER = 64, TOUCH_LIMIT_TIMER = 128, TOUCH_RATES_TIMER = 256 };
+enum {
+	TOUCH_ORDER = 1,
+	TOUCH_SET = 2,
+	TOUCH_LIMIT = 4,
+	TOUCH_RATES = 8,
+	TOUCH_RESERVE_124 = 16,
+	TOUCH_RESERVE_802 = 32,
+	TOUCH_SET_TIMER = 64,
+	TOUCH_LIMIT_TIMER = 128,
+	TOUCH_RATES_TIMER = 256
+};
 
 #define U32_MAX 0xFFFFFFFELL
 #define WATT_MAX 1000000LL /* raw, 0.1 W */
 #define ALARM_GRID 16      /* bit 4, GRID_DISCONNECT, the same in 103 and 701 */
 
 static const struct chain_writable WRITABLE[] = {
-	{124, 2, 1, false, 1, 65534, TOUCH_ORDER},      /* WChaMax */
-	{124, 5, 1, false, 0, 3, TOUCH_RATES},          /* StorCtl_Mod */
-	{124, 7, 1, false, 0, 10000, TOUCH_RESERVE_124},
-	{124, 12, 1, true, -10000, 10000, TOUCH_RATES}, /* OutWRte */
-	{124, 13, 1, true, -10000, 10000, TOUCH_RATES}, /* InWRte */
-	{124, 14, 1, false, 0, 3600, 0},                /* WinTms: taken, not simulated */
-	{124, 15, 1, false, 0, 65534, TOUCH_RATES_TIMER},
-	{124, 16, 1, false, 0, 3600, 0},                /* RmpTms: likewise */
-	{124, 17, 1, false, 0, 1, TOUCH_ORDER},         /* ChaGriSet */
-	{702, 26, 1, false, 0, 65534, TOUCH_ORDER},     /* WMax */
-	{702, 34, 1, false, 0, 65534, TOUCH_ORDER},     /* WChaRteMax */
-	{702, 35, 1, false, 0, 65534, TOUCH_ORDER},     /* WDisChaRteMax */
-	{704, 14, 1, false, 0, 1, TOUCH_LIMIT},
-	{704, 15, 1, false, 0, 1000, TOUCH_LIMIT},
-	{704, 16, 1, false, 0, 1000, 0},
-	{704, 17, 1, false, 0, 1, 0},
-	{704, 18, 2, false, 0, U32_MAX, TOUCH_LIMIT_TIMER},
-	{704, 22, 1, false, 0, 1, TOUCH_SET},
-	{704, 23, 1, false, 0, 1, TOUCH_SET},
-	{704, 24, 2, true, -WATT_MAX, WATT_MAX, TOUCH_SET},
-	{704, 26, 2, true, -WATT_MAX, WATT_MAX, 0},
-	{704, 28, 1, true, -1000, 1000, TOUCH_SET},
-	{704, 29, 1, true, -1000, 1000, 0},
-	{704, 30, 1, false, 0, 1, 0},
-	{704, 31, 2, false, 0, U32_MAX, TOUCH_SET_TIMER},
-	{802, 9, 1, false, 0, 1000, 0},
-	{802, 10, 1, false, 0, 1000, TOUCH_RESERVE_802},
-	{802, 19, 1, false, 0, 65535, 0},
-	{802, 20, 1, false, 0, 1, 0},
-	{802, 50, 1, false, 1, 2, TOUCH_ORDER},
-	{802, 51, 1, false, 1, 3, TOUCH_ORDER},
+	{ 124, 2, 1, false, 1, 65534, TOUCH_ORDER }, /* WChaMax */
+	{ 124, 5, 1, false, 0, 3, TOUCH_RATES },     /* StorCtl_Mod */
+	{ 124, 7, 1, false, 0, 10000, TOUCH_RESERVE_124 },
+	{ 124, 12, 1, true, -10000, 10000, TOUCH_RATES }, /* OutWRte */
+	{ 124, 13, 1, true, -10000, 10000, TOUCH_RATES }, /* InWRte */
+	{ 124, 14, 1, false, 0, 3600, 0 },                /* WinTms: taken, not simulated */
+	{ 124, 15, 1, false, 0, 65534, TOUCH_RATES_TIMER },
+	{ 124, 16, 1, false, 0, 3600, 0 },            /* RmpTms: likewise */
+	{ 124, 17, 1, false, 0, 1, TOUCH_ORDER },     /* ChaGriSet */
+	{ 702, 26, 1, false, 0, 65534, TOUCH_ORDER }, /* WMax */
+	{ 702, 34, 1, false, 0, 65534, TOUCH_ORDER }, /* WChaRteMax */
+	{ 702, 35, 1, false, 0, 65534, TOUCH_ORDER }, /* WDisChaRteMax */
+	{ 704, 14, 1, false, 0, 1, TOUCH_LIMIT },
+	{ 704, 15, 1, false, 0, 1000, TOUCH_LIMIT },
+	{ 704, 16, 1, false, 0, 1000, 0 },
+	{ 704, 17, 1, false, 0, 1, 0 },
+	{ 704, 18, 2, false, 0, U32_MAX, TOUCH_LIMIT_TIMER },
+	{ 704, 22, 1, false, 0, 1, TOUCH_SET },
+	{ 704, 23, 1, false, 0, 1, TOUCH_SET },
+	{ 704, 24, 2, true, -WATT_MAX, WATT_MAX, TOUCH_SET },
+	{ 704, 26, 2, true, -WATT_MAX, WATT_MAX, 0 },
+	{ 704, 28, 1, true, -1000, 1000, TOUCH_SET },
+	{ 704, 29, 1, true, -1000, 1000, 0 },
+	{ 704, 30, 1, false, 0, 1, 0 },
+	{ 704, 31, 2, false, 0, U32_MAX, TOUCH_SET_TIMER },
+	{ 802, 9, 1, false, 0, 1000, 0 },
+	{ 802, 10, 1, false, 0, 1000, TOUCH_RESERVE_802 },
+	{ 802, 19, 1, false, 0, 65535, 0 },
+	{ 802, 20, 1, false, 0, 1, 0 },
+	{ 802, 50, 1, false, 1, 2, TOUCH_ORDER },
+	{ 802, 51, 1, false, 1, 3, TOUCH_ORDER },
 };
 #define N_WRITABLE ((int)(sizeof(WRITABLE) / sizeof(WRITABLE[0])))
 
@@ -135,7 +144,7 @@ static void fill_rest(struct sunspec_battery *b)
 	double most = fmax(r->charge_max_w, r->discharge_max_w);
 	int wh_sf = scale_for(r->capacity_wh), w_sf = scale_for(most);
 
-	chain_u16(c, 120, 2, 82); /* PV with storage: what vendors give */
+	chain_u16(c, 120, 2, 82);                                            /* PV with storage: what vendors give */
 	for (int offset = 3; offset <= 25; offset += offset == 3 ? 20 : 2) { /* WRtg, MaxChaRte, MaxDisChaRte */
 		double w = offset == 3 ? most : offset == 23 ? r->charge_max_w : r->discharge_max_w;
 
@@ -170,7 +179,7 @@ static void fill_rest(struct sunspec_battery *b)
 		if (offset != 60) /* CellV_SF stays not implemented */
 			chain_i16(c, 802, offset, offset == 57 || offset == 62 ? 0 : offset == 63 ? w_sf : -1);
 	for (int offset = 113; offset <= 122; offset++) {
-		static const int8_t SF[] = {-2, -1, -2, 0, 0, 0, 0, 0, 0, -1};
+		static const int8_t SF[] = { -2, -1, -2, 0, 0, 0, 0, 0, 0, -1 };
 
 		if (offset != 117 && offset != 119 && offset != 121)
 			chain_i16(c, 701, offset, SF[offset - 113]);
@@ -184,7 +193,7 @@ static void fill_rest(struct sunspec_battery *b)
 void sunspec_battery_init(struct sunspec_battery *b, const struct sunspec_battery_options *o,
 			  const struct storage_options *rating)
 {
-	static const uint16_t BOTH[] = {103, 120, 0, 124, 701, 702, 704, 713, 802};
+	static const uint16_t BOTH[] = { 103, 120, 0, 124, 701, 702, 704, 713, 802 };
 	struct sunspec_chain *c = &b->chain;
 
 	memset(b, 0, sizeof(*b));
@@ -339,7 +348,9 @@ static int charge_status(const struct house *h)
 static void show_ac(struct sunspec_chain *c, const struct house *h)
 {
 	double w = -h->battery.power_w, amps = fabs(w) / 230; /* SunSpec counts what is injected */
-	int w_sf = scale_for(fmax(h->battery.o.charge_max_w, h->battery.o.discharge_max_w)) > 0 ? 1 : fabs(w) < 3000 ? -1 : 0;
+	int w_sf = scale_for(fmax(h->battery.o.charge_max_w, h->battery.o.discharge_max_w)) > 0 ? 1
+		   : fabs(w) < 3000                                                             ? -1
+												: 0;
 	bool off = h->battery.order.off;
 
 	chain_u16(c, 103, 2, amps * 100);
@@ -437,4 +448,5 @@ static void battery_bad_soc(void *self, bool on, uint16_t raw)
 	b->soc_raw = raw;
 }
 
-const struct unit_ops SUNSPEC_BATTERY_OPS = {"sunspec-battery", battery_read, battery_write, battery_step, battery_bad_soc};
+const struct unit_ops SUNSPEC_BATTERY_OPS = { "sunspec-battery", battery_read, battery_write, battery_step,
+					      battery_bad_soc };

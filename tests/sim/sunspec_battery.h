@@ -10,18 +10,19 @@
 enum battery_models { BATTERY_BOTH, BATTERY_124, BATTERY_704 };
 
 struct sunspec_battery_options {
-	uint16_t base;              /* 40000, 0 or 50000 */
+	uint16_t base; /* 40000, 0 or 50000 */
 	enum battery_models models;
-	bool no_reversion;          /* the device has no timers: their points are not implemented */
+	bool no_reversion; /* the device has no timers: their points are not implemented */
 };
 
 struct sunspec_battery {
 	struct sunspec_battery_options o;
 	struct sunspec_chain chain;
 	struct storage_options rating;
-	double set_left_s, limit_left_s, rates_left_s; /* reversion timers of WSet, WMaxLimPct and the 124 rates; 0 = not running */
+	double set_left_s, limit_left_s,
+		rates_left_s; /* reversion timers of WSet, WMaxLimPct and the 124 rates; 0 = not running */
 	double heartbeat_s;
-	bool order_due;             /* registers changed since the storage was last told */
+	bool order_due; /* registers changed since the storage was last told */
 	bool soc_faked;
 	uint16_t soc_raw;
 };

@@ -14,16 +14,16 @@ static const struct {
 	uint16_t id;
 	const char *layout;
 } LAYOUTS[] = {
-	{1, "S16 S16 S8 S8 S16 up"},
-	{103, "u4s u6s is us is is is as us us is i4s e2 B6"},
-	{120, "e us us i4s us i4s us us us us p"},
-	{123, "u2e u4e i u3e i3 u3 e2 s3"},
-	{124, "u3b u5e i2 u3e s8"},
-	{701, "e4 B2 i5u2 U Q4 i6 i5u2Q4 i5u2Q4 i5u2Q4 uB s10 S32"},
-	{702, "u19 e2 B b u18 b s7"},
-	{704, "e2U2 e2U2 eu2eU2 e2I2i2eU2 e3I2i2eU2 ueue s6 ueueueue"},
-	{713, "u4 e s2"},
-	{802, "u12 U e2 u3 e3 U B4 u10 i u2 i e i e2 s12"},
+	{ 1, "S16 S16 S8 S8 S16 up" },
+	{ 103, "u4s u6s is us is is is as us us is i4s e2 B6" },
+	{ 120, "e us us i4s us i4s us us us us p" },
+	{ 123, "u2e u4e i u3e i3 u3 e2 s3" },
+	{ 124, "u3b u5e i2 u3e s8" },
+	{ 701, "e4 B2 i5u2 U Q4 i6 i5u2Q4 i5u2Q4 i5u2Q4 uB s10 S32" },
+	{ 702, "u19 e2 B b u18 b s7" },
+	{ 704, "e2U2 e2U2 eu2eU2 e2I2i2eU2 e3I2i2eU2 ueue s6 ueueueue" },
+	{ 713, "u4 e s2" },
+	{ 802, "u12 U e2 u3 e3 U B4 u10 i u2 i e i e2 s12" },
 };
 
 void chain_begin(struct sunspec_chain *c, uint16_t base)
@@ -44,7 +44,7 @@ static void put_words(struct sunspec_chain *c, int times, const uint16_t *marker
 
 static void fill_point(struct sunspec_chain *c, char type, int times)
 {
-	static const uint16_t ONES[4] = {0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF}, SIGN[2] = {0x8000, 0}, ZERO[2];
+	static const uint16_t ONES[4] = { 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF }, SIGN[2] = { 0x8000, 0 }, ZERO[2];
 
 	if (type == 'S')
 		put_words(c, times, ZERO, 1);

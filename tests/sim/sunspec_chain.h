@@ -12,10 +12,10 @@
 /* One point a client may write; raw limits as the device checks them. */
 struct chain_writable {
 	uint16_t model, offset;
-	uint8_t words;         /* 1 or 2 */
+	uint8_t words; /* 1 or 2 */
 	bool is_signed;
-	int64_t min, max;      /* raw */
-	uint32_t touches;      /* the device's own bits: which function this point belongs to */
+	int64_t min, max; /* raw */
+	uint32_t touches; /* the device's own bits: which function this point belongs to */
 };
 
 struct sunspec_chain {
@@ -25,7 +25,7 @@ struct sunspec_chain {
 	int8_t write_row[CHAIN_WORDS_MAX]; /* row of the table below; -1 = read only, -2 = second word of the row before */
 	struct {
 		uint16_t id;
-		int at;        /* index of the ID register */
+		int at; /* index of the ID register */
 	} model[CHAIN_MODELS_MAX];
 	const struct chain_writable *writable;
 	int n_writable;

@@ -7,17 +7,15 @@
 #include <string.h>
 
 static const struct chain_writable WRITABLE_PV[] = {
-	{123, 4, 1, false, 0, 1, 1},     /* Conn */
-	{123, 5, 1, false, 0, 1000, 1},  /* WMaxLimPct */
-	{123, 6, 1, false, 0, 3600, 0},
-	{123, 7, 1, false, 0, 65534, 1}, /* RvrtTms */
-	{123, 8, 1, false, 0, 3600, 0},
-	{123, 9, 1, false, 0, 1, 1},     /* Ena */
+	{ 123, 4, 1, false, 0, 1, 1 },                                       /* Conn */
+	{ 123, 5, 1, false, 0, 1000, 1 },                                    /* WMaxLimPct */
+	{ 123, 6, 1, false, 0, 3600, 0 }, { 123, 7, 1, false, 0, 65534, 1 }, /* RvrtTms */
+	{ 123, 8, 1, false, 0, 3600, 0 }, { 123, 9, 1, false, 0, 1, 1 },     /* Ena */
 };
 
 void sunspec_pv_init(struct sunspec_pv *p, uint16_t base, double peak_w)
 {
-	static const uint16_t MODELS[] = {1, 103, 120, 123};
+	static const uint16_t MODELS[] = { 1, 103, 120, 123 };
 	struct sunspec_chain *c = &p->chain;
 
 	memset(p, 0, sizeof(*p));
@@ -95,4 +93,4 @@ static void pv_step(void *self, struct house *h, double dt_s, bool frozen)
 	}
 }
 
-const struct unit_ops SUNSPEC_PV_OPS = {"sunspec-pv", pv_read, pv_write, pv_step, NULL};
+const struct unit_ops SUNSPEC_PV_OPS = { "sunspec-pv", pv_read, pv_write, pv_step, NULL };

@@ -51,6 +51,12 @@ static bool island(const struct snapshot *s)
 	return s->grid_lost || (s->grid_back_ms && s->now_ms < s->grid_back_ms + 60000);
 }
 
+/* As the hub knows it; the home may know more. */
+static bool online(const struct check *k, int i)
+{
+	return k->s->dev[i].state.availability == AVAIL_ONLINE;
+}
+
 /* Power the order makes the device take at least and at most. */
 static void span(const struct order *o, double *lo, double *hi)
 {
@@ -85,7 +91,7 @@ static void check_battery(struct check *k, int i)
 	if (in_force(k->s, &k->s->dev[i].command) && k->s->dev[i].command.grid_import == TRI_NO && o->kind == ORDER_POWER && o->w > 0 &&
 	    k->d->d[i].rank != RANK_OVERRIDE)
 		bad(k, "battery %d: %.0f W forced in during a command that forbids grid import", i, o->w);
-	if ((island(k->s) || k->s->paused || k->s->stopping) && !hd->offline && o->kind != ORDER_RELEASE)
+	if ((island(k->s) || k->s->paused || k->s->stopping) && online(k, i) && o->kind != ORDER_RELEASE)
 		bad(k, "battery %d: not released on island, pause or stop", i);
 	if (k->s->now_ms - k->m->lost_since_ms > 10000 && (hi > 0 || (forced && lo < 0)))
 		bad(k, "battery %d: %.0f..%.0f W without a meter", i, lo, hi);
@@ -102,9 +108,9 @@ static void check_charger(struct check *k, int i)
 
 	if (w < 0 || (w > 0 && w < min_w - 1) || w > 230.0 * hd->phases * hd->max_a + 0.01)
 		bad(k, "charger %d: %.0f W is neither 0 nor %.0f..%.0f W", i, w, min_w, 230.0 * hd->phases * hd->max_a);
-	if (island(k->s) && !k->s->stopping && !hd->offline && (d->order.kind != ORDER_POWER || w != 0))
+	if (island(k->s) && !k->s->stopping && online(k, i) && (d->order.kind != ORDER_POWER || w != 0))
 		bad(k, "charger %d: not paused on island", i);
-	if ((k->s->paused || k->s->stopping) && !island(k->s) && !hd->offline && d->order.kind != ORDER_RELEASE)
+	if ((k->s->paused || k->s->stopping) && !island(k->s) && online(k, i) && d->order.kind != ORDER_RELEASE)
 		bad(k, "charger %d: not released on pause or stop", i);
 	if (k->s->now_ms - m->lost_since_ms > 10000 && w > min_w + 1)
 		bad(k, "charger %d: %.0f W without a meter is more than failsafe", i, w);
@@ -149,7 +155,7 @@ static void check_order(struct check *k, int i)
 	}
 }
 
-/* How long a breach may last before all that can be done must have been ordered. */
+/* How long a limit may be breached while there is something left that could be ordered off and is not. */
 static int64_t reaction_ms(const struct check *k)
 {
 	int slowest = 0;
@@ -193,13 +199,13 @@ static void check_point(struct check *k, int point, double dir, double limit_w)
 
 	for (int i = 0; i < k->h->n; i++)
 		blind = blind || k->h->d[i].deaf || k->h->d[i].offline || k->h->d[i].fault;
-	if (blind || !(now_w > limit_w + 300)) {
+	if (blind || !(now_w > limit_w + 300) || reducible(k, point, dir) <= 250) {
 		*since_ms = 0;
 		return;
 	}
 	if (*since_ms == 0)
 		*since_ms = k->s->now_ms;
-	if (k->s->now_ms - *since_ms > reaction_ms(k) && reducible(k, point, dir) > 250)
+	if (k->s->now_ms - *since_ms > reaction_ms(k))
 		bad(k, "%s: %.0f W beyond %.0f W for %lld ms, and %.0f W could still be taken off", point ? "phase" : "site", dir * now_w,
 		    dir * limit_w, (long long)(k->s->now_ms - *since_ms), reducible(k, point, dir));
 }

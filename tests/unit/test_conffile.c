@@ -89,6 +89,16 @@ static void test_order(void **state)
 	assert_float_equal(cfg.site.reserve_pct, 30, 0);
 	assert_float_equal(cfg.site.fuse_a, 63, 0);
 
+	/* in the order of their names, whatever the folder's own order is */
+	for (int i = 9; i > 0; i--) {
+		char name[32], text[64];
+
+		snprintf(name, sizeof(name), "conf.d/%d-x.conf", 30 + i * 7 % 10);
+		put(name, text, (size_t)snprintf(text, sizeof(text), "[site]\nfuse_a = %d\n", i * 7 % 10), 0644);
+	}
+	assert_int_equal(load(), 0);
+	assert_float_equal(cfg.site.fuse_a, 9, 0);
+
 	/* errors of all files, and of files that cannot be read */
 	PUT("conf.d/20-b.conf", "[site]\nreserve_pct = 300\n");
 	PUT("hearth.conf", "[site]\nid = home\nreserve = 10\n");
@@ -211,6 +221,8 @@ static void test_profile(void **state)
 	assert_int_equal(load_device("UTC", "[device d]\nprofile = kindless\nbus = house\nunit = 1\nroles = grid\n"), -22);
 	assert_int_equal(load_device("UTC", "[device d]\nprofile = odd\nbus = house\nunit = 1\nroles = grid\n"), -22);
 	assert_int_equal(load_device("UTC", "[device d]\nprofile = meter\nbus = house\nunit = 1\nroles = grid\n"), 0);
+	assert_int_equal(load_device("UTC", "[device d]\nprofile = meter\nbus = house\nunit = 1\nroles = grid\n"
+					    "[device e]\nprofile = meter\nbus = house\nunit = 2\nroles = pv\n"), 0);
 	assert_int_equal(load_device("UTC", "[device d]\nprofile = hybrid\nbus = house\nunit = 1\nroles = battery pv grid\n"), 0);
 	assert_int_equal(load_device("UTC", "[device d]\nprofile = hybrid\nbus = house\nunit = 1\nroles = load\n"), -22);
 }

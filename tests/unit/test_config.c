@@ -172,6 +172,10 @@ static const struct {
 	{ "unknown bus", "[device d]\nprofile = charger\nbus = hose\nunit = 1\n", 12, "[device d] bus: there is no [bus hose], did you mean house?" },
 	{ "unit twice", "[device d]\nprofile = charger\nbus = house\nunit = 10\n", 13, "unit: 10 on bus house is [device grid] already" },
 	{ "unit twice, one disabled", "[device d]\nprofile = charger\nbus = house\nunit = 10\nenabled = no\n", 0, "" },
+	{ "unit twice, the first disabled", "[device d]\nprofile = charger\nbus = house\nunit = 5\nenabled = no\n"
+	  "[device e]\nprofile = charger\nbus = house\nunit = 5\n", 0, "" },
+	{ "refused key is not missing too", "[device d]\nprofile = charger\nbus = house\n  unit = 1\n", 13, "[device d] unit: the line is indented" },
+	{ "refused bus is not unknown too", "[bus My]\nhost = ::1\n[device d]\nprofile = charger\nbus = my\nunit = 1\n", 10, "'My' is not a name" },
 	{ "unit 0 on a serial line", "[bus b]\ntype = rtu\ndevice = /dev/x\n[device d]\nprofile = charger\nbus = b\nunit = 0\n", 16, "outside 1..247" },
 	{ "unit 256", "[device d]\nprofile = charger\nbus = house\nunit = 256\n", 13, "outside 0..255" },
 	{ "no unit", "[device d]\nprofile = charger\nbus = house\n", 10, "[device d] unit: missing" },
@@ -477,10 +481,17 @@ static void test_print(void **state)
 	assert_int_equal(parse(WHOLE), 0);
 	assert_int_equal(print_and_parse(&again), 0);
 	assert_int_equal(config_compare(&cfg, &again), 0);
-	assert_int_equal(parse("[site]\nid = x\n"), 0);
+	assert_int_equal(parse("[site]\nid = x\nname =;half a comment\n"), 0);
 	assert_int_equal(print_and_parse(&again), 0);
 	assert_int_equal(config_compare(&cfg, &again), 0);
+	assert_string_equal(again.site.name, ";half a comment");
 	assert_false(again.tariff.set);
+	/* written so densely that the usual form would not fit into a line */
+	assert_int_equal(parse("[site]\nid = x\n[tariff]\ncurrency = GBP\nimport=00:00-01:00 .1,01:00-02:00 .2,02:00-03:00 .3,03:00-04:00 .4,"
+			       "04:00-05:00 .5,05:00-06:00 .6,06:00-07:00 .7,07:00-08:00 .8,08:00-09:00 .9,09:00-10:00 .1,10:00-11:00 .2,"
+			       "11:00-00:00 .3\n"), 0);
+	assert_int_equal(print_and_parse(&again), 0);
+	assert_int_equal(config_compare(&cfg, &again), 0);
 }
 
 /* Every default of the table is one its own row accepts, but those that must be written. */

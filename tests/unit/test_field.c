@@ -109,7 +109,7 @@ static void test_nearest(void **state)
 	static const struct { const char *wanted, *want; } NAMES[] = {
 		{ "", "" },	       { "zigbee", "" },	       { "sit", "site" },	    { "SITE", "site" },
 		{ "stie", "site" },    { "sites", "site" },	       { "devcie", "device" },	    { "sunspec", "sunspec-storage" },
-		{ "x", "" },	       { "fuse-a", "fuse_a" },
+		{ "x", "" },	       { "fuse-a", "fuse_a" },	       { "edivec", "device" },
 		{ "a-name-that-is-longer-than-any-name-this-program-knows-of-at-all-", "" },
 	};
 	static const char *const KNOWN[] = { "site", "device", "mqtt", "sunspec-storage", "fuse_a" };

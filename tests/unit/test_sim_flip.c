@@ -30,15 +30,16 @@ static void test_command(void **state)
 	char *text = flip_message_body(&m);
 
 	(void)state;
-	assert_string_equal(text, "{\"event_type\":\"command.created\",\"timestamp\":\"2026-01-15T12:00:00.000Z\",\"event_object\":{"
-				  "\"object_type\":\"command\",\"id\":\"0b7c7f0e-6a0f-4c55-9a57-0f6f2a3f9a10\","
-				  "\"event_id\":\"7d2a4c0e-54b6-4a13-8a5c-0a8a0e0f4b77\",\"device_id\":\"bat-0042-1\","
-				  "\"starts_at\":\"2026-01-15 18:00:00.000Z\",\"ends_at\":\"2026-01-15 20:00:00.000Z\","
-				  "\"duration_s\":7200,\"is_preparatory_action\":false,\"battery_commands\":{\"mode\":\"DISCHARGE\","
-				  "\"power_mode\":\"SETPOINT\",\"setpoint_w\":4000,\"enable_grid_import\":false,"
-				  "\"backup_reserve_percentage\":20},\"status\":\"OK\",\"device_status\":\"PENDING\","
-				  "\"device_status_reason\":null,\"created_at\":\"2026-01-15T12:00:00.000Z\","
-				  "\"updated_at\":\"2026-01-15T12:00:00.000Z\"}}");
+	assert_string_equal(
+		text, "{\"event_type\":\"command.created\",\"timestamp\":\"2026-01-15T12:00:00.000Z\",\"event_object\":{"
+		      "\"object_type\":\"command\",\"id\":\"0b7c7f0e-6a0f-4c55-9a57-0f6f2a3f9a10\","
+		      "\"event_id\":\"7d2a4c0e-54b6-4a13-8a5c-0a8a0e0f4b77\",\"device_id\":\"bat-0042-1\","
+		      "\"starts_at\":\"2026-01-15 18:00:00.000Z\",\"ends_at\":\"2026-01-15 20:00:00.000Z\","
+		      "\"duration_s\":7200,\"is_preparatory_action\":false,\"battery_commands\":{\"mode\":\"DISCHARGE\","
+		      "\"power_mode\":\"SETPOINT\",\"setpoint_w\":4000,\"enable_grid_import\":false,"
+		      "\"backup_reserve_percentage\":20},\"status\":\"OK\",\"device_status\":\"PENDING\","
+		      "\"device_status_reason\":null,\"created_at\":\"2026-01-15T12:00:00.000Z\","
+		      "\"updated_at\":\"2026-01-15T12:00:00.000Z\"}}");
 	free(text);
 }
 

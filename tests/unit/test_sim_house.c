@@ -73,8 +73,8 @@ static void test_energy_is_conserved(void **state)
 		assert_true(storage_soc_pct(&h.battery) >= 0 && storage_soc_pct(&h.battery) <= 100);
 		load_wh += h.load_w * dt / 3600;
 	}
-	near(h.import_wh - h.export_wh,
-	     load_wh + h.car.total_wh + h.battery.charged_wh - h.battery.discharged_wh - h.pv_wh, 0.01);
+	near(h.import_wh - h.export_wh, load_wh + h.car.total_wh + h.battery.charged_wh - h.battery.discharged_wh - h.pv_wh,
+	     0.01);
 	stored_wh = h.battery.charged_wh * o.battery.charge_eff - h.battery.discharged_wh / o.battery.discharge_eff;
 	kept_wh = h.battery.energy_wh - start_wh;
 	near(kept_wh, stored_wh - o.battery.standby_w * h.now_s / 3600, 1);
@@ -117,10 +117,10 @@ static void test_limits_of_the_store(void **state)
 		const char *name;
 		double soc, order_w, dt, reserve, end_min, end_max;
 	} ROWS[] = {
-		{"empties to its cut-off and no further", 6, -5000, 10, 0, 4.99, 5.01},
-		{"stops at the reserve", 32, -5000, 1, 30, 29.95, 30.01},
-		{"below the reserve it does not discharge", 20, -5000, 1, 30, 19.9, 20},
-		{"fills to the brim and no further", 99, 5000, 10, 0, 99.9, 100},
+		{ "empties to its cut-off and no further", 6, -5000, 10, 0, 4.99, 5.01 },
+		{ "stops at the reserve", 32, -5000, 1, 30, 29.95, 30.01 },
+		{ "below the reserve it does not discharge", 20, -5000, 1, 30, 19.9, 20 },
+		{ "fills to the brim and no further", 99, 5000, 10, 0, 99.9, 100 },
 	};
 
 	(void)state;
@@ -173,11 +173,11 @@ static void test_self_consumption(void **state)
 		bool grid_charging;
 		double want_battery, want_grid;
 	} ROWS[] = {
-		{2000, 0, -5000, 5000, true, -2000, 0},     {1000, 4000, -5000, 5000, true, 3000, 0},
-		{9000, 0, -5000, 5000, true, -5000, 4000},  {0, 9000, -5000, 5000, true, 5000, -4000},
-		{2000, 0, 0, 5000, true, 0, 2000},	    {500, 2000, 0, 0, true, 0, -1500},
-		{1000, 0, 2500, 5000, true, 2500, 3500},    {1000, 3000, -5000, -1500, true, -1500, -3500},
-		{1000, 2500, 3000, 5000, false, 1500, 0}, /* forced to charge, but from surplus only */
+		{ 2000, 0, -5000, 5000, true, -2000, 0 },    { 1000, 4000, -5000, 5000, true, 3000, 0 },
+		{ 9000, 0, -5000, 5000, true, -5000, 4000 }, { 0, 9000, -5000, 5000, true, 5000, -4000 },
+		{ 2000, 0, 0, 5000, true, 0, 2000 },         { 500, 2000, 0, 0, true, 0, -1500 },
+		{ 1000, 0, 2500, 5000, true, 2500, 3500 },   { 1000, 3000, -5000, -1500, true, -1500, -3500 },
+		{ 1000, 2500, 3000, 5000, false, 1500, 0 }, /* forced to charge, but from surplus only */
 	};
 
 	(void)state;
@@ -245,7 +245,7 @@ static void test_car(void **state)
 	struct house h = quiet_house(0, 0);
 
 	(void)state;
-	storage_aim(&h.battery, &(struct storage_order){.off = true});
+	storage_aim(&h.battery, &(struct storage_order){ .off = true });
 	h.car.o.speed = 1;
 	car_offer(&h.car, 16, 3);
 	run(&h, 5);
@@ -296,7 +296,11 @@ static void test_day(void **state)
 {
 	static const struct {
 		double hour, sun_min, sun_max, load_min, load_max;
-	} ROWS[] = {{3, 0, 0, 299, 320}, {7.5, 0.1, 0.5, 1100, 1300}, {13, 0.99, 1, 299, 340}, {19, 0.05, 0.3, 1790, 1810}, {23, 0, 0, 350, 600}};
+	} ROWS[] = { { 3, 0, 0, 299, 320 },
+		     { 7.5, 0.1, 0.5, 1100, 1300 },
+		     { 13, 0.99, 1, 299, 340 },
+		     { 19, 0.05, 0.3, 1790, 1810 },
+		     { 23, 0, 0, 350, 600 } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {

@@ -1,0 +1,229 @@
+/* See planning.h. A job is one heap block that travels to the worker and back by pointer: the loop builds it, the thread
+ * solves it, the loop frees it. While the thread has it, the loop does not look inside. */
+#include "flow/planning.h"
+
+#include "core/json.h"
+#include "io/loop.h"
+#include "io/worker.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SOLVE_LIMIT_MS 2000
+#define JOB_KEY 1 /* latest wins */
+
+struct job {
+	struct plan_instance in;
+	struct home_map map;
+	struct plan plan;
+	bool solved;
+	struct errbuf err;
+};
+
+struct planning {
+	struct worker *worker;
+	const struct config *config;
+	const struct zone *zone;
+	void (*changed)(void *context);
+	void *context;
+	bool stopping;
+	struct forecast forecast;
+	struct job *force;      /* the last good plan, NULL = none yet */
+	char status[240];
+};
+
+/* The thread's view of how long it may still take. */
+struct limit {
+	struct worker *worker;
+	int64_t until_ms;
+};
+
+static void job_free(struct job *j)
+{
+	if (!j)
+		return;
+	plan_deinit(&j->plan);
+	instance_deinit(&j->in);
+	free(j);
+}
+
+static bool expired(void *context)
+{
+	const struct limit *l = context;
+
+	return loop_now_ms() >= l->until_ms || worker_stopping(l->worker);
+}
+
+static void work(struct worker *w, void *context, const void *message)
+{
+	struct job *j;
+	struct limit limit = { w, loop_now_ms() + SOLVE_LIMIT_MS };
+	uint64_t start = uv_hrtime();
+
+	(void)context;
+	memcpy(&j, message, sizeof(j));
+	j->solved = !worker_stopping(w) && !planner_solve(&j->in, expired, &limit, &j->plan, &j->err);
+	j->plan.solve_ms = (double)(uv_hrtime() - start) / 1e6;
+	worker_reply(w, &j);
+}
+
+static void say(struct planning *p, const char *text)
+{
+	bool news = strcmp(p->status, text) != 0;
+
+	snprintf(p->status, sizeof(p->status), "%s", text);
+	if (news && p->changed && !p->stopping)
+		p->changed(p->context);
+}
+
+static void on_reply(void *context, const void *reply)
+{
+	struct planning *p = context;
+	struct job *j;
+
+	memcpy(&j, reply, sizeof(j));
+	if (p->stopping || !j->solved) {
+		if (!p->stopping)
+			say(p, j->err.text);
+		job_free(j);
+		return;
+	}
+	job_free(p->force);
+	p->force = j;
+	if (j->plan.status == PLAN_INFEASIBLE)
+		snprintf(p->status, sizeof(p->status), "infeasible: %s", j->plan.why);
+	else
+		snprintf(p->status, sizeof(p->status), "%s, %.1f ms", plan_status_word(j->plan.status), j->plan.solve_ms);
+	if (p->changed)
+		p->changed(p->context);
+}
+
+int planning_start(struct planning **out, uv_loop_t *loop, const struct config *config, const struct zone *zone,
+		   void (*changed)(void *context), void *context, struct errbuf *err)
+{
+	struct planning *p = calloc(1, sizeof(*p));
+	struct worker_options options = {
+		.name = "planner",
+		.lanes = 1,
+		.depth = 2,
+		.message_size = sizeof(struct job *),
+		.reply_size = sizeof(struct job *),
+		.reply_depth = 4,
+		.work = work,
+		.reply = on_reply,
+		.context = p,
+	};
+	int rc;
+
+	if (!p)
+		return errbuf_set(err, -ENOMEM, "planner: no memory");
+	p->changed = changed;
+	p->context = context;
+	forecast_init(&p->forecast);
+	planning_configure(p, config, zone);
+	snprintf(p->status, sizeof(p->status), "no plan asked for yet");
+	rc = worker_start(&p->worker, loop, &options, err);
+	if (rc) {
+		free(p);
+		return rc;
+	}
+	*out = p;
+	return 0;
+}
+
+void planning_configure(struct planning *p, const struct config *config, const struct zone *zone)
+{
+	p->config = config;
+	p->zone = zone;
+}
+
+void planning_observe(struct planning *p, const struct snapshot *s)
+{
+	double load_w, pv_w;
+
+	if (!s->clock_trusted) /* a time of day that may be wrong teaches nothing */
+		return;
+	home_measure(s, &load_w, &pv_w);
+	forecast_observe(&p->forecast, p->zone, s->utc_ms, load_w, pv_w);
+}
+
+int planning_request(struct planning *p, const struct planning_inputs *in)
+{
+	struct job *j = calloc(1, sizeof(*j)), *replaced = NULL;
+	struct errbuf err = { "" };
+	bool was_replaced;
+	int rc;
+
+	if (!j)
+		return -ENOMEM;
+	rc = home_instance(in, p->config, p->zone, &p->forecast, &j->in, &j->map, &err);
+	if (rc) {
+		job_free(j);
+		say(p, err.text);
+		return rc;
+	}
+	rc = worker_post(p->worker, 0, JOB_KEY, &j, &replaced, &was_replaced);
+	if (rc)
+		job_free(j);
+	else if (was_replaced)
+		job_free(replaced);
+	return rc;
+}
+
+void planning_guide(const struct planning *p, int device_index, int64_t utc_ms, struct plan_guide *out)
+{
+	const struct job *j = p->force;
+
+	memset(out, 0, sizeof(*out));
+	if (!j)
+		return;
+	for (int b = 0; b < j->in.n_batteries; b++)
+		if (j->map.battery_device[b] == device_index)
+			plan_guide_at(&j->plan, &j->in, false, b, utc_ms, out);
+	for (int e = 0; e < j->in.n_evs; e++)
+		if (j->map.ev_device[e] == device_index)
+			plan_guide_at(&j->plan, &j->in, true, e, utc_ms, out);
+}
+
+static void add_prices(cJSON *o, const struct plan_instance *in)
+{
+	cJSON *prices = cJSON_AddObjectToObject(o, "prices");
+	cJSON *import = cJSON_CreateDoubleArray(in->import_price, in->slots);
+	cJSON *export = cJSON_CreateDoubleArray(in->export_price, in->slots);
+
+	cJSON_AddItemToObject(prices, "import", import);
+	cJSON_AddItemToObject(prices, "export", export);
+}
+
+cJSON *planning_encode(const struct planning *p)
+{
+	const struct job *j = p->force;
+	cJSON *o = j ? plan_encode(&j->plan, &j->in, false) : NULL, *lengths;
+
+	if (!o)
+		return NULL;
+	json_add_time(o, "start", j->in.start_utc_ms);
+	lengths = cJSON_AddArrayToObject(o, "slot_s");
+	for (int t = 0; t < j->in.slots; t++)
+		cJSON_AddItemToArray(lengths, cJSON_CreateNumber(round(j->in.slot_h[t] * 3600e3) / 1e3));
+	add_prices(o, &j->in);
+	return o;
+}
+
+const char *planning_status(const struct planning *p)
+{
+	return p->status;
+}
+
+void planning_stop(struct planning *p)
+{
+	if (!p)
+		return;
+	p->stopping = true;
+	worker_stop(p->worker, true); /* drained: every job comes back and is freed */
+	job_free(p->force);
+	free(p);
+}

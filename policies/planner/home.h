@@ -1,0 +1,47 @@
+/* From what the hub knows (configuration, prices, device states, events, forecasts) to a plan instance. Pure. */
+#ifndef HEARTH_POLICIES_HOME_H
+#define HEARTH_POLICIES_HOME_H
+
+#include "core/config.h"
+#include "core/price.h"
+#include "policies/planner/forecast.h"
+#include "policies/planner/planner.h"
+
+/* What an event asks of one device while it lasts. */
+struct planning_event {
+	int64_t from_utc_ms, to_utc_ms;
+	double power_w;   /* into the device positive; NAN = only the floor counts (self-use within the event) */
+	double floor_pct; /* effective floor during the event; NAN = the site's own */
+};
+
+#define PLANNING_EVENTS_MAX 16
+
+struct planning_inputs {
+	int64_t utc_ms;
+	const struct price_series *import_prices, *export_prices; /* NULL or n = 0: unknown; export unknown counts as 0 */
+	const struct snapshot *snapshot;
+	int n_events[DEVICE_MAX];
+	struct planning_event event[DEVICE_MAX][PLANNING_EVENTS_MAX];
+};
+
+/* Which device of the snapshot stands behind a battery or car of the instance. */
+struct home_map {
+	int battery_device[PLAN_BATTERIES_MAX], ev_device[PLAN_EVS_MAX];
+};
+
+/**
+ * Slots begin now; they end at multiples of slot_s, at price changes and where events begin or end, and reach as far as
+ * prices are known, at most horizon_h. See README.md "From a home to an instance" for every choice made.
+ * Returns 0; -ENODATA with the reason (no prices, nothing to plan for); -ENOMEM.
+ */
+int home_instance(const struct planning_inputs *in, const struct config *config, const struct zone *zone, const struct forecast *f,
+		  struct plan_instance *out, struct home_map *map, struct errbuf *err);
+
+/** House load without batteries, cars and sun, and the sun, W; NAN when a part of the sum is not known now. */
+void home_measure(const struct snapshot *s, double *load_w, double *pv_w);
+
+/** Worth of a stored kWh at the end: the cheaper half of the known prices is what it will most likely replace, so
+ *  discharge_eff x the mean of that half (over time), never below 0. */
+double home_terminal_value(const struct plan_instance *in, double discharge_eff);
+
+#endif

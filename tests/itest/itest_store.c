@@ -1,0 +1,234 @@
+/* kill -9 under load: a child submits rows and tells each acknowledged one; the parent kills it at a random moment and
+ * looks into the file with SQLite itself. 30 rounds on one database, HEARTH_LONG=1: 1000. HEARTH_SEED repeats a run. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <errno.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+#include <cmocka.h>
+
+#include "io/log.h"
+#include "io/store.h"
+
+#define IN_FLIGHT 8
+#define KEPT 500 /* rows older than this are deleted again, as an outbox does */
+
+static char dir[64], path[96];
+static uint64_t random_state;
+
+static uint32_t random_below(uint32_t n)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (uint32_t)(random_state >> 32) % n;
+}
+
+/* --- the child --- */
+
+struct child {
+	struct store *store;
+	int64_t next;
+	int in_flight;
+};
+
+static int first_free(void *context, const struct store_row *r)
+{
+	struct child *c = context;
+
+	c->next = atoll(r->body) + 1;
+	return 0;
+}
+
+struct pending {
+	struct child *c;
+	int64_t number;
+};
+
+/* The number goes to the parent only after the store says it is safe. */
+static void child_done(void *context, uint64_t ticket, int status)
+{
+	struct pending *p = context;
+
+	(void)ticket;
+	if (status)
+		_exit(3);
+	if (write(STDOUT_FILENO, &p->number, sizeof(p->number)) != sizeof(p->number))
+		_exit(4);
+	p->c->in_flight--;
+	free(p);
+}
+
+/* One transaction: a row, the counter that names it, and an old row away. All or nothing. */
+static void child_submit(struct child *c)
+{
+	struct pending *p = malloc(sizeof(*p));
+	struct store_op ops[3] = { { .verb = STORE_PUT, .table = STORE_OUTBOX, .kind = "telemetry" },
+				   { .verb = STORE_PUT, .table = STORE_SETTING, .key = "last" },
+				   { .verb = STORE_DELETE, .table = STORE_OUTBOX } };
+	char body[3000], number[24];
+
+	*p = (struct pending){ c, c->next++ };
+	snprintf(ops[0].key, sizeof(ops[0].key), "m%lld", (long long)p->number);
+	snprintf(ops[2].key, sizeof(ops[2].key), "m%lld", (long long)(p->number - KEPT));
+	snprintf(number, sizeof(number), "%lld", (long long)p->number);
+	memset(body, 'a' + (int)(p->number % 26), sizeof(body));
+	body[p->number * 37 % (int64_t)sizeof(body)] = '\0'; /* many sizes, so that pages overflow and split */
+	ops[0].body = body;
+	ops[1].body = number;
+	if (store_submit(c->store, ops, 3, child_done, p, NULL))
+		_exit(5);
+	c->in_flight++;
+}
+
+static int child_main(const char *file)
+{
+	struct child c = { .next = 1 };
+	struct errbuf err = { "" };
+	uv_loop_t loop;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	log_open("child", LOG_LEVEL_ERROR);
+	uv_loop_init(&loop);
+	if (store_open(&c.store, &loop, file, &err) != 0 || store_load(c.store, STORE_SETTING, first_free, &c, &err)) {
+		fprintf(stderr, "child: %s\n", err.text);
+		return 2;
+	}
+	for (;;) {
+		while (c.in_flight < IN_FLIGHT)
+			child_submit(&c);
+		uv_run(&loop, UV_RUN_ONCE);
+	}
+}
+
+/* --- the parent --- */
+
+static int64_t query(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *s = NULL;
+	int64_t n;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &s, NULL))
+		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+	n = sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int64(s, 0) : -1;
+	sqlite3_finalize(s);
+	return n;
+}
+
+static void check_file(int round, int64_t acknowledged)
+{
+	sqlite3 *db;
+	sqlite3_stmt *s = NULL;
+	int64_t last, rows, first;
+	char sql[160];
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &s, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+	assert_string_equal((const char *)sqlite3_column_text(s, 0), "ok");
+	sqlite3_finalize(s);
+	last = query(db, "SELECT body FROM setting WHERE key = 'last'");
+	if (last < acknowledged)
+		fail_msg("round %d: row %lld was acknowledged, the file ends at %lld", round, (long long)acknowledged,
+			 (long long)last);
+	/* Row and counter are one transaction: exactly the newest KEPT rows are there, whole. */
+	first = last > KEPT ? last - KEPT + 1 : 1;
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM outbox WHERE CAST(substr(key, 2) AS INTEGER) BETWEEN %lld AND %lld",
+		 (long long)first, (long long)last);
+	rows = query(db, sql);
+	if (rows != last - first + 1 || query(db, "SELECT count(*) FROM outbox") != rows)
+		fail_msg("round %d: %lld rows of %lld..%lld", round, (long long)rows, (long long)first, (long long)last);
+	assert_int_equal(query(db, "SELECT count(*) FROM outbox WHERE length(body) != CAST(substr(key, 2) AS INTEGER) * 37 % 3000"),
+			 0);
+	sqlite3_close(db);
+}
+
+static int64_t round_run(int *killed)
+{
+	int fds[2], status;
+	int64_t number, newest = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(fds[1], STDOUT_FILENO);
+		close(fds[0]);
+		close(fds[1]);
+		execl("/proc/self/exe", "itest_store", "child", path, (char *)NULL);
+		_exit(127);
+	}
+	close(fds[1]);
+	/* Some die before or while opening, most under load. */
+	usleep(random_below(10) == 0 ? random_below(15000) : 15000 + random_below(120000));
+	kill(pid, SIGKILL);
+	while (read(fds[0], &number, sizeof(number)) == sizeof(number))
+		newest = number > newest ? number : newest;
+	close(fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+		fail_msg("the child ended by itself: %d", status);
+	*killed += newest > 0;
+	return newest;
+}
+
+static void test_kill(void **state)
+{
+	int rounds = getenv("HEARTH_LONG") ? 1000 : 30, under_load = 0;
+	const char *text = getenv("HEARTH_SEED");
+	uint64_t seed = text ? strtoull(text, NULL, 0) : (uint64_t)time(NULL);
+	int64_t acknowledged = 0;
+
+	(void)state;
+	random_state = seed * 2654435761u + 88172645463325252u;
+	print_message("HEARTH_SEED=%llu\n", (unsigned long long)seed);
+	for (int i = 0; i < rounds; i++) {
+		int64_t newest = round_run(&under_load);
+
+		if (newest > acknowledged)
+			acknowledged = newest;
+		if (acknowledged)
+			check_file(i, acknowledged);
+	}
+	print_message("%d rounds, %d of them killed under load, %lld rows acknowledged, none lost\n", rounds, under_load,
+		      (long long)acknowledged);
+	assert_true(under_load > rounds / 2);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	snprintf(dir, sizeof(dir), "/tmp/itest-store-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/hearth.db", dir);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char command[96];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf -- '%s'", dir);
+	return system(command);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(test_kill, setup, teardown) };
+
+	if (argc == 3 && !strcmp(argv[1], "child"))
+		return child_main(argv[2]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

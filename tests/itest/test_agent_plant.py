@@ -1,0 +1,115 @@
+"""The agent and its devices: missing ones join, dead ones stall nothing, faults are data, stopping releases."""
+import subprocess
+import time
+
+from agenttest import Home, R
+from hearthtest import run_tests, wait_for
+
+
+def test_self_use_and_state():
+    with Home(battery_wh=5000, soc=60) as home:
+        home.sim.control("set", load_w=900, pv_w=0)
+        home.site(lambda s: abs(s["grid_w"]) < 100 and s["battery_w"] < -700, 30, "the battery covering the house")
+        home.sim.control("set", load_w=300, pv_w=2300)
+        home.site(lambda s: abs(s["grid_w"]) < 120 and s["battery_w"] > 1700, 30, "the surplus stored")
+        d = home.mqtt.get(R + "/device/battery")
+        assert d["battery"]["soc_pct"] > 50 and d["quality"] in ("good", "derived") and "at" in d
+        assert home.mqtt.wait(R + "/plan", lambda p: p["status"] in ("optimal", "feasible"), 20)["batteries"]
+        assert home.mqtt.get(R + "/tariff/import")["prices"]
+        retained = [t for t in home.mqtt.topics(R + "/")]
+        assert R + "/decision" in retained
+
+
+def test_devices_join_later_and_leave():
+    with Home(start_sim=False) as home:
+        home.mqtt.wait(R + "/status", lambda s: s == "online", 15)
+        home.mqtt.wait(R + "/agent", lambda a: any("battery" in w for w in a["warnings"]), 20)
+        assert home.mqtt.get(R + "/device/battery/availability") != "online"
+        home.begin_sim()
+        home.ready()
+        home.sim.control("fault", unit=1, kind="silent")
+        home.mqtt.wait(R + "/device/battery/availability", lambda s: s == "offline", 40)
+        grid = len(home.mqtt.seen(R + "/device/grid"))
+        home.sim.control("set", load_w=1500)
+        wait_for(lambda: len(home.mqtt.seen(R + "/device/grid")) > grid, 15, "the meter to go on beside a dead battery")
+        home.sim.control("clear", unit=1)
+        home.mqtt.wait(R + "/device/battery/availability", lambda s: s == "online", 40)
+
+
+def test_faults_are_data():
+    with Home(soc=60) as home:
+        home.sim.control("fault", unit=1, kind="bad_soc")
+        home.mqtt.wait(R + "/device/battery", lambda d: "soc_pct" not in d["battery"], 15, "a SoC of -453 to vanish")
+        home.sim.control("clear")
+        home.mqtt.wait(R + "/device/battery", lambda d: "soc_pct" in d["battery"], 15)
+        for kind in ("exception", "garbage", "slow", "drip", "close"):
+            home.sim.control("fault", unit=255, kind=kind, for_s=3)
+            time.sleep(3)
+            assert home.agent.running(), f"{kind}: {home.agent.tail()}"
+        home.sim.control("clear")
+        home.ready()
+        assert home.mqtt.ok(R, "ping")
+
+
+def test_meter_lost():
+    with Home(soc=60) as home:
+        home.sim.control("set", load_w=300, pv_w=3000)
+        home.site(lambda s: s["battery_w"] > 1500, 30)
+        home.sim.control("fault", unit=10, kind="silent")
+        home.sim.wait(lambda s: s["setpoint"]["mode"] == "auto" or s["battery_w"] <= 50, 25)
+        home.sim.control("clear")
+        home.site(lambda s: "grid_w" in s and s["mode"] in ("plan", "self_use"), 40, "steering again")
+
+
+def test_broker_restart():
+    with Home(soc=60) as home:
+        home.broker.stop()
+        home.sim.control("set", load_w=1200, pv_w=0)
+        home.sim.wait(lambda s: s["battery_w"] < -1000, 30)            # control goes on without a broker
+        home.broker.start()
+        home.mqtt.close()
+        home.mqtt.start()
+        home.ready()
+        home.mqtt.wait(R + "/plan", timeout=20)
+
+
+def test_stop_releases_and_will_tells():
+    with Home(soc=60) as home:
+        home.ctl("override", "charge", "battery", "--power", "2000", "--for", "5m")
+        home.sim.wait(lambda s: s["setpoint"]["mode"] == "power", 15)
+        begun = time.monotonic()
+        assert home.agent.stop() == 0
+        assert time.monotonic() - begun < 8
+        home.sim.wait(lambda s: s["setpoint"]["mode"] == "auto", 3)
+        home.mqtt.wait(R + "/status", lambda s: s == "offline")
+        home.agent.start()
+        home.ready()
+        home.agent.kill()
+        home.mqtt.wait(R + "/status", lambda s: s == "offline", 60, "the broker's will")
+
+
+def test_killed_agent_leaves_devices_safe():
+    with Home(soc=60) as home:
+        home.ctl("override", "charge", "battery", "--power", "2000", "--for", "5m")
+        home.sim.wait(lambda s: s["battery_w"] > 1800, 20)
+        home.agent.kill()
+        home.sim.wait(lambda s: s["setpoint"]["mode"] == "auto", 65)   # its own timer
+        home.agent.start()
+        home.ready()
+
+
+def test_release_hook():
+    with Home(soc=60) as home:
+        home.ctl("override", "charge", "battery", "--power", "2000", "--for", "5m")
+        home.sim.wait(lambda s: s["setpoint"]["mode"] == "power", 15)
+        home.agent.kill()
+        done = subprocess.run(home.agent.argv + ["--release"], env=home.agent.env, timeout=30, check=False)
+        assert done.returncode == 0
+        home.sim.wait(lambda s: s["setpoint"]["mode"] == "auto", 2)
+        home.agent.start()
+        home.ready()
+
+
+if __name__ == "__main__":
+    run_tests([test_self_use_and_state, test_devices_join_later_and_leave, test_faults_are_data, test_meter_lost, test_broker_restart,
+               test_stop_releases_and_will_tells, test_killed_agent_leaves_devices_safe, test_release_hook])

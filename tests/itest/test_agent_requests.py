@@ -1,0 +1,154 @@
+"""The request side of the bus: answers, refusals, rights, repetition."""
+import json
+import os
+import signal
+import time
+
+from agenttest import Home, R
+from hearthtest import run_tests, wait_for
+
+home = None
+
+
+def answer_of(payload, verb="ping", **how):
+    """Publishes to the plain topic and returns the answer on R/response/<verb>."""
+    since = home.mqtt.count()
+    home.mqtt.publish(f"{R}/request/{verb}", payload, **how)
+    return wait_for(lambda: home.mqtt.seen(f"{R}/response/{verb}", since), 10, f"answer to {verb} {payload!r:.80}")[0].json
+
+
+def test_ping_by_both_ways():
+    assert home.mqtt.ok(R, "ping")["version"]
+    assert answer_of({"transaction": "t1"}) ["status"] == "ok"
+
+
+def test_bad_requests():
+    deep = "[" * 20 + "]" * 20
+    rows = [
+        ("ping", "", "ok"), ("ping", "{", "bad_request"), ("ping", "[]", "bad_request"), ("ping", '{"transaction":7}', "bad_request"),
+        ("ping", '{"x":%s}' % deep, "bad_request"), ("ping", '{"x":"%s"}' % ("y" * 70000), "bad_request"),
+        ("ping", '{"transaction":"%s"}' % ("z" * 80), "bad_request"), ("ping", b"\xff\xfe", "bad_request"),
+        ("no.such.verb", "{}", "unknown_verb"), ("connect.start", "{}", "unavailable"), ("limit.set", "{}", "unavailable"),
+        ("reserve.set", "{}", "bad_request"), ("reserve.set", '{"pct":101}', "bad_request"), ("reserve.set", '{"pct":-1}', "bad_request"),
+        ("reserve.set", '{"pct":"30"}', "bad_request"), ("reserve.set", '{"pct":NaN}', "bad_request"),
+        ("reserve.set", '{"pct":1e999}', "bad_request"), ("override.set", '{"device":"nobody","mode":"hold","duration_s":5}', "not_found"),
+        ("override.set", '{"device":"grid","mode":"hold","duration_s":5}', "bad_request"),
+        ("override.set", '{"device":"battery","mode":"dance","duration_s":5}', "bad_request"),
+        ("override.set", '{"device":"battery","mode":"hold"}', "bad_request"),
+        ("override.set", '{"device":"battery","mode":"hold","until":"2020-01-01T00:00:00Z"}', "expired"),
+        ("override.set", '{"device":"battery","mode":"charge","power_w":-5,"duration_s":5}', "bad_request"),
+        ("event.participate", '{"event_id":"7d2a4c0e-54b6-4a13-8a5c-0a8a0e0f4b77","participating":false}', "not_found"),
+        ("event.participate", "{}", "bad_request"), ("pause", '{"duration_s":1e9}', "bad_request"),
+    ]
+    for verb, payload, code in rows:
+        a = answer_of(payload if payload != "" else None, verb)
+        got = a["status"] if a["status"] == "ok" else a["error"]["code"]
+        assert got == code, f"{verb} {payload[:60]!r}: {a}"
+
+
+def test_every_verb_answers():
+    verbs = """ping state.get reserve.set override.set override.clear pause event.participate ev.set plan.refresh tariff.refresh
+        programs.list commission enroll unenroll enrollments.list events.list portal.link connect.start connect.answer connect.restore
+        connect.close site.get site.patch flip_device.get flip_device.patch flip_device.delete prices.set limit.set forecast.set
+        bus.probe device.raw outbox.retry why dump""".split()
+    for verb in verbs:
+        a = answer_of("{}", verb)
+        assert a["status"] == "ok" or a["error"]["code"] in ("bad_request", "unavailable"), f"{verb}: {a}"
+
+
+def test_retained_request_is_refused_and_cleared():
+    since = home.mqtt.count()
+    home.mqtt.publish(R + "/request/reserve.set", {"pct": 77}, retain=True)
+    a = wait_for(lambda: home.mqtt.seen(R + "/response/reserve.set", since), 10, "an answer")[0].json
+    assert a["error"]["code"] == "refused", a
+    wait_for(lambda: any(not m.payload for m in home.mqtt.seen(R + "/request/reserve.set", since)), 10, "clearing")
+    wait_for(lambda: any("refused" in m.json["result"] for m in home.mqtt.seen(R + "/audit", since)), 10, "audit")
+    time.sleep(1)
+    assert home.mqtt.get(R + "/site")["floor_pct"] != 77
+
+
+def test_same_transaction_same_answer():
+    first = home.mqtt.request(R, "reserve.set", {"pct": 25, "transaction": "once"})
+    home.mqtt.ok(R, "reserve.set", {"pct": 26})
+    again = home.mqtt.request(R, "reserve.set", {"pct": 25, "transaction": "once"})
+    assert first == again, (first, again)
+    home.site(lambda s: s["floor_pct"] == 26)
+    home.mqtt.ok(R, "reserve.set", {"pct": 20})
+
+
+def test_named_users_need_a_role():
+    with open(os.path.join(home.agent.state_dir, "users"), "w", encoding="ascii") as f:
+        f.write("# name role\nvera viewer\nolaf owner\n")
+    rows = [("eve", "ping", {}, "refused"), ("vera", "ping", {}, "ok"), ("vera", "reserve.set", {"pct": 50}, "refused"),
+            ("olaf", "reserve.set", {"pct": 21}, "ok"), ("olaf", "config.reload", {}, "refused")]
+    for user, verb, body, expect in rows:
+        a = home.mqtt.request(R, verb, body, user=user)
+        got = a["status"] if a["status"] == "ok" else a["error"]["code"]
+        assert got == expect, (user, verb, a)
+    home.site(lambda s: s["floor_pct"] == 21)
+    # the only response topic a named user gets is its own
+    since = home.mqtt.count()
+    home.mqtt.publish(f"{R}/as/vera/request/ping", {}, response_topic=R + "/request/pause")
+    wait_for(lambda: home.mqtt.seen(f"{R}/as/vera/response/ping", since), 10, "answer on her own topic")
+    assert not home.mqtt.seen(R + "/request/pause", since)
+
+
+def test_answers_never_become_requests():
+    since = home.mqtt.count()
+    home.mqtt.publish(R + "/request/ping", {}, response_topic=R + "/request/pause")
+    wait_for(lambda: home.mqtt.seen(R + "/response/ping", since), 10, "the plain topic instead")
+    assert not home.mqtt.seen(R + "/request/pause", since)
+
+
+def test_override_and_pause_through_hearthctl():
+    home.ctl("override", "charge", "battery", "--power", "2kW", "--for", "2m")
+    home.site(lambda s: s["mode"] == "override" and s["battery_w"] > 1900, what="charging by hand")
+    home.ctl("override", "clear")
+    home.site(lambda s: s["mode"] != "override")
+    home.ctl("override", "pause", "1m")
+    home.sim.wait(lambda s: s["setpoint"]["mode"] == "auto", 10)
+    home.ctl("override", "resume")
+    home.site(lambda s: s["mode"] in ("plan", "self_use"))
+
+
+def test_hearthctl_shows_everything():
+    for words in (["status"], ["devices"], ["device", "battery"], ["bus"], ["plan"], ["tariff"], ["events"], ["commands"], ["vpp"],
+                  ["outbox"], ["reserve"], ["why"], ["why", "battery"], ["log"], ["ping"], ["version"]):
+        text = home.ctl(*words)
+        assert text.strip() or words in (["events"], ["commands"]), words
+        assert home.ctl(*words, "--json") is not None
+    dump = home.ctl("dump")
+    assert json.loads(dump)["config"] and "whsec_" not in dump
+    assert "not understood" in home.ctl("override", "charge", "--power", "fast", "--for", "1h", code=2)
+    home.ctl("nonsense", code=2)
+    home.ctl("device", "nobody", code=1)
+    home.ctl("savings", code=1)
+    home.ctl("--site", "elsewhere", "ping", code=3)
+    home.ctl("config", "check", home.agent.config_path + ".missing", code=78)
+
+
+def test_reload():
+    before = home.config()
+    home.agent.configure(before + "\n[device battery]\nunit = 999\nnonsense = 1\n")
+    a = home.mqtt.request(R, "config.reload")
+    assert a["error"]["code"] == "bad_request" and "stays in force" in a["error"]["message"], a
+    home.agent.configure(home.config(reserve=35))
+    home.mqtt.ok(R, "config.reload")
+    home.site(lambda s: s["floor_pct"] == 35, what="the file's new reserve")
+    home.agent.configure(home.config(reserve=20))
+    home.agent.signal(signal.SIGHUP)
+    home.site(lambda s: s["floor_pct"] == 20, what="the file's reserve after SIGHUP")
+    home.agent.configure(home.config(extra="\n[device second]\nprofile = eastron-sdm630\nbus = house\nunit = 11\nroles = load\n"))
+    home.mqtt.ok(R, "config.reload")
+    home.mqtt.wait(R + "/device/second/availability", timeout=20)
+    home.agent.configure(home.config(extra=""))
+    home.mqtt.ok(R, "config.reload")
+    wait_for(lambda: not home.mqtt.topics(R + "/device/second"), 20, "its topics to be cleared")
+    home.ready()
+
+
+if __name__ == "__main__":
+    with Home(soc=60) as home:
+        run_tests([test_ping_by_both_ways, test_bad_requests, test_every_verb_answers, test_retained_request_is_refused_and_cleared,
+                   test_same_transaction_same_answer, test_named_users_need_a_role, test_answers_never_become_requests,
+                   test_override_and_pause_through_hearthctl, test_hearthctl_shows_everything, test_reload])

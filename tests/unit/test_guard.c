@@ -1,0 +1,230 @@
+/* Rank 1: what is lost, faulty, away, paused or stopping; ratings; and the last check. */
+#include "support/cm.h"
+#include "support/desk.h"
+
+#include <string.h>
+
+static struct snapshot s;
+
+static void posture_by_case(void **state)
+{
+	static const struct {
+		const char *name;
+		bool stopping, lost, paused, fault;
+		int64_t back_ago_ms; /* 0 = never */
+		enum order_kind battery, charger;
+	} ROWS[] = {
+		{ "nothing special", false, false, false, false, 0, ORDER_NONE, ORDER_NONE },
+		{ "stop releases all, even on an island", true, true, false, true, 0, ORDER_RELEASE, ORDER_RELEASE },
+		{ "island: battery free, car off", false, true, false, false, 0, ORDER_RELEASE, ORDER_POWER },
+		{ "island beats pause for the car", false, true, true, false, 0, ORDER_RELEASE, ORDER_POWER },
+		{ "a minute after the grid is back", false, false, false, false, 59999, ORDER_RELEASE, ORDER_POWER },
+		{ "then orders return", false, false, false, false, 60000, ORDER_NONE, ORDER_NONE },
+		{ "pause", false, false, true, false, 0, ORDER_RELEASE, ORDER_RELEASE },
+		{ "fault holds", false, false, false, true, 0, ORDER_POWER, ORDER_POWER },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		const struct order_wish *o;
+		const struct wishes *w;
+		int b, c;
+
+		desk_init(&s);
+		b = desk_battery(&s, 50);
+		c = desk_charger(&s, 0);
+		s.stopping = ROWS[r].stopping;
+		s.grid_lost = ROWS[r].lost;
+		s.paused = ROWS[r].paused;
+		s.grid_back_ms = ROWS[r].back_ago_ms ? s.now_ms - ROWS[r].back_ago_ms : 0;
+		if (ROWS[r].fault) {
+			value_set(&s.dev[b].state.f[F_BATTERY_STATE], BATTERY_FAULT, s.now_ms, Q_GOOD);
+			value_set(&s.dev[c].state.f[F_CHARGER_STATE], CHARGER_F, s.now_ms, Q_GOOD);
+		}
+		w = desk_step(&POLICY_GUARD, &s, NULL);
+		o = desk_order(w, b, RANK_NONE);
+		assert_row(ROWS[r].name, (o ? o->order.kind : ORDER_NONE) == ROWS[r].battery && (!o || o->order.w == 0));
+		o = desk_order(w, c, RANK_NONE);
+		assert_row(ROWS[r].name, (o ? o->order.kind : ORDER_NONE) == ROWS[r].charger && (!o || o->order.w == 0));
+	}
+}
+
+static void ratings_are_the_smallest_of_all(void **state)
+{
+	static const struct { const char *name; double configured, own, limit, must; } ROWS[] = {
+		{ "nothing known: nothing allowed", NAN, 0, NAN, 0 },
+		{ "the device's own", NAN, 5000, NAN, 5000 },
+		{ "configuration lowers", 3000, 5000, NAN, 3000 },
+		{ "configuration does not raise", 9000, 5000, NAN, 5000 },
+		{ "configuration alone", 4000, 0, NAN, 4000 },
+		{ "a present limit lowers", 4000, 5000, 700, 700 },
+		{ "a configured 0 forbids", 0, 5000, NAN, 0 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		double lo, hi;
+		int b;
+
+		desk_init(&s);
+		b = desk_battery(&s, 50);
+		s.dev[b].charge_max_w = s.dev[b].discharge_max_w = ROWS[r].configured;
+		s.dev[b].state.caps.charge_max_w = s.dev[b].state.caps.discharge_max_w = ROWS[r].own;
+		if (!isnan(ROWS[r].limit)) {
+			value_set(&s.dev[b].state.f[F_BATTERY_CHARGE_LIMIT_W], ROWS[r].limit, s.now_ms, Q_GOOD);
+			value_set(&s.dev[b].state.f[F_BATTERY_DISCHARGE_LIMIT_W], ROWS[r].limit, s.now_ms, Q_GOOD);
+		}
+		desk_bounds(desk_step(&POLICY_GUARD, &s, NULL), b, &lo, &hi);
+		assert_row_near(ROWS[r].name, lo, -ROWS[r].must);
+		assert_row_near(ROWS[r].name, hi, ROWS[r].must);
+	}
+}
+
+static void meter_is_lost_after_ten_seconds(void **state)
+{
+	static const struct { const char *name; int64_t age_ms; enum quality q; bool device, lost; } ROWS[] = {
+		{ "never read", 0, Q_ABSENT, true, true },
+		{ "no meter at this site", 0, Q_GOOD, false, true },
+		{ "fresh", 0, Q_GOOD, true, false },
+		{ "unverified is a number", 0, Q_UNVERIFIED, true, false },
+		{ "ten seconds", 10000, Q_GOOD, true, false },
+		{ "more", 10001, Q_GOOD, true, true },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		const struct wishes *w;
+		double lo, hi;
+		int b, c;
+
+		desk_init(&s);
+		b = desk_battery(&s, 50);
+		c = desk_charger(&s, 0);
+		value_set(&s.grid_w, 100, s.now_ms - ROWS[r].age_ms, ROWS[r].q);
+		s.grid_device = ROWS[r].device ? 0 : -1;
+		w = desk_step(&POLICY_GUARD, &s, NULL);
+		assert_row(ROWS[r].name, w->meter_lost == ROWS[r].lost);
+		desk_bounds(w, b, &lo, &hi);
+		assert_row_near(ROWS[r].name, hi, ROWS[r].lost ? 0 : 5000);
+		assert_row_near(ROWS[r].name, lo, ROWS[r].lost ? 0 : -5000); /* the power-only bound among them */
+		desk_bounds(w, c, &lo, &hi);
+		assert_row_near(ROWS[r].name, hi, ROWS[r].lost ? 6 * 230 : 32 * 230);
+	}
+}
+
+static void a_meter_that_stays_bad_is_lost_whatever_its_time(void **state)
+{
+	static _Alignas(16) unsigned char memory[POLICY_MEMORY_MAX];
+
+	(void)state;
+	memset(memory, 0, sizeof(memory));
+	desk_init(&s);
+	desk_battery(&s, 50);
+	assert_false(desk_step(&POLICY_GUARD, &s, memory)->meter_lost);
+	for (int t = 1; t <= 11; t++) {
+		desk_wait(&s, 1000);
+		value_set(&s.grid_w, 100, s.now_ms, Q_BAD);
+		assert_int_equal(desk_step(&POLICY_GUARD, &s, memory)->meter_lost, t > 10);
+	}
+	desk_grid(&s, 100);
+	assert_false(desk_step(&POLICY_GUARD, &s, memory)->meter_lost);
+}
+
+static void soc_unknown_holds(void **state)
+{
+	static const struct { const char *name; double soc; int64_t age_ms; enum quality q; bool held; } ROWS[] = {
+		{ "never read", 0, 0, Q_ABSENT, true },
+		{ "not a number", NAN, 0, Q_GOOD, true },
+		{ "-453 %", -453, 0, Q_GOOD, true },
+		{ "453 %", 453, 0, Q_GOOD, true },
+		{ "fresh", 50, 0, Q_GOOD, false },
+		{ "a minute old", 50, 60000, Q_GOOD, false },
+		{ "older", 50, 60001, Q_GOOD, true },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		const struct order_wish *o;
+		int b;
+
+		desk_init(&s);
+		b = desk_battery(&s, 50);
+		value_set(&s.dev[b].state.f[F_BATTERY_SOC_PCT], ROWS[r].soc, s.now_ms - ROWS[r].age_ms, ROWS[r].q);
+		o = desk_order(desk_step(&POLICY_GUARD, &s, NULL), b, RANK_NONE);
+		assert_row(ROWS[r].name, (o != NULL) == ROWS[r].held);
+		assert_row(ROWS[r].name, !o || (o->order.kind == ORDER_POWER && o->order.w == 0));
+	}
+}
+
+static void full_and_empty_by_hardware(void **state)
+{
+	static _Alignas(16) unsigned char memory[POLICY_MEMORY_MAX];
+	static const struct { double soc, lo, hi; } ROWS[] = {
+		{ 89.9, -5000, 5000 }, { 90, -5000, 0 }, { 89.5, -5000, 0 }, { 88.9, -5000, 5000 }, { 5, 0, 5000 }, { 5.1, -5000, 5000 },
+	};
+	int b;
+
+	(void)state;
+	memset(memory, 0, sizeof(memory));
+	desk_init(&s);
+	b = desk_battery(&s, 50);
+	s.dev[b].soc_max_pct = 90;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		double lo, hi;
+		char row[16];
+
+		snprintf(row, sizeof(row), "%zu", r);
+		desk_soc(&s, b, ROWS[r].soc);
+		desk_bounds(desk_step(&POLICY_GUARD, &s, memory), b, &lo, &hi);
+		assert_row_near(row, lo, ROWS[r].lo);
+		assert_row_near(row, hi, ROWS[r].hi);
+	}
+}
+
+static void the_last_check_only_takes_away(void **state)
+{
+	static const struct { const char *name; bool charger; double soc; struct order in; double w, lo, hi; bool changed; } ROWS[] = {
+		{ "not a number", false, 50, { ORDER_POWER, NAN, 0, 0, 0, false }, 0, 0, 0, true },
+		{ "infinite", false, 50, { ORDER_POWER, INFINITY, 0, 0, 0, false }, 0, 0, 0, true },
+		{ "above the rating", false, 50, { ORDER_POWER, 9000, 0, 0, 0, false }, 5000, 0, 0, true },
+		{ "below the rating", false, 50, { ORDER_POWER, -9000, 0, 0, 0, false }, -5000, 0, 0, true },
+		{ "at the floor", false, 20, { ORDER_POWER, -1000, 0, 0, 0, false }, 0, 0, 0, true },
+		{ "at the floor, balancing by itself", false, 20, { ORDER_BALANCE, 0, 0, -5000, 5000, true }, 0, 0, 5000, true },
+		{ "charging at the floor is fine", false, 20, { ORDER_POWER, 1000, 0, 0, 0, false }, 1000, 0, 0, false },
+		{ "nothing to do", false, 50, { ORDER_BALANCE, -100, 0, -5000, 5000, false }, -100, -5000, 5000, false },
+		{ "loop outside its band", false, 50, { ORDER_BALANCE, -900, 0, -500, 500, false }, -500, -500, 500, true },
+		{ "a car below 6 A", true, 50, { ORDER_POWER, 1300, 0, 0, 0, false }, 0, 0, 0, true },
+		{ "a car at 6 A", true, 50, { ORDER_POWER, 1380, 0, 0, 0, false }, 1380, 0, 0, false },
+		{ "a car cannot give", true, 50, { ORDER_POWER, -2000, 0, 0, 0, false }, 0, 0, 0, true },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		struct order o = ROWS[r].in;
+		int i;
+
+		desk_init(&s);
+		i = ROWS[r].charger ? desk_charger(&s, 0) : desk_battery(&s, ROWS[r].soc);
+		assert_row(ROWS[r].name, guard_again(&s, i, &o) == ROWS[r].changed);
+		assert_row_near(ROWS[r].name, o.w, ROWS[r].w);
+		if (o.kind == ORDER_BALANCE) {
+			assert_row_near(ROWS[r].name, o.min_w, ROWS[r].lo);
+			assert_row_near(ROWS[r].name, o.max_w, ROWS[r].hi);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(posture_by_case),
+		cmocka_unit_test(ratings_are_the_smallest_of_all),
+		cmocka_unit_test(meter_is_lost_after_ten_seconds),
+		cmocka_unit_test(a_meter_that_stays_bad_is_lost_whatever_its_time),
+		cmocka_unit_test(soc_unknown_holds),
+		cmocka_unit_test(full_and_empty_by_hardware),
+		cmocka_unit_test(the_last_check_only_takes_away),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

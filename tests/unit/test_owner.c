@@ -1,0 +1,204 @@
+/* What the owner set: ranges, ends, yielding, the stored form. */
+#include "core/owner.h"
+
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define T 1768478400000LL
+#define H 3600000LL
+
+static const struct { const char *name; enum override_mode mode; double w; int64_t until; int result; } OVERRIDES[] = {
+	{ "no mode", OVERRIDE_NONE, NAN, T + H, -EINVAL },
+	{ "power with hold", OVERRIDE_HOLD, 100, T + H, -EINVAL },
+	{ "power with auto", OVERRIDE_AUTO, 100, T + H, -EINVAL },
+	{ "power 0", OVERRIDE_CHARGE, 0, T + H, -ERANGE },
+	{ "power negative", OVERRIDE_CHARGE, -1, T + H, -ERANGE },
+	{ "power infinite", OVERRIDE_CHARGE, INFINITY, T + H, -ERANGE },
+	{ "end now", OVERRIDE_HOLD, NAN, T, -ERANGE },
+	{ "end far away", OVERRIDE_HOLD, NAN, T + OWNER_OVERRIDE_MAX_MS + 1, -ERANGE },
+	{ "maximum", OVERRIDE_CHARGE, NAN, T + OWNER_OVERRIDE_MAX_MS, 0 },
+	{ "discharge", OVERRIDE_DISCHARGE, 2500, T + H, 0 },
+};
+
+static void test_overrides(void **state)
+{
+	struct owner o;
+	struct owner_override v = { .device = "battery" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(OVERRIDES) / sizeof(OVERRIDES[0]); i++) {
+		struct errbuf err = { "" };
+
+		owner_init(&o);
+		v.mode = OVERRIDES[i].mode;
+		v.power_w = OVERRIDES[i].w;
+		v.until_utc_ms = OVERRIDES[i].until;
+		if (owner_override_set(&o, &v, T, &err) != OVERRIDES[i].result || o.n_overrides != (OVERRIDES[i].result == 0))
+			fail_msg("%s: '%s'", OVERRIDES[i].name, err.text);
+	}
+	assert_non_null(owner_override_at(&o, "battery", T + H - 1));
+	assert_null(owner_override_at(&o, "battery", T + H));
+	assert_null(owner_override_at(&o, "other", T));
+	v.mode = OVERRIDE_HOLD;
+	v.power_w = NAN;
+	assert_int_equal(owner_override_set(&o, &v, T, NULL), 0);
+	assert_int_equal(o.n_overrides, 1);
+	assert_int_equal(owner_override_at(&o, "battery", T)->mode, OVERRIDE_HOLD);
+	assert_false(owner_expire(&o, T + H - 1));
+	assert_true(owner_expire(&o, T + H));
+	assert_int_equal(o.n_overrides, 0);
+	assert_false(owner_override_clear(&o, "battery"));
+	for (int i = 0; i < DEVICE_MAX; i++) {
+		v.device[0] = (char)('A' + i);
+		assert_int_equal(owner_override_set(&o, &v, T, NULL), 0);
+	}
+	v.device[0] = 'z';
+	assert_int_equal(owner_override_set(&o, &v, T, NULL), -ENOSPC);
+	v.device[0] = 'B';
+	assert_true(owner_override_clear(&o, v.device));
+	assert_int_equal(o.n_overrides, DEVICE_MAX - 1);
+}
+
+static void test_reserve(void **state)
+{
+	struct owner o;
+
+	(void)state;
+	owner_init(&o);
+	assert_true(owner_reserve(&o, 20) == 20);
+	assert_false(owner_reserve_yield(&o, 20));
+	assert_int_equal(owner_reserve_set(&o, -1, 20, NULL), -ERANGE);
+	assert_int_equal(owner_reserve_set(&o, NAN, 20, NULL), -ERANGE);
+	assert_int_equal(owner_reserve_set(&o, 35, 20, NULL), 0);
+	assert_true(owner_reserve(&o, 20) == 35);
+	assert_false(owner_reserve_yield(&o, 20));
+	assert_true(owner_reserve(&o, 25) == 25); /* the file changed: it yields */
+	assert_true(owner_reserve_yield(&o, 25));
+	assert_true(owner_reserve(&o, 20) == 20); /* and does not come back with the old value */
+}
+
+static void test_pause(void **state)
+{
+	struct owner o;
+
+	(void)state;
+	owner_init(&o);
+	assert_false(owner_paused(&o, T));
+	assert_int_equal(owner_pause(&o, -1, T, NULL), -ERANGE);
+	assert_int_equal(owner_pause(&o, OWNER_PAUSE_MAX_MS + 1, T, NULL), -ERANGE);
+	assert_int_equal(owner_pause(&o, H, T, NULL), 0);
+	assert_true(owner_paused(&o, T + H - 1));
+	assert_false(owner_paused(&o, T + H));
+	assert_false(owner_paused(&o, T - 400LL * 24 * H)); /* the clock fell back to last year: not paused for a year */
+	assert_true(owner_expire(&o, T + H));
+	assert_int_equal(o.pause_until_utc_ms, 0);
+	owner_pause(&o, H, T, NULL);
+	owner_pause(&o, 0, T, NULL);
+	assert_false(owner_paused(&o, T));
+}
+
+static const struct { const char *name; struct owner_ev v; int result; } EVS[] = {
+	{ "no mode", { "car", EV_UNSET, NAN, NAN, 0 }, -EINVAL },
+	{ "no device", { "", EV_NOW, NAN, NAN, 0 }, -EINVAL },
+	{ "energy and soc", { "car", EV_CHEAP, 1000, 50, 0 }, -EINVAL },
+	{ "energy negative", { "car", EV_CHEAP, -5, NAN, 0 }, -ERANGE },
+	{ "soc 101", { "car", EV_CHEAP, NAN, 101, 0 }, -ERANGE },
+	{ "ready in the past", { "car", EV_CHEAP, NAN, NAN, T }, -ERANGE },
+	{ "ready in a year", { "car", EV_CHEAP, NAN, NAN, T + 365 * 24 * H }, -ERANGE },
+	{ "cheap by morning", { "car", EV_CHEAP, 20000, NAN, T + 8 * H }, 0 },
+};
+
+static void test_ev(void **state)
+{
+	struct owner o;
+
+	(void)state;
+	owner_init(&o);
+	for (size_t i = 0; i < sizeof(EVS) / sizeof(EVS[0]); i++)
+		if (owner_ev_set(&o, &EVS[i].v, T, NULL) != EVS[i].result)
+			fail_msg("%s", EVS[i].name);
+	assert_int_equal(o.n_evs, 1);
+	assert_false(owner_expire(&o, T + 8 * H - 1));
+	assert_true(owner_expire(&o, T + 8 * H));
+	assert_int_equal(owner_ev_of(&o, "car")->mode, EV_CHEAP); /* the wish is over, the mode stays */
+	assert_true(isnan(owner_ev_of(&o, "car")->energy_wh));
+	assert_null(owner_ev_of(&o, "other"));
+}
+
+static void test_round_trip(void **state)
+{
+	struct owner o, p;
+	struct owner_override v = { "battery", OVERRIDE_CHARGE, 3000, T + H };
+	AUTO_JSON *j = NULL, *again = NULL;
+	AUTO_TEXT *a = NULL, *b = NULL;
+
+	(void)state;
+	owner_init(&o);
+	owner_reserve_set(&o, 33.5, 20, NULL);
+	owner_override_set(&o, &v, T, NULL);
+	owner_ev_set(&o, &EVS[7].v, T, NULL);
+	owner_pause(&o, H, T, NULL);
+	j = owner_encode(&o);
+	assert_int_equal(owner_decode(j, &p, NULL), 0);
+	again = owner_encode(&p);
+	a = cJSON_PrintUnformatted(j);
+	b = cJSON_PrintUnformatted(again);
+	assert_string_equal(a, b);
+	assert_true(owner_reserve(&p, 20) == 33.5 && owner_paused(&p, T));
+	assert_true(owner_override_at(&p, "battery", T)->power_w == 3000);
+	assert_int_equal(owner_ev_of(&p, "car")->ready_by_utc_ms, T + 8 * H);
+}
+
+static const char *const BAD[] = {
+	"[]", "{\"reserve_pct\":101}", "{\"reserve_pct\":\"x\"}", "{\"reserve_pct\":1e999}", "{\"pause_until\":5}", "{\"pause_until\":\"x\"}",
+	"{\"overrides\":{}}", "{\"overrides\":[1]}", "{\"overrides\":[{\"device\":\"b\",\"mode\":\"dance\",\"until\":\"2026-01-15T12:00:00Z\"}]}",
+	"{\"overrides\":[{\"device\":\"b\",\"mode\":\"hold\",\"power_w\":-1,\"until\":\"2026-01-15T12:00:00Z\"}]}",
+	"{\"overrides\":[{\"mode\":\"hold\",\"until\":\"2026-01-15T12:00:00Z\"}]}", "{\"evs\":[{\"device\":\"c\",\"mode\":\"none\"}]}",
+	"{\"evs\":[{\"device\":\"0123456789012345678901234567890123\",\"mode\":\"now\"}]}",
+};
+
+static void test_bad_store(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
+		AUTO_JSON *j = cJSON_Parse(BAD[i]);
+		struct errbuf err = { "" };
+		struct owner o = { .n_evs = 7 };
+
+		if (owner_decode(j, &o, &err) >= 0 || !err.text[0] || o.n_evs != 7)
+			fail_msg("%s", BAD[i]);
+	}
+}
+
+static void test_words(void **state)
+{
+	enum override_mode m;
+	enum ev_mode e;
+
+	(void)state;
+	for (int i = OVERRIDE_AUTO; i <= OVERRIDE_DISCHARGE; i++) {
+		assert_int_equal(override_parse(override_word((enum override_mode)i), &m), 0);
+		assert_int_equal(m, i);
+	}
+	for (int i = EV_OFF; i <= EV_NOW; i++) {
+		assert_int_equal(ev_mode_parse(ev_mode_word((enum ev_mode)i), &e), 0);
+		assert_int_equal(e, i);
+	}
+	assert_int_equal(override_parse("none", &m), -EINVAL);
+	assert_int_equal(ev_mode_parse("", &e), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_overrides), cmocka_unit_test(test_reserve), cmocka_unit_test(test_pause), cmocka_unit_test(test_ev),
+		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_bad_store), cmocka_unit_test(test_words),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
