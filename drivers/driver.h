@@ -22,24 +22,24 @@
 /* What the configuration says of one device; strings live as long as the driver. NAN = not set. */
 struct driver_options {
 	const char *id;
-	const char *profile;         /* file name without .json, or "sunspec" */
-	const char *profile_json;    /* text of the profile file; NULL for drivers that need none */
+	const char *profile;      /* file name without .json, or "sunspec" */
+	const char *profile_json; /* text of the profile file; NULL for drivers that need none */
 	size_t profile_json_len;
 	uint8_t unit;
-	uint32_t roles;              /* bits of enum role (core/snapshot.h); 0 = whatever the profile offers */
+	uint32_t roles; /* bits of enum role (core/snapshot.h); 0 = whatever the profile offers */
 	double capacity_wh, charge_max_w, discharge_max_w, soh_pct;
-	double failsafe_a;           /* chargers: 0 or >= 6 */
-	int phases;                  /* 1 or 3; 0 = what the device says */
-	int poll_ms;                 /* control values; 0 = the profile's own, never below its minimum */
-	bool invert;                 /* meter wired the other way round */
-	bool allow_unverified;       /* use writes the reference marks C */
+	double failsafe_a;     /* chargers: 0 or >= 6 */
+	int phases;            /* 1 or 3; 0 = what the device says */
+	int poll_ms;           /* control values; 0 = the profile's own, never below its minimum */
+	bool invert;           /* meter wired the other way round */
+	bool allow_unverified; /* use writes the reference marks C */
 };
 
 struct driver {
 	const char *name;
-	size_t size;                 /* bytes of memory, zeroed before init */
+	size_t size; /* bytes of memory, zeroed before init */
 	int (*init)(void *self, const struct driver_options *options, struct device_state *state, struct errbuf *err);
-	void (*deinit)(void *self);  /* NULL when nothing is owned */
+	void (*deinit)(void *self); /* NULL when nothing is owned */
 	void (*aim)(void *self, const struct order *order, int64_t now_ms);
 	/**
 	 * @now_ms  monotonic

@@ -63,12 +63,14 @@ void points_derive(struct device_state *s)
 {
 	const struct value *dc = &s->f[F_BATTERY_POWER_W];
 	struct value *ac = &s->f[F_BATTERY_POWER_AC_W];
+	bool hybrid = (s->kinds & KIND_INVERTER) && (s->kinds & KIND_PV);
 
 	if ((s->kinds & KIND_BATTERY) && (ac->q == Q_ABSENT || ac->q == Q_DERIVED || ac->q == Q_STALE) && value_usable(dc) &&
 	    dc->at_ms > ac->at_ms)
 		value_set(ac, dc->v > 0 ? dc->v / DC_TO_AC : dc->v * DC_TO_AC, dc->at_ms,
 			  dc->q == Q_UNVERIFIED ? Q_UNVERIFIED : Q_DERIVED);
-	if ((s->kinds & KIND_INVERTER) && s->f[F_INVERTER_POWER_W].q != Q_ABSENT)
+	/* Without its inverter's number a hybrid is unknown: its battery alone is not what flows at its port. */
+	if (hybrid || ((s->kinds & KIND_INVERTER) && s->f[F_INVERTER_POWER_W].q != Q_ABSENT))
 		s->ac_power_w = s->f[F_INVERTER_POWER_W];
 	else if (s->kinds & KIND_BATTERY)
 		s->ac_power_w = *ac;

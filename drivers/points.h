@@ -8,10 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define POLL_FAST_MS 1000   /* control values: power, SoC, state, current */
-#define POLL_SLOW_MS 60000  /* energies, identity, ratings */
-#define POLL_SILENT 3       /* missed polls until a device counts as silent */
-#define STALE_MS 10000      /* ... or this long without a reading, if the poll is not slower anyway */
+#define POLL_FAST_MS 1000    /* control values: power, SoC, state, current */
+#define POLL_SLOW_MS 60000   /* energies, identity, ratings */
+#define POLL_SILENT 3        /* missed polls until a device counts as silent */
+#define STALE_MS 10000       /* ... or this long without a reading, if the poll is not slower anyway */
 #define BACKOFF_MAX_MS 20000 /* a silent device costs its bus one timeout in this time */
 
 /**
@@ -43,9 +43,9 @@ void points_silent(struct device_state *s);
 /* The rhythm of one class of polls. Due times are multiples of the interval, so that devices wake the loop together. */
 struct cadence {
 	int32_t interval_ms;
-	int32_t missed;      /* in a row */
+	int32_t missed; /* in a row */
 	int64_t due_ms;
-	int64_t ok_ms;       /* last answer; 0 = never */
+	int64_t ok_ms; /* last answer; 0 = never */
 };
 
 /** A poll goes out now: sets the next due time. */

@@ -12,18 +12,38 @@
 #include <string.h>
 
 #define MEMORY_MS 3600000
-#define BATCH_GAP_MS 1500   /* a batch of reads keeps the unit no longer than this with its gaps */
+#define BATCH_GAP_MS 1500 /* a batch of reads keeps the unit no longer than this with its gaps */
 
 /* Fields that change slowly; all others are control values. */
 static const enum field SLOW[] = {
-	F_BATTERY_SOH_PCT, F_BATTERY_CAPACITY_WH, F_BATTERY_ENERGY_CHARGED_WH, F_BATTERY_ENERGY_DISCHARGED_WH, F_BATTERY_CHARGE_MAX_W,
-	F_BATTERY_DISCHARGE_MAX_W, F_BATTERY_RESERVE_SOC_PCT, F_PV_ENERGY_WH, F_PV_POWER_MAX_W, F_METER_ENERGY_IMPORT_WH,
-	F_METER_ENERGY_EXPORT_WH, F_CHARGER_VOLTAGE_L1_V, F_CHARGER_VOLTAGE_L2_V, F_CHARGER_VOLTAGE_L3_V, F_CHARGER_CURRENT_MAX_A,
-	F_CHARGER_ENERGY_SESSION_WH, F_CHARGER_ENERGY_TOTAL_WH, F_CHARGER_FAILSAFE_CURRENT_A, F_CHARGER_FAILSAFE_TIMEOUT_S,
+	F_BATTERY_SOH_PCT,
+	F_BATTERY_CAPACITY_WH,
+	F_BATTERY_ENERGY_CHARGED_WH,
+	F_BATTERY_ENERGY_DISCHARGED_WH,
+	F_BATTERY_CHARGE_MAX_W,
+	F_BATTERY_DISCHARGE_MAX_W,
+	F_BATTERY_RESERVE_SOC_PCT,
+	F_PV_ENERGY_WH,
+	F_PV_POWER_MAX_W,
+	F_METER_ENERGY_IMPORT_WH,
+	F_METER_ENERGY_EXPORT_WH,
+	F_CHARGER_VOLTAGE_L1_V,
+	F_CHARGER_VOLTAGE_L2_V,
+	F_CHARGER_VOLTAGE_L3_V,
+	F_CHARGER_CURRENT_MAX_A,
+	F_CHARGER_ENERGY_SESSION_WH,
+	F_CHARGER_ENERGY_TOTAL_WH,
+	F_CHARGER_FAILSAFE_CURRENT_A,
+	F_CHARGER_FAILSAFE_TIMEOUT_S,
 };
 
-static const struct { uint32_t role, kind; } KINDS[] = {
-	{ ROLE_BATTERY, KIND_BATTERY }, { ROLE_PV, KIND_PV }, { ROLE_GRID | ROLE_LOAD, KIND_METER }, { ROLE_CHARGER, KIND_CHARGER },
+static const struct {
+	uint32_t role, kind;
+} KINDS[] = {
+	{ ROLE_BATTERY, KIND_BATTERY },
+	{ ROLE_PV, KIND_PV },
+	{ ROLE_GRID | ROLE_LOAD, KIND_METER },
+	{ ROLE_CHARGER, KIND_CHARGER },
 };
 
 static void reads_plan(struct profile_driver *d, struct read_set *set)
@@ -43,7 +63,7 @@ static bool is_used(const struct profile_driver *d, int i)
 		return false;
 	if (pt->field != F_COUNT)
 		return (field_info(pt->field)->kind & d->kinds) != 0;
-	if (!strcmp(pt->name, "serial") || !strcmp(pt->name, "firmware"))
+	if (!strcmp(pt->name, "serial") || !strcmp(pt->name, "firmware") || !strcmp(pt->name, "product"))
 		return pt->format.type != REG_STRING;
 	for (int k = 0; k < d->p.n_points; k++)
 		if (d->p.point[k].when.point == i)
@@ -52,7 +72,8 @@ static bool is_used(const struct profile_driver *d, int i)
 		if (d->p.command[k].when.point == i)
 			return true;
 	for (int k = 0; k < d->p.n_items; k++)
-		if (d->p.item[k].clamp_point[0] == i || d->p.item[k].clamp_point[1] == i || strstr(d->p.item[k].expr, pt->name))
+		if (d->p.item[k].clamp_point[0] == i || d->p.item[k].clamp_point[1] == i ||
+		    strstr(d->p.item[k].expr, pt->name))
 			return true;
 	return false;
 }
@@ -95,7 +116,7 @@ static int profile_init(void *self, const struct driver_options *options, struct
 {
 	struct profile_driver *d = self;
 	uint32_t roles;
-	int r = profile_parse(options->profile_json, options->profile_json_len, &d->p, err);
+	int name_len, r = profile_parse(options->profile_json, options->profile_json_len, &d->p, err);
 
 	if (r < 0)
 		return r;
@@ -106,7 +127,9 @@ static int profile_init(void *self, const struct driver_options *options, struct
 	for (size_t i = 0; i < sizeof(KINDS) / sizeof(KINDS[0]); i++)
 		d->kinds |= roles & KINDS[i].role ? KINDS[i].kind : 0u;
 	for (int i = 0; i < d->p.n_points && (d->kinds & (KIND_BATTERY | KIND_PV)); i++)
-		d->kinds |= d->p.point[i].field != F_COUNT && field_info(d->p.point[i].field)->kind == KIND_INVERTER ? KIND_INVERTER : 0u;
+		d->kinds |= d->p.point[i].field != F_COUNT && field_info(d->p.point[i].field)->kind == KIND_INVERTER
+				    ? KIND_INVERTER
+				    : 0u;
 	if (!d->kinds)
 		return errbuf_set(err, -EINVAL, "profile %s offers none of the roles asked for", d->p.id);
 	d->fast.cadence.interval_ms = options->poll_ms > 0 ? options->poll_ms : POLL_FAST_MS;
@@ -123,7 +146,9 @@ static int profile_init(void *self, const struct driver_options *options, struct
 	state->released = !(d->kinds & KIND_CHARGER); /* what is never commanded needs no release */
 	state->verdict_w = (double)NAN;
 	snprintf(state->identity.manufacturer, sizeof(state->identity.manufacturer), "%s", d->p.vendor);
-	snprintf(state->identity.model, sizeof(state->identity.model), "%.32s", d->p.name);
+	name_len = (int)strcspn(d->p.name, "/,(");
+	name_len -= name_len > 0 && d->p.name[name_len - 1] == ' ';
+	snprintf(state->identity.model, sizeof(state->identity.model), "%.*s", name_len, d->p.name);
 	return 0;
 }
 
@@ -177,7 +202,8 @@ static int64_t batch_begin(struct profile_driver *d, struct batch *b, enum profi
 	b->id = ++d->batch_id;
 	b->unit = d->o.unit;
 	b->command = flight != PROFILE_READ;
-	b->expires_ms = now_ms + (b->command ? SETPOINT_EXPIRY_MS : 2 * (int64_t)d->fast.cadence.interval_ms + SETPOINT_EXPIRY_MS);
+	b->expires_ms =
+		now_ms + (b->command ? SETPOINT_EXPIRY_MS : 2 * (int64_t)d->fast.cadence.interval_ms + SETPOINT_EXPIRY_MS);
 	d->flight = flight;
 	return now_ms + d->fast.cadence.interval_ms;
 }
@@ -201,7 +227,8 @@ static enum profile_flight plan_command(struct profile_driver *d, int64_t now_ms
 			setpoint_done(&d->setpoint, REQUEST_EXCEPTION_FIRST, now_ms);
 		}
 	}
-	if (alive_ms > 0 && d->setpoint.phase != SETPOINT_IDLE && now_ms >= d->keepalive_ms && charger_keepalive(d, batch) > 0) {
+	if (alive_ms > 0 && d->setpoint.phase != SETPOINT_IDLE && now_ms >= d->keepalive_ms &&
+	    charger_keepalive(d, batch) > 0) {
 		d->keepalive_ms = now_ms + alive_ms;
 		return PROFILE_KEEPALIVE;
 	}
@@ -351,17 +378,18 @@ static void state_charger(struct profile_driver *d, const struct batch_result *r
 	charger_learn(d, state);
 	charger_caps(d, state);
 	if (!isnan(d->limit_a) && !isnan(d->sent_a) && state->f[F_CHARGER_CURRENT_LIMIT_A].at_ms == r->done_ms)
-		setpoint_judge(&d->setpoint, charger_seen(d), charger_watts(d, d->sent_a == 0 ? 0 : d->limit_a), r->begun_ms);
+		setpoint_judge(&d->setpoint, charger_seen(d), charger_watts(d, d->sent_a == 0 ? 0 : d->limit_a),
+			       r->begun_ms);
 	state->verdict = d->setpoint.verdict;
 	state->verdict_w = d->setpoint.verdict_w;
 	state->released = d->setpoint.sent.kind == ORDER_RELEASE && d->setpoint.phase == SETPOINT_HELD &&
 			  (state->verdict == VERDICT_APPLIED || state->verdict == VERDICT_CLAMPED);
 	state->note[0] = '\0';
-	if (d->timer_s == 0 && d->failsafe_a > d->o.failsafe_a)
-		snprintf(state->note, sizeof(state->note), "its fail-safe current is %.0f A, above failsafe_a: timer not started",
-			 d->failsafe_a);
-	else if (state->verdict == VERDICT_FOREIGN)
+	if (state->verdict == VERDICT_FOREIGN)
 		snprintf(state->note, sizeof(state->note), "somebody else changed its current");
+	else if (d->timer_s == 0 && !isnan(d->failsafe_a) && charger_keepalive_ms(d) == 0)
+		snprintf(state->note, sizeof(state->note),
+			 "its fail-safe current is %.0f A, not failsafe_a: timer not started", d->failsafe_a);
 }
 
 static void profile_feed(void *self, const struct batch_result *result, int64_t now_ms, struct device_state *state)

@@ -15,13 +15,13 @@
 
 #define PROFILE_POINTS_MAX 96
 #define PROFILE_COMMANDS_MAX 24
-#define PROFILE_WRITES_MAX 64    /* of all commands together */
-#define PROFILE_ITEMS_MAX 96     /* values of all writes together */
+#define PROFILE_WRITES_MAX 64 /* of all commands together */
+#define PROFILE_ITEMS_MAX 96  /* values of all writes together */
 #define PROFILE_ARGS_MAX 4
 #define PROFILE_MAP_MAX 16
 #define PROFILE_NAME_MAX 40
 
-#define PROFILE_BY_CABLE -2      /* map: charger.state is A or B, charger.connected says which */
+#define PROFILE_BY_CABLE -2 /* map: charger.state is A or B, charger.connected says which */
 
 /* Holds only while another point reads within a range; point < 0 = always. */
 struct profile_when {
@@ -31,22 +31,25 @@ struct profile_when {
 
 struct profile_point {
 	char name[PROFILE_NAME_MAX];
-	bool sunspec;                /* names a model instead of an address: not for the profile driver */
+	bool sunspec; /* names a model instead of an address: not for the profile driver */
 	struct plan_point at;
 	struct reg_format format;
 	double sign;
-	uint64_t mask;               /* not 0: the value is whether any of these bits is set */
+	uint64_t mask; /* not 0: the value is whether any of these bits is set */
 	bool readable, writable, unverified;
-	enum field field;            /* F_COUNT = none */
+	enum field field; /* F_COUNT = none */
 	int n_map;
-	struct { uint32_t raw; int8_t number; } map[PROFILE_MAP_MAX]; /* enum members -> field_number */
+	struct {
+		uint32_t raw;
+		int8_t number;
+	} map[PROFILE_MAP_MAX]; /* enum members -> field_number */
 	struct profile_when when;
 };
 
 /* number | argument | expression; then clamped. A clamp by a point has that point's index, else -1. */
 struct profile_item {
 	enum reg_type type;
-	double number;               /* when arg < 0 and expr is "" */
+	double number; /* when arg < 0 and expr is "" */
 	int arg;
 	double sign, scale;
 	char expr[EXPR_TEXT_MAX];
@@ -59,16 +62,16 @@ struct profile_write {
 	uint8_t fc;
 	uint16_t address;
 	enum reg_order order;
-	int first, n;                /* items */
+	int first, n; /* items */
 };
 
 struct profile_command {
 	char name[PROFILE_NAME_MAX];
 	char args[PROFILE_ARGS_MAX][PROFILE_NAME_MAX];
 	int n_args;
-	bool unverified, sunspec;    /* sunspec: not for the profile driver */
+	bool unverified, sunspec; /* sunspec: not for the profile driver */
 	struct profile_when when;
-	int first, n;                /* writes */
+	int first, n; /* writes */
 };
 
 enum watchdog_kind { WATCHDOG_NONE, WATCHDOG_DEVICE, WATCHDOG_REVERSION, WATCHDOG_VALIDITY, WATCHDOG_NOT_APPLICABLE };
@@ -79,7 +82,7 @@ struct profile {
 	int max_regs, max_hole, min_gap_ms, min_poll_ms, settle_ms;
 	bool single_reads;
 	enum watchdog_kind watchdog;
-	int watchdog_timeout_s;      /* 0 = the device says */
+	int watchdog_timeout_s; /* 0 = the device says */
 	int n_points, n_commands, n_writes, n_items;
 	struct profile_point point[PROFILE_POINTS_MAX];
 	struct profile_command command[PROFILE_COMMANDS_MAX];

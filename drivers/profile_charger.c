@@ -8,8 +8,8 @@
 
 #define VOLT_MIN 180.0
 #define VOLT_MAX 260.0
-#define PHASE_ON_A 1.0  /* a phase carrying this much is in use */
-#define SAME_A 0.15     /* chargers report in steps of 0.1 A and more */
+#define PHASE_ON_A 1.0 /* a phase carrying this much is in use */
+#define SAME_A 0.15    /* chargers report in steps of 0.1 A and more */
 #define IDLE_W 100.0
 
 struct args {
@@ -23,11 +23,17 @@ static double usable(const struct value *v)
 	return value_usable(v) ? v->v : (double)NAN;
 }
 
+/* What changes with the installation only: a silent charger has not lost it. */
+static double known(const struct value *v)
+{
+	return v->q >= Q_STALE ? v->v : (double)NAN;
+}
+
 /* A single-phase car on three phases takes a third: what flows while it charges is the truth, else the installation. */
 static double phases_in_use(const struct profile_driver *d, const struct device_state *s)
 {
 	static const enum field CURRENT[] = { F_CHARGER_CURRENT_L1_A, F_CHARGER_CURRENT_L2_A, F_CHARGER_CURRENT_L3_A };
-	double installed = usable(&s->f[F_CHARGER_PHASES]);
+	double installed = known(&s->f[F_CHARGER_PHASES]);
 	int on = 0;
 
 	for (int i = 0; i < 3; i++)
@@ -46,7 +52,8 @@ void charger_learn(struct profile_driver *d, const struct device_state *state)
 	double sum = 0;
 	int n = 0;
 
-	d->charging = value_usable(st) && (st->v == CHARGER_C || st->v == CHARGER_D) && usable(&state->f[F_CHARGER_POWER_W]) > IDLE_W;
+	d->charging = value_usable(st) && (st->v == CHARGER_C || st->v == CHARGER_D) &&
+		      usable(&state->f[F_CHARGER_POWER_W]) > IDLE_W;
 	for (int i = 0; i < 3; i++) {
 		double v = usable(&state->f[VOLT[i]]);
 
@@ -58,9 +65,9 @@ void charger_learn(struct profile_driver *d, const struct device_state *state)
 	d->volt = n > 0 ? sum / n : CHARGER_VOLT;
 	d->phases = phases_in_use(d, state);
 	d->limit_a = usable(&state->f[F_CHARGER_CURRENT_LIMIT_A]);
-	d->max_a = usable(&state->f[F_CHARGER_CURRENT_MAX_A]);
-	d->timer_s = usable(&state->f[F_CHARGER_FAILSAFE_TIMEOUT_S]);
-	d->failsafe_a = usable(&state->f[F_CHARGER_FAILSAFE_CURRENT_A]);
+	d->max_a = known(&state->f[F_CHARGER_CURRENT_MAX_A]);
+	d->timer_s = known(&state->f[F_CHARGER_FAILSAFE_TIMEOUT_S]);
+	d->failsafe_a = known(&state->f[F_CHARGER_FAILSAFE_CURRENT_A]);
 }
 
 double charger_watts(const struct profile_driver *d, double amps)
@@ -101,7 +108,8 @@ static const struct profile_command *command_find(const struct profile_driver *d
 	for (int i = 0; i < d->p.n_commands; i++) {
 		const struct profile_command *c = &d->p.command[i];
 
-		if (!strcmp(c->name, name) && !c->sunspec && (!c->unverified || d->o.allow_unverified) && profile_when(d, &c->when))
+		if (!strcmp(c->name, name) && !c->sunspec && (!c->unverified || d->o.allow_unverified) &&
+		    profile_when(d, &c->when))
 			return c;
 	}
 	return NULL;
@@ -202,13 +210,14 @@ static bool failsafe_fits(const struct profile_driver *d)
 	return d->failsafe_a <= d->o.failsafe_a + SAME_A; /* false while unknown */
 }
 
-/* A timer of ours is started only where running out leaves no more than the fail-safe current; one that somebody set up
- * is kept running in any case, or it would cut the car off. */
+/* A timer of ours is started only where its running out leaves what a release leaves; one that somebody set up is kept
+ * running in any case, or it would cut the car off. */
 static double timer_wanted_s(const struct profile_driver *d)
 {
 	if (d->timer_s > 0)
 		return d->timer_s;
-	if (d->timer_s == 0 && (failsafe_fits(d) || (!isnan(d->failsafe_a) && command_find(d, "set_failsafe"))))
+	if (d->timer_s == 0 &&
+	    (fabs(d->failsafe_a - d->o.failsafe_a) <= SAME_A || (!isnan(d->failsafe_a) && command_find(d, "set_failsafe"))))
 		return CHARGER_TIMER_S;
 	return 0;
 }
@@ -225,7 +234,7 @@ int charger_keepalive(const struct profile_driver *d, struct batch *batch)
 	int r = 0;
 
 	batch->n = 0;
-	if (!failsafe_fits(d) && command_find(d, "set_failsafe"))
+	if (!(fabs(d->failsafe_a - d->o.failsafe_a) <= SAME_A) && command_find(d, "set_failsafe"))
 		r = command_add(d, "set_failsafe", d->o.failsafe_a, batch);
 	return r < 0 || command_add(d, "keepalive", timer_wanted_s(d), batch) < 0 ? 0 : batch->n;
 }

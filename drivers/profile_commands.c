@@ -81,8 +81,9 @@ static int parse_value(struct parser *ps, const struct profile_command *c, const
 		item->number = v->valuedouble;
 		return isfinite(item->number) ? 0 : parser_refuse(ps, "value", "is not finite");
 	}
-	if (parser_keys(ps, v, KEYS) || parser_text(ps, v, "arg", false, arg, sizeof(arg)) || parser_number(ps, v, "sign", &item->sign) ||
-	    parser_number(ps, v, "scale", &item->scale) || parser_text(ps, v, "expr", false, item->expr, sizeof(item->expr)))
+	if (parser_keys(ps, v, KEYS) || parser_text(ps, v, "arg", false, arg, sizeof(arg)) ||
+	    parser_number(ps, v, "sign", &item->sign) || parser_number(ps, v, "scale", &item->scale) ||
+	    parser_text(ps, v, "expr", false, item->expr, sizeof(item->expr)))
 		return -EINVAL;
 	if (!*arg && !*item->expr)
 		return parser_refuse(ps, "value", "is neither number, arg nor expr");
@@ -135,7 +136,9 @@ static int check_shape(struct parser *ps, const struct profile_write *w)
 
 static int parse_write(struct parser *ps, struct profile_command *c, const cJSON *o)
 {
-	static const char *const KEYS[] = { "fc", "address", "type", "word_order", "value", "block", "sunspec", "note", NULL };
+	static const char *const KEYS[] = {
+		"fc", "address", "type", "word_order", "value", "block", "sunspec", "note", NULL
+	};
 	struct profile_write *w = &ps->p->write[ps->p->n_writes];
 	const cJSON *block = cJSON_GetObjectItemCaseSensitive(o, "block"), *member;
 	char order[8] = "big";
@@ -150,7 +153,8 @@ static int parse_write(struct parser *ps, struct profile_command *c, const cJSON
 		return 0;
 	}
 	memset(w, 0, sizeof(*w));
-	if (parser_int(ps, o, "fc", true, (int[]){ 5, 16 }, &fc) || parser_int(ps, o, "address", true, (int[]){ 0, 65535 }, &address) ||
+	if (parser_int(ps, o, "fc", true, (int[]){ 5, 16 }, &fc) ||
+	    parser_int(ps, o, "address", true, (int[]){ 0, 65535 }, &address) ||
 	    parser_text(ps, o, "word_order", false, order, sizeof(order)))
 		return -EINVAL;
 	if (fc != 5 && fc != 6 && fc != 15 && fc != 16)
@@ -161,7 +165,8 @@ static int parse_write(struct parser *ps, struct profile_command *c, const cJSON
 	w->first = ps->p->n_items;
 	if (!block && parse_item(ps, c, o, w))
 		return -EINVAL;
-	cJSON_ArrayForEach(member, block) {
+	cJSON_ArrayForEach(member, block)
+	{
 		if (parse_item(ps, c, member, w))
 			return -EINVAL;
 	}
@@ -178,7 +183,8 @@ static int parse_args(struct parser *ps, const cJSON *o, struct profile_command 
 
 	if (!cJSON_IsArray(list))
 		return parser_refuse(ps, "args", "is missing or no list");
-	cJSON_ArrayForEach(arg, list) {
+	cJSON_ArrayForEach(arg, list)
+	{
 		const char *name = cJSON_GetStringValue(arg);
 
 		if (!name || !*name || strlen(name) >= PROFILE_NAME_MAX || c->n_args == PROFILE_ARGS_MAX)
@@ -207,7 +213,8 @@ int parser_command(struct parser *ps, const cJSON *o)
 	if (!cJSON_IsArray(writes) || cJSON_GetArraySize(writes) == 0)
 		return parser_refuse(ps, "writes", "is missing or empty");
 	snprintf(path, sizeof(path), "%s", ps->path);
-	cJSON_ArrayForEach(w, writes) {
+	cJSON_ArrayForEach(w, writes)
+	{
 		snprintf(ps->path, sizeof(ps->path), "%.64s.writes[%d]", path, i++);
 		if (parse_write(ps, c, w))
 			return -EINVAL;

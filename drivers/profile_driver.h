@@ -12,7 +12,7 @@
 #define CHARGER_MIN_A 6.0
 #define CHARGER_VOLT 230.0
 #define CHARGER_SETTLE_MS 2000
-#define CHARGER_TIMER_S 60        /* what we set where the charger has no timer running */
+#define CHARGER_TIMER_S 60 /* what we set where the charger has no timer running */
 
 /* One class of polls: which points, which reads cover them, which of these are due. */
 struct read_set {
@@ -25,8 +25,8 @@ struct read_set {
 
 /* The last word on one point. */
 struct reading {
-	bool seen, known;   /* answered at least once; had a number */
-	double raw;         /* before sign, mask and map: scaled, or the bits of a bit field */
+	bool seen, known; /* answered at least once; had a number */
+	double raw;       /* before sign, mask and map: scaled, or the bits of a bit field */
 	int64_t at_ms;
 };
 
@@ -43,11 +43,11 @@ struct profile_driver {
 	struct read_set fast, ratings;
 
 	struct setpoint setpoint;
-	double volt, phases, limit_a, max_a;  /* of the charger, from the last readings; NAN = unknown */
-	double before_a, target_a, sent_a;    /* limit before the write; what the write under way sets; what was set last */
+	double volt, phases, limit_a, max_a; /* of the charger, from the last readings; NAN = unknown */
+	double before_a, target_a, sent_a;   /* limit before the write; what the write under way sets; what was set last */
 	bool charging;
-	int64_t keepalive_ms;                 /* next feeding of the charger's timer */
-	double timer_s, failsafe_a;           /* read back; NAN = unknown */
+	int64_t keepalive_ms;       /* next feeding of the charger's timer */
+	double timer_s, failsafe_a; /* read back; NAN = unknown */
 
 	enum profile_flight flight;
 	uint32_t batch_id;

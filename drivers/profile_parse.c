@@ -40,7 +40,8 @@ static long raw_of(const char *key, char **end)
 static int parse_map(struct parser *ps, const cJSON *o, struct profile_point *pt)
 {
 	const char *key = cJSON_GetObjectItemCaseSensitive(o, "iec61851") ? "iec61851" : "enum";
-	const cJSON *map = cJSON_GetObjectItemCaseSensitive(o, key), *values = cJSON_GetObjectItemCaseSensitive(o, "values"), *c;
+	const cJSON *map = cJSON_GetObjectItemCaseSensitive(o, key), *values = cJSON_GetObjectItemCaseSensitive(o, "values"),
+		    *c;
 	bool words = pt->field != F_COUNT && !strcmp(field_info(pt->field)->unit, "enum");
 
 	if (values) {
@@ -49,14 +50,18 @@ static int parse_map(struct parser *ps, const cJSON *o, struct profile_point *pt
 	} else if (!words || !map) {
 		return words ? parser_refuse(ps, "enum", "is missing: the field is a word") : 0;
 	}
-	cJSON_ArrayForEach(c, map) {
+	cJSON_ArrayForEach(c, map)
+	{
 		const char *word = cJSON_GetStringValue(c);
 		char *end;
 		long raw = c->string ? raw_of(c->string, &end) : -1;
-		int number = values ? (cJSON_IsNumber(c) ? (int)c->valuedouble : -1) : word ? map_number(pt->field, word) : -1;
+		int number = values ? (cJSON_IsNumber(c) ? (int)c->valuedouble : -1)
+			     : word ? map_number(pt->field, word)
+				    : -1;
 
 		if (!c->string || *end || raw < 0 || number == -1 || number > INT8_MAX)
-			return parser_refuse(ps, key, "member \"%s\": '%s' is no word of the field", c->string ? c->string : "", word ? word : "?");
+			return parser_refuse(ps, key, "member \"%s\": '%s' is no word of the field",
+					     c->string ? c->string : "", word ? word : "?");
 		if (pt->n_map == PROFILE_MAP_MAX)
 			return parser_refuse(ps, key, "more than %d members", PROFILE_MAP_MAX);
 		pt->map[pt->n_map].raw = (uint32_t)raw;
@@ -70,8 +75,10 @@ static int parse_meaning(struct parser *ps, const cJSON *o, struct profile_point
 	char maps_to[64] = "", access[4] = "", confidence[4] = "";
 	int64_t mask = 0;
 
-	if (parser_text(ps, o, "maps_to", false, maps_to, sizeof(maps_to)) || parser_text(ps, o, "access", true, access, sizeof(access)) ||
-	    parser_text(ps, o, "confidence", true, confidence, sizeof(confidence)) || parser_number(ps, o, "sign", &pt->sign))
+	if (parser_text(ps, o, "maps_to", false, maps_to, sizeof(maps_to)) ||
+	    parser_text(ps, o, "access", true, access, sizeof(access)) ||
+	    parser_text(ps, o, "confidence", true, confidence, sizeof(confidence)) ||
+	    parser_number(ps, o, "sign", &pt->sign))
 		return -EINVAL;
 	pt->readable = strchr(access, 'r') != NULL;
 	pt->writable = strchr(access, 'w') != NULL;
@@ -121,8 +128,10 @@ static int parse_place(struct parser *ps, const cJSON *o, struct profile_point *
 	char type[16] = "", order[8] = "big";
 	int fc = 0, address = 0, count = 0, t, words;
 
-	if (parser_int(ps, o, "fc", true, (int[]){ 1, 16 }, &fc) || parser_int(ps, o, "address", true, (int[]){ 0, 65535 }, &address) ||
-	    parser_int(ps, o, "count", true, (int[]){ 1, REQUEST_WORDS_MAX }, &count) || parser_text(ps, o, "type", true, type, sizeof(type)) ||
+	if (parser_int(ps, o, "fc", true, (int[]){ 1, 16 }, &fc) ||
+	    parser_int(ps, o, "address", true, (int[]){ 0, 65535 }, &address) ||
+	    parser_int(ps, o, "count", true, (int[]){ 1, REQUEST_WORDS_MAX }, &count) ||
+	    parser_text(ps, o, "type", true, type, sizeof(type)) ||
 	    parser_text(ps, o, "word_order", false, order, sizeof(order)))
 		return -EINVAL;
 	t = reg_type_find(type);
@@ -164,7 +173,8 @@ static int check_overlap(struct parser *ps, const struct profile_point *pt)
 			continue;
 		if (!same && !apart)
 			return parser_refuse(ps, "address", "%d overlaps '%s'", pt->at.address, o->name);
-		if (same && pt->field != F_COUNT && o->field == pt->field && o->when.point == pt->when.point && o->when.min == pt->when.min)
+		if (same && pt->field != F_COUNT && o->field == pt->field && o->when.point == pt->when.point &&
+		    o->when.min == pt->when.min)
 			return parser_refuse(ps, "maps_to", "counted twice, see '%s'", o->name);
 	}
 	return 0;
@@ -172,9 +182,10 @@ static int check_overlap(struct parser *ps, const struct profile_point *pt)
 
 static int parse_point(struct parser *ps, const cJSON *o)
 {
-	static const char *const KEYS[] = { "name", "fc", "address", "count", "type", "word_order", "scale", "unit", "access", "sign",
-					    "maps_to", "enum", "bits", "iec61851", "nan", "note", "src", "confidence", "sunspec",
-					    "mask", "values", "when", NULL };
+	static const char *const KEYS[] = { "name",    "fc",       "address", "count", "type",    "word_order",
+					    "scale",   "unit",     "access",  "sign",  "maps_to", "enum",
+					    "bits",    "iec61851", "nan",     "note",  "src",     "confidence",
+					    "sunspec", "mask",     "values",  "when",  NULL };
 	struct profile_point *pt = &ps->p->point[ps->p->n_points];
 	const cJSON *sunspec = cJSON_GetObjectItemCaseSensitive(o, "sunspec");
 	int64_t model;
@@ -229,7 +240,8 @@ static int parse_transport(struct parser *ps, const cJSON *root)
 
 static int parse_watchdog(struct parser *ps, const cJSON *root)
 {
-	static const char *const WORDS[] = { "none", "device_timeout", "device_reversion", "setpoint_validity", "not_applicable" };
+	static const char *const WORDS[] = { "none", "device_timeout", "device_reversion", "setpoint_validity",
+					     "not_applicable" };
 	const cJSON *o = cJSON_GetObjectItemCaseSensitive(root, "watchdog");
 	char kind[32];
 
@@ -258,8 +270,10 @@ static int parse_head(struct parser *ps, const cJSON *root, const char *json, si
 		return -EINVAL;
 	if (strcmp(schema, SCHEMA))
 		return parser_refuse(ps, "schema", "'%s' is not " SCHEMA, schema);
-	if (parser_text(ps, root, "id", true, p->id, sizeof(p->id)) || parser_text(ps, root, "name", true, p->name, sizeof(p->name)) ||
-	    parser_text(ps, root, "vendor", true, p->vendor, sizeof(p->vendor)) || parser_text(ps, root, "kind", true, kind, sizeof(kind)))
+	if (parser_text(ps, root, "id", true, p->id, sizeof(p->id)) ||
+	    parser_text(ps, root, "name", true, p->name, sizeof(p->name)) ||
+	    parser_text(ps, root, "vendor", true, p->vendor, sizeof(p->vendor)) ||
+	    parser_text(ps, root, "kind", true, kind, sizeof(kind)))
 		return -EINVAL;
 	p->roles = driver_profile_roles(json, len);
 	return p->roles ? 0 : parser_refuse(ps, "kind", "'%s' is unknown", kind);
@@ -273,8 +287,9 @@ int profile_parse(const char *json, size_t len, struct profile *out, struct errb
 	memset(out, 0, sizeof(*out));
 	if (!root)
 		return -EINVAL;
-	if (parse_head(&ps, root, json, len) || parse_transport(&ps, root) || parser_list(&ps, root, "points", parse_point) ||
-	    parser_list(&ps, root, "commands", parser_command) || parse_watchdog(&ps, root))
+	if (parse_head(&ps, root, json, len) || parse_transport(&ps, root) ||
+	    parser_list(&ps, root, "points", parse_point) || parser_list(&ps, root, "commands", parser_command) ||
+	    parse_watchdog(&ps, root))
 		return -EINVAL;
 	return 0;
 }

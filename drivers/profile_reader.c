@@ -56,7 +56,8 @@ int parser_keys(struct parser *ps, const cJSON *o, const char *const *known)
 
 	if (!cJSON_IsObject(o))
 		return parser_refuse(ps, "", "is not an object");
-	cJSON_ArrayForEach(c, o) {
+	cJSON_ArrayForEach(c, o)
+	{
 		int i = 0;
 
 		while (known[i] && strcmp(known[i], c->string))
@@ -84,8 +85,8 @@ int parser_when(struct parser *ps, const cJSON *o, struct profile_when *when)
 	*when = (struct profile_when){ -1, -INFINITY, INFINITY };
 	if (!w)
 		return 0;
-	if (parser_keys(ps, w, KEYS) || parser_text(ps, w, "point", true, name, sizeof(name)) || parser_number(ps, w, "min", &when->min) ||
-	    parser_number(ps, w, "max", &when->max))
+	if (parser_keys(ps, w, KEYS) || parser_text(ps, w, "point", true, name, sizeof(name)) ||
+	    parser_number(ps, w, "min", &when->min) || parser_number(ps, w, "max", &when->max))
 		return -EINVAL;
 	when->point = profile_point_find(ps->p, name);
 	if (when->point < 0)
@@ -104,11 +105,11 @@ int parser_list(struct parser *ps, const cJSON *root, const char *key, int (*par
 	snprintf(ps->path, sizeof(ps->path), "%s", key);
 	if (!cJSON_IsArray(list))
 		return parser_refuse(ps, "", "is missing or no list");
-	cJSON_ArrayForEach(o, list) {
+	cJSON_ArrayForEach(o, list)
+	{
 		snprintf(ps->path, sizeof(ps->path), "%s[%d]", key, i++);
 		if (parse(ps, o))
 			return -EINVAL;
 	}
 	return 0;
 }
-

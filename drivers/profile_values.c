@@ -50,7 +50,8 @@ static int share(const struct profile_point *pt, const struct reading *r, double
 	return 0;
 }
 
-static void put(const struct profile_driver *d, struct device_state *state, enum field f, double v, int64_t at_ms, enum quality q)
+static void put(const struct profile_driver *d, struct device_state *state, enum field f, double v, int64_t at_ms,
+		enum quality q)
 {
 	if (d->o.invert)
 		f = point_inverted(f, &v);
@@ -103,14 +104,15 @@ static void field_value(const struct profile_driver *d, struct device_state *sta
 		put(d, state, f, sum, oldest, q);
 }
 
-/* Numbers and nothing else: texts are taken in profile.c's identity, which names no field. */
+/* Identity by the names of the points; devices that give it as text are not read for it yet. */
 static void identity(const struct profile_driver *d, struct device_state *state)
 {
-	static const char *const NAMES[] = { "serial", "firmware" };
-	char *to[] = { state->identity.serial, state->identity.version };
-	const size_t size[] = { sizeof(state->identity.serial), sizeof(state->identity.version) };
+	static const char *const NAMES[] = { "serial", "firmware", "product" };
+	char *to[] = { state->identity.serial, state->identity.version, state->identity.model };
+	const size_t size[] = { sizeof(state->identity.serial), sizeof(state->identity.version),
+				sizeof(state->identity.model) };
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		int point = profile_point_find(&d->p, NAMES[i]);
 
 		if (point >= 0 && d->reading[point].known)

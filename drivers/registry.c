@@ -15,7 +15,7 @@ static const struct {
 	const char *word;
 	uint32_t roles;
 } ROLES[] = {
-	{ "battery", ROLE_BATTERY }, { "inverter", ROLE_PV }, { "pv", ROLE_PV },
+	{ "battery", ROLE_BATTERY },        { "inverter", ROLE_PV },     { "pv", ROLE_PV },
 	{ "meter", ROLE_GRID | ROLE_LOAD }, { "charger", ROLE_CHARGER },
 };
 
@@ -82,7 +82,7 @@ uint32_t driver_profile_roles(const char *json, size_t len)
 	roles = role_of(text_of(root, "kind"));
 	if (!roles) /* `also` alone makes no device */
 		return 0;
-	cJSON_ArrayForEach(word, cJSON_GetObjectItemCaseSensitive(root, "also"))
-		roles |= role_of(cJSON_GetStringValue(word));
+	cJSON_ArrayForEach(word, cJSON_GetObjectItemCaseSensitive(root, "also")) roles |=
+		role_of(cJSON_GetStringValue(word));
 	return roles;
 }

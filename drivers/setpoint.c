@@ -141,7 +141,8 @@ static void judge_first(struct setpoint *sp, enum seen seen)
 
 void setpoint_judge(struct setpoint *sp, enum seen seen, double w, int64_t read_ms)
 {
-	if (sp->phase == SETPOINT_IDLE || sp->phase == SETPOINT_WRITING || sp->sent.kind == ORDER_NONE || read_ms < sp->written_ms)
+	if (sp->phase == SETPOINT_IDLE || sp->phase == SETPOINT_WRITING || sp->sent.kind == ORDER_NONE ||
+	    read_ms < sp->written_ms)
 		return;
 	if (seen == SEEN_SAME) { /* the registers read as written: proof enough, settled or not */
 		sp->verdict = VERDICT_APPLIED;

@@ -9,11 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SETPOINT_EXPIRY_MS 5000    /* a write not begun by then is never sent */
-#define SETPOINT_FOREIGN_MS 30000  /* at most one rewrite in this time against somebody else's */
-#define SETPOINT_REFUSED_MS 10000  /* an exception is not asked for again sooner */
-#define SETPOINT_RETRY_MS 2000     /* the bus failed */
-#define SETPOINT_UNPROVEN 3        /* a loop that writes every second never waits out the settling time */
+#define SETPOINT_EXPIRY_MS 5000   /* a write not begun by then is never sent */
+#define SETPOINT_FOREIGN_MS 30000 /* at most one rewrite in this time against somebody else's */
+#define SETPOINT_REFUSED_MS 10000 /* an exception is not asked for again sooner */
+#define SETPOINT_RETRY_MS 2000    /* the bus failed */
+#define SETPOINT_UNPROVEN 3       /* a loop that writes every second never waits out the settling time */
 
 enum setpoint_phase {
 	SETPOINT_IDLE = 0, /* never aimed */
@@ -28,14 +28,14 @@ enum seen { SEEN_SAME, SEEN_LESS, SEEN_BEFORE, SEEN_OTHER };
 
 struct setpoint {
 	enum setpoint_phase phase;
-	struct order order;     /* wanted now; ORDER_NONE = never aimed */
-	struct order sent;      /* of the write under way or done last */
-	int32_t settle_ms;      /* from write to confirming read */
-	int32_t refresh_ms;     /* 0 = the device has no timer to keep running */
+	struct order order; /* wanted now; ORDER_NONE = never aimed */
+	struct order sent;  /* of the write under way or done last */
+	int32_t settle_ms;  /* from write to confirming read */
+	int32_t refresh_ms; /* 0 = the device has no timer to keep running */
 	int64_t not_before_ms, settled_ms, written_ms;
-	bool refreshing;        /* the write under way only feeds the timer */
-	bool contested;         /* ignored or overwritten: writes wait; ends with a read-back that fits */
-	int unproven;           /* read-backs in a row that do not show the last write, while orders follow each other fast */
+	bool refreshing; /* the write under way only feeds the timer */
+	bool contested;  /* ignored or overwritten: writes wait; ends with a read-back that fits */
+	int unproven;    /* read-backs in a row that do not show the last write, while orders follow each other fast */
 	enum verdict verdict;
 	double verdict_w;
 };

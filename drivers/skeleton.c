@@ -11,7 +11,7 @@
 /* Everything the driver remembers: one struct of fixed size, zeroed before init. */
 struct skeleton {
 	uint8_t unit;
-	bool waiting;         /* a batch is under way */
+	bool waiting; /* a batch is under way */
 	uint32_t batch_id;
 	struct cadence cadence;
 };

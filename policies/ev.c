@@ -73,6 +73,8 @@ static double solar_w(struct ev_memory *m, const struct snapshot *s, int i, doub
 	bool charging = d->ordered.kind == ORDER_POWER && d->ordered.w > 0;
 	double min_w = view_min_w(d);
 
+	if (charging && s->now_ms - d->ordered_at_ms < view_settle_ms(d))
+		return d->ordered.w; /* on its way: what the meter shows now is neither before nor after */
 	if (free_w >= min_w) {
 		m->short_ms[i] = 0;
 		return double_min(free_w, view_charge_max(d));

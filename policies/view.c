@@ -63,19 +63,23 @@ bool view_soc(const struct snapshot *s, int i, double *soc_pct)
 	return view_recent(&s->dev[i].state.f[F_BATTERY_SOC_PCT], s->now_ms, SOC_LOST_MS, soc_pct) && *soc_pct >= 0 && *soc_pct <= 100;
 }
 
-bool view_soc_low(const struct snapshot *s, int i, double *soc_pct)
+double view_drain_pct_h(const struct snapshot *s, int i)
 {
 	const struct snap_device *d = &s->dev[i];
-	double age_h = (double)(s->now_ms - d->state.f[F_BATTERY_SOC_PCT].at_ms) / 3.6e6;
 	double power_w, capacity_wh = view_capacity_wh(d);
 
-	if (!view_soc(s, i, soc_pct))
-		return false;
 	if (!view_power(s, i, &power_w, NULL))
 		power_w = -view_discharge_max(d);
 	if (isnan(capacity_wh))
 		capacity_wh = CAPACITY_GUESS_WH;
-	*soc_pct -= double_max(0, -power_w) * 1.1 * age_h / capacity_wh * 100;
+	return double_max(0, -power_w) * 1.1 / capacity_wh * 100;
+}
+
+bool view_soc_low(const struct snapshot *s, int i, double *soc_pct)
+{
+	if (!view_soc(s, i, soc_pct))
+		return false;
+	*soc_pct -= view_drain_pct_h(s, i) * (double)(s->now_ms - s->dev[i].state.f[F_BATTERY_SOC_PCT].at_ms) / 3.6e6;
 	return true;
 }
 
@@ -184,6 +188,22 @@ bool view_steerable(const struct snap_device *d)
 	return view_charger(d) && c->can_power;
 }
 
+/* Some chargers are read every ten seconds only. A reading older than the order says nothing of it; once the order has had
+ * its time, the device is taken to follow it until it is read. */
+static bool believed_power(const struct snapshot *s, int i, double *power_w)
+{
+	const struct snap_device *d = &s->dev[i];
+	const struct order *o = &d->ordered;
+	int64_t at_ms;
+
+	if (!view_power(s, i, power_w, &at_ms))
+		return false;
+	if (d->ordered_at_ms > 0 && at_ms < d->ordered_at_ms && s->now_ms >= d->ordered_at_ms + view_settle_ms(d) &&
+	    (o->kind == ORDER_POWER || (o->kind == ORDER_BALANCE && !o->native)))
+		*power_w = o->w;
+	return true;
+}
+
 bool view_surplus(const struct snapshot *s, double *surplus_w)
 {
 	double grid_w, power_w;
@@ -192,7 +212,7 @@ bool view_surplus(const struct snapshot *s, double *surplus_w)
 		return false;
 	*surplus_w = -grid_w;
 	for (int i = 0; i < s->n_devices; i++)
-		if ((view_battery(&s->dev[i]) || view_charger(&s->dev[i])) && view_power(s, i, &power_w, NULL))
+		if ((view_battery(&s->dev[i]) || view_charger(&s->dev[i])) && believed_power(s, i, &power_w))
 			*surplus_w += power_w;
 	return true;
 }

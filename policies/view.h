@@ -58,6 +58,9 @@ bool view_soc(const struct snapshot *s, int i, double *soc_pct);
 /** As view_soc, less what may have been discharged since an old reading: what a floor is compared with. */
 bool view_soc_low(const struct snapshot *s, int i, double *soc_pct);
 
+/** Discharging speed, % of capacity an hour, on the safe side; 0 while charging or at rest. */
+double view_drain_pct_h(const struct snapshot *s, int i);
+
 /** Usable capacity, Wh; NAN when unknown. */
 double view_capacity_wh(const struct snap_device *d);
 

@@ -68,8 +68,8 @@ static void merge_resend(struct book *b, struct book_entry *e, int64_t utc_ms)
 			continue;
 		if (book_running(o))
 			e->state = o->state;
-		e->ran = o->ran;
-		e->delivered_wh = o->delivered_wh;
+		e->ran = e->ran || o->ran;
+		e->delivered_wh += o->delivered_wh;
 		book_supersede(o, e, utc_ms);
 	}
 }
@@ -84,9 +84,9 @@ static void find_wish(const struct book *b, struct book_entry *e)
 }
 
 /* A version of a command that is to happen has been written into the entry. */
-static void consider(struct book *b, struct book_entry *e, const struct book_device *devices, int n, bool paused, int64_t utc_ms)
+static void consider(struct book *b, struct book_entry *e, const struct book_scene *s)
 {
-	const int64_t arrived = utc_ms > e->c.updated_utc_ms ? utc_ms : e->c.updated_utc_ms;
+	const int64_t arrived = s->utc_ms > e->c.updated_utc_ms ? s->utc_ms : e->c.updated_utc_ms;
 
 	if (e->ended) {
 		book_answer(e, FLIP_FAILED_FAULT, e->c.device_status == FLIP_PENDING, "%s", "already over");
@@ -95,9 +95,9 @@ static void consider(struct book *b, struct book_entry *e, const struct book_dev
 	e->ack_by_utc_ms = arrived + BOOK_ANSWER_MS;
 	if (!book_running(e))
 		e->state = BOOK_SCHEDULED;
-	book_judge(b, e, devices, n, paused, utc_ms);
+	book_judge(b, e, s);
 	if (!book_state_is_end(e->state))
-		merge_resend(b, e, utc_ms);
+		merge_resend(b, e, s->utc_ms);
 }
 
 /* A first sight of what Flip already counts as failed: a replacement comes, this one must not run beside it. */
@@ -121,10 +121,10 @@ static struct book_entry *add_entry(struct book *b, const struct flip_command *c
 	return e;
 }
 
-static bool known_device(const struct flip_command *c, const struct book_device *devices, int n)
+static bool known_device(const struct flip_command *c, const struct book_scene *s)
 {
-	for (int i = 0; i < n; i++)
-		if (devices[i].flip_device_id[0] && !strcmp(devices[i].flip_device_id, c->device_id))
+	for (int i = 0; i < s->n_devices; i++)
+		if (s->devices[i].flip_device_id[0] && !strcmp(s->devices[i].flip_device_id, c->device_id))
 			return true;
 	return false;
 }
@@ -155,8 +155,7 @@ static enum book_outcome same_version(struct book_entry *e, const struct flip_co
 	return BOOK_STALE;
 }
 
-enum book_outcome book_offer(struct book *b, const struct flip_command *c, const char *event_type, bool addressed,
-			     const struct book_device *devices, int n_devices, bool paused, int64_t utc_ms)
+enum book_outcome book_offer(struct book *b, const struct flip_command *c, const char *event_type, const struct book_scene *s)
 {
 	const bool ended = !strcmp(event_type, "command.ended");
 	struct book_entry *e = book_find(b, c->id);
@@ -164,10 +163,10 @@ enum book_outcome book_offer(struct book *b, const struct flip_command *c, const
 	struct book_event *v;
 	bool same = false, back_in;
 
-	if (!e && !addressed && !known_device(c, devices, n_devices))
+	if (!e && !s->addressed && !known_device(c, s))
 		return BOOK_FOREIGN;
 	if (e && c->updated_utc_ms <= e->c.updated_utc_ms)
-		return c->updated_utc_ms == e->c.updated_utc_ms ? same_version(e, c, ended, utc_ms) : BOOK_STALE;
+		return c->updated_utc_ms == e->c.updated_utc_ms ? same_version(e, c, ended, s->utc_ms) : BOOK_STALE;
 	if (e) {
 		same = flip_command_same(&e->c, c) && e->c.status == c->status;
 		e->c = *c;
@@ -182,15 +181,15 @@ enum book_outcome book_offer(struct book *b, const struct flip_command *c, const
 	v = book_find_event(b, e->wish_id);
 	back_in = c->status == FLIP_OK && v && book_overruled(v, c->updated_utc_ms);
 	if (back_in)
-		book_let_in(b, e->wish_id, utc_ms);
+		book_let_in(b, e->wish_id, s->utc_ms);
 	if (c->status != FLIP_OK)
-		withdraw(b, e, utc_ms);
+		withdraw(b, e, s->utc_ms);
 	else if (ended)
-		end_now(e, utc_ms);
+		end_now(e, s->utc_ms);
 	else if (is_new && failed_at_flip(e))
-		book_finish(e, BOOK_FAILED, utc_ms);
+		book_finish(e, BOOK_FAILED, s->utc_ms);
 	else if (is_new || !same || (c->device_status == FLIP_PENDING && !e->ack_due))
-		consider(b, e, devices, n_devices, paused, utc_ms);
+		consider(b, e, s);
 	else if (failed_at_flip(e) && e->ack == FLIP_DEVICE_OK && !book_state_is_end(e->state))
 		e->ack_due = true; /* Flip missed our OK and we hold to it: said again, a replacement takes over if one comes */
 	return is_new ? BOOK_NEW : BOOK_UPDATED;

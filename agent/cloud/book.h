@@ -72,15 +72,21 @@ enum book_outcome {
 
 void book_init(struct book *b, int max_endless_h);
 
+/* How things stand when a command arrives. */
+struct book_scene {
+	const struct book_device *devices;
+	int n_devices;
+	bool addressed;      /* sent to this hub (queue, webhook): an unknown device is answered; false (polling): BOOK_FOREIGN */
+	bool paused;         /* service: commands are answered "paused" */
+	int64_t utc_ms;      /* 0 = the clock is not trusted: nothing is judged by time until a step with a trusted clock */
+};
+
 /**
  * A command arrived. Validates (10.6), decides overlap and replacement (10.5), sets ack_due. What it starts or stops shows
  * after the next book_step (a withdrawal at once).
- * @utc_ms     0 = the clock is not trusted: nothing is judged by time until a step with a trusted clock
- * @addressed  it was sent to this hub (queue, webhook): an unknown device is answered; false (polling): BOOK_FOREIGN
  * @event_type "command.ended" stops it now; "" when polled
  */
-enum book_outcome book_offer(struct book *b, const struct flip_command *c, const char *event_type, bool addressed,
-			     const struct book_device *devices, int n_devices, bool paused, int64_t utc_ms);
+enum book_outcome book_offer(struct book *b, const struct flip_command *c, const char *event_type, const struct book_scene *s);
 enum book_outcome book_offer_event(struct book *b, const struct flip_event *e, int64_t utc_ms);
 
 /** The entry of a command id, or NULL. */

@@ -19,7 +19,7 @@ bool book_opted_out(struct book *b, const struct book_entry *e);
 /** A version Flip wrote at @updated_utc_ms says the home takes part. Does that end the opt-out? Then it is ended. */
 bool book_overruled(struct book_event *v, int64_t updated_utc_ms);
 /** The checks of 10.6, in its order. Leaves ack PENDING (and nothing due) while the device does not answer. */
-void book_judge(struct book *b, struct book_entry *e, const struct book_device *devices, int n, bool paused, int64_t utc_ms);
+void book_judge(struct book *b, struct book_entry *e, const struct book_scene *s);
 /** Does @a come before @b when both want the same device at the same time (10.5 rules 1 and 2)? */
 bool book_wins(const struct flip_command *a, const struct flip_command *b);
 /** Not running and not answered any more: back to SCHEDULED, judged and answered anew by the next step. */

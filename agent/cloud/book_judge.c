@@ -109,12 +109,13 @@ static int find_device(const struct book_device *devices, int n, const char *fli
 	return -1;
 }
 
-void book_judge(struct book *b, struct book_entry *e, const struct book_device *devices, int n, bool paused, int64_t utc_ms)
+void book_judge(struct book *b, struct book_entry *e, const struct book_scene *s)
 {
+	const int64_t utc_ms = s->utc_ms;
 	const struct book_device *d;
 
-	e->device = find_device(devices, n, e->c.device_id);
-	d = e->device >= 0 ? &devices[e->device] : NULL;
+	e->device = find_device(s->devices, s->n_devices, e->c.device_id);
+	d = e->device >= 0 ? &s->devices[e->device] : NULL;
 	e->trouble = FLIP_PENDING;
 	if (!d)
 		refuse(e, BOOK_REFUSED, utc_ms, "unknown device");
@@ -126,7 +127,7 @@ void book_judge(struct book *b, struct book_entry *e, const struct book_device *
 		refuse(e, BOOK_EXPIRED, utc_ms, "expired");
 	else if (book_opted_out(b, e))
 		refuse(e, BOOK_OPTED_OUT, utc_ms, "opted out by the owner");
-	else if (paused)
+	else if (s->paused)
 		refuse(e, BOOK_REFUSED, utc_ms, "paused");
 	else if (d->reachable && d->fault)
 		refuse(e, BOOK_REFUSED, utc_ms, "device fault");

@@ -6,13 +6,15 @@
 /* Answers that waited for the device: judged again each step, OFFLINE at the 10-minute mark. */
 static void answer_waiting(struct book *b, const struct book_device *devices, int n, int64_t utc_ms)
 {
+	const struct book_scene scene = { .devices = devices, .n_devices = n, .addressed = true, .utc_ms = utc_ms };
+
 	for (int i = 0; i < b->n; i++) {
 		struct book_entry *e = &b->entry[i];
 		const bool changed = e->changed;
 
 		if (book_state_is_end(e->state) || e->ack != FLIP_PENDING)
 			continue;
-		book_judge(b, e, devices, n, false, utc_ms);
+		book_judge(b, e, &scene);
 		if (e->ack == FLIP_PENDING && utc_ms && utc_ms >= e->ack_by_utc_ms) {
 			book_answer(e, FLIP_FAILED_OFFLINE, true, "%s", "device does not answer");
 			book_finish(e, BOOK_FAILED, utc_ms);

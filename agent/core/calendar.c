@@ -126,14 +126,17 @@ void calendar_format(int64_t utc_ms, char out[CALENDAR_TEXT_MAX])
 		utc_ms = last;
 	civil_from_seconds(floor_div(utc_ms, MS), &c);
 	/* the masks change nothing; they let the compiler see that the text fits */
-	snprintf(out, CALENDAR_TEXT_MAX, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)c.year % 10000, (unsigned)c.month % 100,
-		 (unsigned)c.day % 100, (unsigned)c.hour % 100, (unsigned)c.minute % 100, (unsigned)c.second % 100,
-		 (unsigned)(utc_ms - floor_div(utc_ms, MS) * MS) % 1000);
+	snprintf(out, CALENDAR_TEXT_MAX, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)c.year % 10000,
+		 (unsigned)c.month % 100, (unsigned)c.day % 100, (unsigned)c.hour % 100, (unsigned)c.minute % 100,
+		 (unsigned)c.second % 100, (unsigned)(utc_ms - floor_div(utc_ms, MS) * MS) % 1000);
 }
 
 int calendar_parse_duration(const char *text, int64_t *seconds)
 {
-	static const struct { char letter; int64_t s; } UNITS[] = { { 'd', DAY_S }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
+	static const struct {
+		char letter;
+		int64_t s;
+	} UNITS[] = { { 'd', DAY_S }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
 	const int64_t max = (int64_t)3650 * DAY_S;
 	int64_t total = 0;
 	size_t unit = 0; /* units fall: 1h30m, not 30m1h */

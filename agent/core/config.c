@@ -35,7 +35,8 @@ int config_row_index(int section, const char *key)
 	return -1;
 }
 
-void config_error(struct config_parse *p, struct config_origin at, int section, const char *name, const char *key, const char *fmt, ...)
+void config_error(struct config_parse *p, struct config_origin at, int section, const char *name, const char *key,
+		  const char *fmt, ...)
 {
 	struct config_errors *e = p->errors;
 	char text[sizeof(e->text[0])];
@@ -45,8 +46,8 @@ void config_error(struct config_parse *p, struct config_origin at, int section, 
 
 	n = (size_t)snprintf(text, sizeof(text), "%.120s:%d: ", p->n_files ? p->files[at.file].path : "(no file)", at.line);
 	if (section >= 0)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "[%s%s%.32s] ", CONFIG_TABLE[section].name, name && name[0] ? " " : "",
-				      name ? name : "");
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "[%s%s%.32s] ", CONFIG_TABLE[section].name,
+				      name && name[0] ? " " : "", name ? name : "");
 	if (key && key[0])
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%.49s: ", key);
 	va_start(ap, fmt);
@@ -77,8 +78,9 @@ static const char *instance_name(const struct config_parse *p, int section, int 
 
 /* The error at the line the reader is in. */
 #define HERE(p) ((struct config_origin){ (p)->file, (p)->line })
-#define LINE_ERROR(p, key, ...) \
-	config_error(p, HERE(p), (p)->section, (p)->section >= 0 ? instance_name(p, (p)->section, (p)->index) : "", key, __VA_ARGS__)
+#define LINE_ERROR(p, key, ...)                                                                                             \
+	config_error(p, HERE(p), (p)->section, (p)->section >= 0 ? instance_name(p, (p)->section, (p)->index) : "", key,    \
+		     __VA_ARGS__)
 
 static void defaults_set(void *base, const struct config_section *s)
 {
@@ -122,12 +124,14 @@ static void section_unknown(struct config_parse *p, const char *word, const char
 	for (int i = 0; i < CONFIG_SECTIONS; i++)
 		nearest_offer(&near, CONFIG_TABLE[i].name);
 	if (near.best[0])
-		config_error(p, HERE(p), -1, "", "", "[%.49s%s%.32s]: unknown section, did you mean [%s%s%.32s]?", word, space, name, near.best,
-			     space, name);
+		config_error(p, HERE(p), -1, "", "", "[%.49s%s%.32s]: unknown section, did you mean [%s%s%.32s]?", word,
+			     space, name, near.best, space, name);
 	else
 		config_error(p, HERE(p), -1, "", "",
-			     "[%.49s%s%.32s]: unknown section, allowed: site, mqtt, bus NAME, device NAME, flip, flatpeak, tariff, plan, "
-			     "outbox", word, space, name);
+			     "[%.49s%s%.32s]: unknown section, allowed: site, mqtt, bus NAME, device NAME, flip, flatpeak, "
+			     "tariff, plan, "
+			     "outbox",
+			     word, space, name);
 	p->bus_refused |= !strcmp(near.best, "bus");
 }
 
@@ -155,7 +159,8 @@ static void section_enter(struct config_parse *p, char *text)
 	if (CONFIG_TABLE[section].named) {
 		if (!config_id_valid(name)) {
 			config_error(p, HERE(p), section, "", "", "%s%.40s%s, allowed: [%s NAME] with 1 to 32 of a-z 0-9 -",
-				     *name ? "'" : "", *name ? name : "the name is missing", *name ? "' is not a name" : "", text);
+				     *name ? "'" : "", *name ? name : "the name is missing", *name ? "' is not a name" : "",
+				     text);
 			p->bus_refused |= section == CS_BUS;
 			return;
 		}
@@ -275,7 +280,9 @@ static void line_read(struct config_parse *p, const char *raw, size_t n, char ou
 	equals = strchr(out, '=');
 	colon = strchr(out, ':');
 	if (!equals || (colon && colon < equals)) {
-		line_refused(p, raw, n, colon ? "':' does not end a key, allowed: key = value" : "no '=' in the line, allowed: key = value");
+		line_refused(p, raw, n,
+			     colon ? "':' does not end a key, allowed: key = value"
+				   : "no '=' in the line, allowed: key = value");
 		out[0] = '\0';
 	} else if (equals == out) {
 		line_refused(p, raw, n, "no key before '=', allowed: key = value");
@@ -318,7 +325,10 @@ static char *reader(char *out, int size, void *stream)
 /* What to do instead of writing a secret here; NULL when the key does not sound like one. */
 static const char *secret_hint(int section, const char *key)
 {
-	static const struct { int section; const char *part, *hint; } HINTS[] = {
+	static const struct {
+		int section;
+		const char *part, *hint;
+	} HINTS[] = {
 		{ CS_MQTT, "pass", "the credential mqtt-password, or a file of mode 0600 named by password_file" },
 		{ CS_FLIP, "webhook", "the credential flip-webhook-key, or a file of mode 0600 named by webhook_key_file" },
 		{ CS_FLIP, "portal", "the credential flip-portal" },
@@ -328,7 +338,8 @@ static const char *secret_hint(int section, const char *key)
 		{ CS_FLATPEAK, "", "the credential flatpeak-api-key, or a file of mode 0600 named by api_key_file" },
 		{ -1, "", "a systemd credential" },
 	};
-	static const char *const WORDS[] = { "password", "passwd", "passphrase", "token", "secret", "api_key", "apikey", "webhook_key" };
+	static const char *const WORDS[] = { "password", "passwd",  "passphrase", "token",
+					     "secret",   "api_key", "apikey",     "webhook_key" };
 	size_t i;
 
 	for (i = 0; i < sizeof(WORDS) / sizeof(WORDS[0]); i++)
@@ -379,7 +390,8 @@ static int handler(void *user, const char *section, const char *key, const char 
 
 	if (p->section < 0) {
 		if (!section[0])
-			config_error(p, HERE(p), -1, "", key, "stands before the first section, allowed: [site] and others above it");
+			config_error(p, HERE(p), -1, "", key,
+				     "stands before the first section, allowed: [site] and others above it");
 		return 1; /* of a refused section: said once, at its name */
 	}
 	row = config_row_index(p->section, key);
@@ -393,7 +405,8 @@ static int handler(void *user, const char *section, const char *key, const char 
 	else
 		*at = HERE(p);
 	p->key_bad[instance][row] = false;
-	if (config_value_set(&CONFIG_TABLE[p->section].rows[row], config_base(p->c, p->section, p->index), value, &why) < 0) {
+	if (config_value_set(&CONFIG_TABLE[p->section].rows[row], config_base(p->c, p->section, p->index), value, &why) <
+	    0) {
 		LINE_ERROR(p, key, "%s", why.text);
 		p->key_bad[instance][row] = true;
 	}
@@ -410,7 +423,9 @@ int config_parse_checked(const struct config_file *files, int n, const struct co
 
 	errors->n = 0;
 	if (p && c) {
-		*p = (struct config_parse){ .files = files, .n_files = n, .checks = checks ? checks : &NONE, .c = c, .errors = errors };
+		*p = (struct config_parse){
+			.files = files, .n_files = n, .checks = checks ? checks : &NONE, .c = c, .errors = errors
+		};
 		for (int s = 0; s < CONFIG_SECTIONS; s++)
 			if (!CONFIG_TABLE[s].named)
 				defaults_set(config_base(c, s, 0), &CONFIG_TABLE[s]);

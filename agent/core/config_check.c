@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PLAN_SLOTS 4032     /* as policies/planner takes them */
-#define TOPIC_ROOT_MAX 100  /* leaves room for the levels behind it */
+#define PLAN_SLOTS 4032    /* as policies/planner takes them */
+#define TOPIC_ROOT_MAX 100 /* leaves room for the levels behind it */
 
 #define ROLES_SUNSPEC (ROLE_BATTERY | ROLE_PV | ROLE_GRID | ROLE_LOAD)
 #define ROLES_METER (ROLE_GRID | ROLE_LOAD | ROLE_PV)
@@ -47,7 +47,8 @@ static void check_required(struct config_parse *p, int section, int i, const cha
 		const struct config_row *row = &CONFIG_TABLE[section].rows[k];
 
 		if (row->flags & CF_REQUIRED && !row->fallback && !p->key_at[config_instance(section, i)][k].line)
-			KEY_ERROR(p, section, i, name, row->key, "missing, it must be written (%s)", row->help[0] ? row->help : row->key);
+			KEY_ERROR(p, section, i, name, row->key, "missing, it must be written (%s)",
+				  row->help[0] ? row->help : row->key);
 	}
 }
 
@@ -63,13 +64,16 @@ static void check_bus(struct config_parse *p, int i)
 	const char *needed = b->rtu ? "device" : "host";
 
 	if (!key_written(p, CS_BUS, i, "type") || key_good(p, CS_BUS, i, "type")) {
-		if (!(b->rtu ? b->device : b->host)[0] && !p->key_bad[config_instance(CS_BUS, i)][config_row_index(CS_BUS, needed)])
-			KEY_ERROR(p, CS_BUS, i, b->name, needed, "missing, it must be written for type = %s", b->rtu ? "rtu" : "tcp");
+		if (!(b->rtu ? b->device : b->host)[0] &&
+		    !p->key_bad[config_instance(CS_BUS, i)][config_row_index(CS_BUS, needed)])
+			KEY_ERROR(p, CS_BUS, i, b->name, needed, "missing, it must be written for type = %s",
+				  b->rtu ? "rtu" : "tcp");
 		/* a conf.d file that changes the type cannot take back the other file's keys */
 		for (int k = 0; k < table->n_rows; k++)
-			if (table->rows[k].flags & (b->rtu ? CF_TCP : CF_RTU) && key_written(p, CS_BUS, i, table->rows[k].key) &&
-			    same_file(p, i, table->rows[k].key))
-				KEY_ERROR(p, CS_BUS, i, b->name, table->rows[k].key, "means nothing for type = %s, allowed: %s", b->rtu ? "rtu" : "tcp",
+			if (table->rows[k].flags & (b->rtu ? CF_TCP : CF_RTU) &&
+			    key_written(p, CS_BUS, i, table->rows[k].key) && same_file(p, i, table->rows[k].key))
+				KEY_ERROR(p, CS_BUS, i, b->name, table->rows[k].key,
+					  "means nothing for type = %s, allowed: %s", b->rtu ? "rtu" : "tcp",
 					  b->rtu ? "device, baud, format, timeout_ms" : "host, port, timeout_ms");
 	}
 	for (int k = 0; k < i; k++) {
@@ -78,10 +82,11 @@ static void check_bus(struct config_parse *p, int i)
 		if (b->rtu != o->rtu)
 			continue;
 		if (b->rtu && b->device[0] && !strcmp(b->device, o->device))
-			KEY_ERROR(p, CS_BUS, i, b->name, "device", "is the line of [bus %s] too, allowed: one bus a line", o->name);
-		if (!b->rtu && b->host[0] && !strcmp(b->host, o->host) && b->port == o->port)
-			KEY_ERROR(p, CS_BUS, i, b->name, "host", "is host and port of [bus %s] too, allowed: one bus a host and port",
+			KEY_ERROR(p, CS_BUS, i, b->name, "device", "is the line of [bus %s] too, allowed: one bus a line",
 				  o->name);
+		if (!b->rtu && b->host[0] && !strcmp(b->host, o->host) && b->port == o->port)
+			KEY_ERROR(p, CS_BUS, i, b->name, "host",
+				  "is host and port of [bus %s] too, allowed: one bus a host and port", o->name);
 	}
 }
 
@@ -100,8 +105,8 @@ static void check_bus_of_device(struct config_parse *p, int i)
 		nearest_offer(&near, p->c->bus[k].name);
 	}
 	if (d->bus_index < 0 && !p->bus_refused)
-		KEY_ERROR(p, CS_DEVICE, i, d->id, "bus", "there is no [bus %s]%s%s%s", d->bus, near.best[0] ? ", did you mean " : "", near.best,
-			  near.best[0] ? "?" : "");
+		KEY_ERROR(p, CS_DEVICE, i, d->id, "bus", "there is no [bus %s]%s%s%s", d->bus,
+			  near.best[0] ? ", did you mean " : "", near.best, near.best[0] ? "?" : "");
 	if (d->bus_index < 0 || !key_good(p, CS_DEVICE, i, "unit") || !d->enabled)
 		return;
 	if (p->c->bus[d->bus_index].rtu && (d->unit < 1 || d->unit > 247))
@@ -110,8 +115,8 @@ static void check_bus_of_device(struct config_parse *p, int i)
 		const struct config_device *o = &p->c->device[k];
 
 		if (o->enabled && o->bus_index == d->bus_index && o->unit == d->unit && key_good(p, CS_DEVICE, k, "unit")) {
-			KEY_ERROR(p, CS_DEVICE, i, d->id, "unit", "%d on bus %s is [device %s] already, allowed: one device a unit", d->unit,
-				  d->bus, o->id);
+			KEY_ERROR(p, CS_DEVICE, i, d->id, "unit",
+				  "%d on bus %s is [device %s] already, allowed: one device a unit", d->unit, d->bus, o->id);
 			break;
 		}
 	}
@@ -144,7 +149,8 @@ static bool check_roles(struct config_parse *p, int i)
 	}
 	config_value_text(row, &(struct config_device){ .roles = offered }, list, sizeof(list));
 	if (d->roles & ~offered) {
-		KEY_ERROR(p, CS_DEVICE, i, d->id, "roles", "profile %.40s does not offer that, allowed: %s", d->profile, list);
+		KEY_ERROR(p, CS_DEVICE, i, d->id, "roles", "profile %.40s does not offer that, allowed: %s", d->profile,
+			  list);
 		d->roles &= offered; /* said once: do not take it for the grid as well */
 		return true;
 	}
@@ -174,8 +180,8 @@ static void check_grid(struct config_parse *p)
 		if (!(d->roles & ROLE_GRID))
 			continue;
 		if (grid >= 0)
-			KEY_ERROR(p, CS_DEVICE, i, d->id, "roles", "grid is [device %s] already, allowed: exactly one grid a site",
-				  p->c->device[grid].id);
+			KEY_ERROR(p, CS_DEVICE, i, d->id, "roles",
+				  "grid is [device %s] already, allowed: exactly one grid a site", p->c->device[grid].id);
 		else
 			grid = i;
 	}
@@ -190,14 +196,16 @@ static void check_device(struct config_parse *p, int i)
 
 	check_bus_of_device(p, i);
 	if (!isnan(d->soc_min_pct) && !isnan(d->soc_max_pct) && d->soc_min_pct >= d->soc_max_pct)
-		KEY_ERROR(p, CS_DEVICE, i, d->id, "soc_min_pct", "%g is not below soc_max_pct %g", d->soc_min_pct, d->soc_max_pct);
+		KEY_ERROR(p, CS_DEVICE, i, d->id, "soc_min_pct", "%g is not below soc_max_pct %g", d->soc_min_pct,
+			  d->soc_max_pct);
 	for (int k = 0; k < i && d->flip_device_id[0]; k++)
 		if (!strcmp(p->c->device[k].flip_device_id, d->flip_device_id))
-			KEY_ERROR(p, CS_DEVICE, i, d->id, "flip_device_id", "is the one of [device %s] too, allowed: one name a device",
-				  p->c->device[k].id);
+			KEY_ERROR(p, CS_DEVICE, i, d->id, "flip_device_id",
+				  "is the one of [device %s] too, allowed: one name a device", p->c->device[k].id);
 }
 
-static void check_pair(struct config_parse *p, int section, const char *a, const char *a_text, const char *b, const char *b_text)
+static void check_pair(struct config_parse *p, int section, const char *a, const char *a_text, const char *b,
+		       const char *b_text)
 {
 	if (!a_text[0] != !b_text[0])
 		KEY_ERROR(p, section, 0, "", a_text[0] ? a : b, "needs %s too", a_text[0] ? b : a);
@@ -210,8 +218,9 @@ static void check_outside(struct config_parse *p)
 
 	if (p->checks->zone_known && key_good(p, CS_SITE, 0, "timezone") &&
 	    !p->checks->zone_known(p->checks->context, p->c->site.timezone, nearest, sizeof(nearest)))
-		KEY_ERROR(p, CS_SITE, 0, "", "timezone", "'%.40s' is not a time zone of this system, %s%s%s", p->c->site.timezone,
-			  nearest[0] ? "did you mean " : "allowed: IANA names as in Europe/London", nearest, nearest[0] ? "?" : "");
+		KEY_ERROR(p, CS_SITE, 0, "", "timezone", "'%.40s' is not a time zone of this system, %s%s%s",
+			  p->c->site.timezone, nearest[0] ? "did you mean " : "allowed: IANA names as in Europe/London",
+			  nearest, nearest[0] ? "?" : "");
 	for (size_t s = 0; s < sizeof(SECTIONS) / sizeof(SECTIONS[0]); s++) {
 		const struct config_section *table = &CONFIG_TABLE[SECTIONS[s]];
 
@@ -240,11 +249,13 @@ void config_check(struct config_parse *p)
 	}
 	check_grid(p);
 	check_pair(p, CS_MQTT, "cert_file", c->mqtt.cert_file, "key_file", c->mqtt.key_file);
-	check_pair(p, CS_FLIP, "webhook_cert_file", c->flip.webhook_cert_file, "webhook_key_file_tls", c->flip.webhook_key_file_tls);
+	check_pair(p, CS_FLIP, "webhook_cert_file", c->flip.webhook_cert_file, "webhook_key_file_tls",
+		   c->flip.webhook_key_file_tls);
 	if (strlen(c->mqtt.root) + strlen(c->site.id) > TOPIC_ROOT_MAX)
 		KEY_ERROR(p, CS_MQTT, 0, "", "root", "with the site's id %zu bytes long, allowed: at most %d",
 			  strlen(c->mqtt.root) + strlen(c->site.id), TOPIC_ROOT_MAX);
-	if ((c->tariff.import.n || c->tariff.export.n) && !c->tariff.currency[0] && !key_written(p, CS_TARIFF, 0, "currency"))
+	if ((c->tariff.import.n || c->tariff.export.n) && !c->tariff.currency[0] &&
+	    !key_written(p, CS_TARIFF, 0, "currency"))
 		KEY_ERROR(p, CS_TARIFF, 0, "", "currency", "missing, prices need it, allowed: three letters as in GBP");
 	if (c->plan.slot_s > 0 && c->plan.horizon_h * 3600 / c->plan.slot_s > PLAN_SLOTS)
 		KEY_ERROR(p, CS_PLAN, 0, "", key_written(p, CS_PLAN, 0, "horizon_h") ? "horizon_h" : "slot_s",

@@ -1,10 +1,124 @@
 /* The effective configuration as text, and what differs between two. */
 #include "core/config_table.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LINE_MAX_BYTES 199 /* what config_parse takes */
+
+static bool roles_text(const struct config_row *row, uint32_t roles, char *out, size_t size)
+{
+	char m[32];
+	size_t at = 0;
+
+	out[0] = '\0';
+	for (int i = 0; config_member(row->members, i, m, sizeof(m)) && at < size; i++)
+		if (roles & 1u << i)
+			at += (size_t)snprintf(out + at, size - at, "%s%s", at ? ", " : "", m);
+	return roles != 0;
+}
+
+/* The shortest text that reads back as the same number. */
+static void number_text(double v, char *out, size_t size)
+{
+	for (int digits = 6; digits <= 17; digits++) {
+		snprintf(out, size, "%.*g", digits, v);
+		if (isnan(v) || strtod(out, NULL) == v)
+			return;
+	}
+}
+
+/* The same without an exponent, which tariff_parse does not take. */
+static void price_text(double v, char *out, size_t size)
+{
+	for (int decimals = 0; decimals <= 30; decimals++) {
+		snprintf(out, size, "%.*f", decimals, v);
+		if (strtod(out, NULL) == v)
+			return;
+	}
+}
+
+static size_t windows_text(const struct tariff_windows *t, bool dense, char *out, size_t size)
+{
+	char price[48];
+	size_t at = 0;
+
+	for (int i = 0; i < t->n && at < size; i++) {
+		price_text(t->w[i].price, price, sizeof(price));
+		at += (size_t)snprintf(out + at, size - at, "%s%02d:%02d-%02d:%02d %s",
+				       i == 0  ? ""
+				       : dense ? ","
+					       : ", ",
+				       t->w[i].from_min / 60, t->w[i].from_min % 60, t->w[i].to_min / 60,
+				       t->w[i].to_min % 60, dense && price[0] == '0' && price[1] == '.' ? price + 1 : price);
+	}
+	return at;
+}
+
+static bool tariff_text(const struct tariff_windows *t, char *out, size_t size)
+{
+	out[0] = '\0';
+	if (t->n == 1)
+		price_text(t->w[0].price, out, size);
+	else if (windows_text(t, false, out, size) > 185) /* the line would become too long to be read back */
+		windows_text(t, true, out, size);
+	return t->n > 0;
+}
+
+bool config_value_text(const struct config_row *row, const void *base, char *out, size_t size)
+{
+	const void *in = (const char *)base + row->offset;
+	const struct config_bus *bus = base;
+
+	switch (row->type) {
+	case CT_CHOICE:
+		return config_member(row->members, *(const int *)in, out, size);
+	case CT_SWITCH:
+		return config_member(row->members, *(const bool *)in, out, size);
+	case CT_BOOL:
+		snprintf(out, size, "%s", *(const bool *)in ? "yes" : "no");
+		return true;
+	case CT_INT:
+		snprintf(out, size, "%d", *(const int *)in);
+		return true;
+	case CT_NUMBER:
+		number_text(*(const double *)in, out, size);
+		return !isnan(*(const double *)in);
+	case CT_ROLES:
+		return roles_text(row, *(const uint32_t *)in, out, size);
+	case CT_FORMAT:
+		snprintf(out, size, "%d%c%d", bus->data_bits, bus->parity, bus->stop_bits);
+		return true;
+	case CT_TARIFF:
+		return tariff_text(in, out, size);
+	case CT_TEXT:
+	case CT_ID:
+	case CT_PROFILE:
+	case CT_TOPIC:
+	case CT_HOST:
+	case CT_PATH:
+	case CT_SECRET:
+	case CT_URL:
+	case CT_LISTEN:
+	case CT_DATE:
+	case CT_CURRENCY:
+	case CT_ZONE:
+	case CT_WORD:
+		snprintf(out, size, "%s", (const char *)in);
+		return true;
+	}
+	return false;
+}
+
+bool config_value_equal(const struct config_row *row, const void *a, const void *b)
+{
+	char ta[2048], tb[2048];
+	const bool set_a = config_value_text(row, a, ta, sizeof(ta)), set_b = config_value_text(row, b, tb, sizeof(tb));
+
+	return set_a == set_b && (!set_a || !strcmp(ta, tb));
+}
 
 static int instances(const struct config *c, int section)
 {
@@ -29,8 +143,8 @@ static void row_print(const struct config_row *row, const void *base, FILE *out)
 	int n;
 
 	/* " ;" would begin a comment, and so cannot have been written with a space */
-	n = snprintf(line, sizeof(line), "%s%s =%s%s", set ? "" : "; ", row->key, set && value[0] && value[0] != ';' ? " " : "",
-		     set ? value : "");
+	n = snprintf(line, sizeof(line), "%s%s =%s%s", set ? "" : "; ", row->key,
+		     set && value[0] && value[0] != ';' ? " " : "", set ? value : "");
 	if (n > LINE_MAX_BYTES)
 		n = snprintf(line, sizeof(line), "%s=%s", row->key, value);
 	snprintf(note, sizeof(note), "%s%s%s", row->unit, row->unit[0] && row->help[0] ? ", " : "", row->help);
@@ -52,8 +166,8 @@ void config_print(const struct config *c, FILE *out)
 
 			if (s == CS_TARIFF && !c->tariff.set)
 				continue; /* its mere presence means something */
-			snprintf(head, sizeof(head), "%s[%s%s%s]%*s; %s\n", s ? "\n" : "", table->name, name[0] ? " " : "", name, 4, "",
-				 table->help);
+			snprintf(head, sizeof(head), "%s[%s%s%s]%*s; %s\n", s ? "\n" : "", table->name, name[0] ? " " : "",
+				 name, 4, "", table->help);
 			fputs(head, out);
 			for (int k = 0; k < table->n_rows; k++)
 				if (row_means(c, s, i, &table->rows[k]))

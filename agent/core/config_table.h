@@ -67,7 +67,9 @@ extern const struct config_section CONFIG_TABLE[CONFIG_SECTIONS];
 /** The struct of a section; @i counts the named ones. */
 void *config_base(const struct config *c, int section, int i);
 
-/* config_value.c: one value, text <-> struct. */
+/* config_value.c and config_print.c: one value, text <-> struct. */
+/** Copies member @i of "a|b|c"; false behind the last. An empty member is a hole in the numbering. */
+bool config_member(const char *members, int i, char *out, size_t size);
 /** 0 or -EINVAL with "what is wrong, what is allowed". */
 int config_value_set(const struct config_row *row, void *base, const char *text, struct errbuf *err);
 /** Writes the value so that config_value_set understands it; false when it is not set. */

@@ -1,5 +1,5 @@
-/* One value of the configuration: text to struct and back, by the row of the table. Messages end in what is allowed;
- * they never repeat a value that might hold a secret. */
+/* One value of the configuration, text to struct, by the row of the table. Messages end in what is allowed; they never
+ * repeat a value that might hold a secret. The way back is in config_print.c. */
 #include "core/config_table.h"
 
 #include "core/nearest.h"
@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Copies member @i of "a|b|c"; false behind the last. An empty member is a hole in the numbering. */
-static bool member_get(const char *members, int i, char *out, size_t size)
+bool config_member(const char *members, int i, char *out, size_t size)
 {
 	const char *p = members;
 
@@ -29,7 +28,7 @@ static int member_find(const char *members, const char *text)
 {
 	char m[32];
 
-	for (int i = 0; *text && member_get(members, i, m, sizeof(m)); i++)
+	for (int i = 0; *text && config_member(members, i, m, sizeof(m)); i++)
 		if (!strcmp(m, text))
 			return i;
 	return -1;
@@ -42,8 +41,8 @@ static void member_list(const char *members, const char *before_last, char *out,
 	size_t at = 0;
 
 	out[0] = '\0';
-	for (int i = 0; member_get(members, i, m, sizeof(m)); i++) {
-		const bool last = !member_get(members, i + 1, next, sizeof(next));
+	for (int i = 0; config_member(members, i, m, sizeof(m)); i++) {
+		const bool last = !config_member(members, i + 1, next, sizeof(next));
 
 		if (!m[0])
 			continue;
@@ -59,11 +58,12 @@ static int member_error(const struct config_row *row, const char *text, struct e
 	char m[32], list[160];
 
 	nearest_start(&near, text);
-	for (int i = 0; member_get(row->members, i, m, sizeof(m)); i++)
+	for (int i = 0; config_member(row->members, i, m, sizeof(m)); i++)
 		nearest_offer(&near, m);
 	member_list(row->members, " or ", list, sizeof(list));
 	if (near.best[0])
-		return errbuf_set(err, -EINVAL, "unknown value '%.40s', did you mean %s? allowed: %s", text, near.best, list);
+		return errbuf_set(err, -EINVAL, "unknown value '%.40s', did you mean %s? allowed: %s", text, near.best,
+				  list);
 	return errbuf_set(err, -EINVAL, "unknown value '%.40s', allowed: %s", text, list);
 }
 
@@ -85,11 +85,11 @@ static int number_parse(const struct config_row *row, const char *text, double *
 		return errbuf_set(err, -EINVAL, "empty, allowed: %g..%g%s%s", row->min, row->max, unit, row->unit);
 	v = strtod(text, &end);
 	if (*end || strspn(text, "+-.0123456789eE") != strlen(text))
-		return errbuf_set(err, -EINVAL, "'%.40s' is not a number, allowed: %g..%g%s%s%s", text, row->min, row->max, unit,
-				  row->unit, strchr(text, '#') ? " (a comment behind a value starts with ' ;')" : "");
+		return errbuf_set(err, -EINVAL, "'%.40s' is not a number, allowed: %g..%g%s%s%s", text, row->min, row->max,
+				  unit, row->unit, strchr(text, '#') ? " (a comment behind a value starts with ' ;')" : "");
 	if (!(v >= row->min && v <= row->max) && !(v == 0 && row->flags & CF_ZERO))
-		return errbuf_set(err, -EINVAL, "%.40s is outside %s%g..%g%s%s", text, row->flags & CF_ZERO ? "0 or " : "", row->min,
-				  row->max, unit, row->unit);
+		return errbuf_set(err, -EINVAL, "%.40s is outside %s%g..%g%s%s", text, row->flags & CF_ZERO ? "0 or " : "",
+				  row->min, row->max, unit, row->unit);
 	*out = v;
 	return 0;
 }
@@ -144,7 +144,9 @@ static int roles_set(const struct config_row *row, uint32_t *out, const char *te
 		p += strspn(p, ", \t");
 	}
 	if (roles == 0)
-		return errbuf_set(err, -EINVAL, "empty, allowed: battery, pv, grid, load, charger (leave the key out for the profile's own)");
+		return errbuf_set(
+			err, -EINVAL,
+			"empty, allowed: battery, pv, grid, load, charger (leave the key out for the profile's own)");
 	*out = roles;
 	return 0;
 }
@@ -152,8 +154,10 @@ static int roles_set(const struct config_row *row, uint32_t *out, const char *te
 static int format_set(struct config_bus *bus, const char *text, struct errbuf *err)
 {
 	if (strlen(text) != 3 || !strchr("78", text[0]) || !strchr("NEO", text[1]) || !strchr("12", text[2]))
-		return errbuf_set(err, -EINVAL, "'%.40s' is not a format, allowed: data bits 7 or 8, parity N E or O, stop bits 1 or 2, "
-				  "as in 8N1", text);
+		return errbuf_set(err, -EINVAL,
+				  "'%.40s' is not a format, allowed: data bits 7 or 8, parity N E or O, stop bits 1 or 2, "
+				  "as in 8N1",
+				  text);
 	bus->data_bits = text[0] - '0';
 	bus->parity = text[1];
 	bus->stop_bits = text[2] - '0';
@@ -183,7 +187,8 @@ static bool host_valid(const char *host, size_t n)
 
 static bool host_is_loopback(const char *host, size_t n)
 {
-	return (n == 9 && !strncmp(host, "localhost", 9)) || (n > 4 && !strncmp(host, "127.", 4) && strspn(host, "0123456789.") >= n) ||
+	return (n == 9 && !strncmp(host, "localhost", 9)) ||
+	       (n > 4 && !strncmp(host, "127.", 4) && strspn(host, "0123456789.") >= n) ||
 	       (n == 3 && !strncmp(host, "::1", 3));
 }
 
@@ -227,14 +232,16 @@ static int url_check(const char *text, struct errbuf *err)
 	size_t n, host_n, port_n;
 
 	if (!secure && strncmp(text, HTTP, sizeof(HTTP) - 1))
-		return errbuf_set(err, -EINVAL, "not an address, allowed: https://HOST[:PORT][/PATH] (http:// for loopback only)");
+		return errbuf_set(err, -EINVAL,
+				  "not an address, allowed: https://HOST[:PORT][/PATH] (http:// for loopback only)");
 	n = strcspn(rest, "/?#");
 	if (memchr(rest, '@', n)) /* not repeated here: it may hold a password */
 		return errbuf_set(err, -EINVAL, "holds a user name or password, allowed: https://HOST[:PORT][/PATH]");
 	if (!authority_split(rest, n, &host, &host_n, &port, &port_n) || strpbrk(rest, " \t\"<>\\"))
 		return errbuf_set(err, -EINVAL, "'%.60s' is not an address, allowed: https://HOST[:PORT][/PATH]", text);
 	if (!secure && !host_is_loopback(host, host_n))
-		return errbuf_set(err, -EINVAL, "'%.60s' is plain http, allowed: https:// (http:// for loopback only)", text);
+		return errbuf_set(err, -EINVAL, "'%.60s' is plain http, allowed: https:// (http:// for loopback only)",
+				  text);
 	return 0;
 }
 
@@ -262,12 +269,14 @@ static int text_check(const struct config_row *row, const char *text, struct err
 	switch (row->type) {
 	case CT_PROFILE:
 		if (strspn(text, PROFILE) != strlen(text) || text[0] == '.' || strlen(text) >= NEAREST_NAME_MAX)
-			return errbuf_set(err, -EINVAL, "'%.40s' is not a profile's name, allowed: the file name without folder and .json",
+			return errbuf_set(err, -EINVAL,
+					  "'%.40s' is not a profile's name, allowed: the file name without folder and .json",
 					  text);
 		return 0;
 	case CT_TOPIC:
 		if (!topic_valid(text))
-			return errbuf_set(err, -EINVAL, "'%.40s' is not a topic, allowed: levels like hearth/1, without + # $ and spaces",
+			return errbuf_set(err, -EINVAL,
+					  "'%.40s' is not a topic, allowed: levels like hearth/1, without + # $ and spaces",
 					  text);
 		return 0;
 	case CT_HOST:
@@ -277,13 +286,15 @@ static int text_check(const struct config_row *row, const char *text, struct err
 	case CT_PATH:
 	case CT_SECRET:
 		if (text[0] != '/')
-			return errbuf_set(err, -EINVAL, "'%.40s' is not an absolute path, allowed: a path that starts with /", text);
+			return errbuf_set(err, -EINVAL,
+					  "'%.40s' is not an absolute path, allowed: a path that starts with /", text);
 		return 0;
 	case CT_URL:
 		return url_check(text, err);
 	case CT_LISTEN:
 		if (!authority_split(text, strlen(text), &host, &host_n, &port, &port_n) || !port)
-			return errbuf_set(err, -EINVAL, "'%.40s' is not ADDR:PORT, allowed: as in 127.0.0.1:8443 or [::]:8443", text);
+			return errbuf_set(err, -EINVAL,
+					  "'%.40s' is not ADDR:PORT, allowed: as in 127.0.0.1:8443 or [::]:8443", text);
 		return 0;
 	case CT_DATE:
 		if (!date_valid(text))
@@ -296,7 +307,8 @@ static int text_check(const struct config_row *row, const char *text, struct err
 	case CT_ZONE:
 		if (strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_+-") != strlen(text) ||
 		    strlen(text) >= sizeof(((struct zone *)NULL)->name))
-			return errbuf_set(err, -EINVAL, "'%.40s' is not a time zone, allowed: IANA names as in Europe/London", text);
+			return errbuf_set(err, -EINVAL,
+					  "'%.40s' is not a time zone, allowed: IANA names as in Europe/London", text);
 		return 0;
 	case CT_WORD:
 		return member_find(row->members, text) >= 0 ? 0 : member_error(row, text, err);
@@ -380,113 +392,4 @@ int config_value_set(const struct config_row *row, void *base, const char *text,
 		return tariff_parse(text, out, err) < 0 ? -EINVAL : 0;
 	}
 	return -EINVAL;
-}
-
-static bool roles_text(const struct config_row *row, uint32_t roles, char *out, size_t size)
-{
-	char m[32];
-	size_t at = 0;
-
-	out[0] = '\0';
-	for (int i = 0; member_get(row->members, i, m, sizeof(m)) && at < size; i++)
-		if (roles & 1u << i)
-			at += (size_t)snprintf(out + at, size - at, "%s%s", at ? ", " : "", m);
-	return roles != 0;
-}
-
-/* The shortest text that reads back as the same number. */
-static void number_text(double v, char *out, size_t size)
-{
-	for (int digits = 6; digits <= 17; digits++) {
-		snprintf(out, size, "%.*g", digits, v);
-		if (isnan(v) || strtod(out, NULL) == v)
-			return;
-	}
-}
-
-/* The same without an exponent, which tariff_parse does not take. */
-static void price_text(double v, char *out, size_t size)
-{
-	for (int decimals = 0; decimals <= 30; decimals++) {
-		snprintf(out, size, "%.*f", decimals, v);
-		if (strtod(out, NULL) == v)
-			return;
-	}
-}
-
-static size_t windows_text(const struct tariff_windows *t, bool dense, char *out, size_t size)
-{
-	char price[48];
-	size_t at = 0;
-
-	for (int i = 0; i < t->n && at < size; i++) {
-		price_text(t->w[i].price, price, sizeof(price));
-		at += (size_t)snprintf(out + at, size - at, "%s%02d:%02d-%02d:%02d %s", i == 0 ? "" : dense ? "," : ", ", t->w[i].from_min / 60,
-				       t->w[i].from_min % 60, t->w[i].to_min / 60, t->w[i].to_min % 60,
-				       dense && price[0] == '0' && price[1] == '.' ? price + 1 : price);
-	}
-	return at;
-}
-
-static bool tariff_text(const struct tariff_windows *t, char *out, size_t size)
-{
-	out[0] = '\0';
-	if (t->n == 1)
-		price_text(t->w[0].price, out, size);
-	else if (windows_text(t, false, out, size) > 185) /* the line would become too long to be read back */
-		windows_text(t, true, out, size);
-	return t->n > 0;
-}
-
-bool config_value_text(const struct config_row *row, const void *base, char *out, size_t size)
-{
-	const void *in = (const char *)base + row->offset;
-	const struct config_bus *bus = base;
-
-	switch (row->type) {
-	case CT_CHOICE:
-		return member_get(row->members, *(const int *)in, out, size);
-	case CT_SWITCH:
-		return member_get(row->members, *(const bool *)in, out, size);
-	case CT_BOOL:
-		snprintf(out, size, "%s", *(const bool *)in ? "yes" : "no");
-		return true;
-	case CT_INT:
-		snprintf(out, size, "%d", *(const int *)in);
-		return true;
-	case CT_NUMBER:
-		number_text(*(const double *)in, out, size);
-		return !isnan(*(const double *)in);
-	case CT_ROLES:
-		return roles_text(row, *(const uint32_t *)in, out, size);
-	case CT_FORMAT:
-		snprintf(out, size, "%d%c%d", bus->data_bits, bus->parity, bus->stop_bits);
-		return true;
-	case CT_TARIFF:
-		return tariff_text(in, out, size);
-	case CT_TEXT:
-	case CT_ID:
-	case CT_PROFILE:
-	case CT_TOPIC:
-	case CT_HOST:
-	case CT_PATH:
-	case CT_SECRET:
-	case CT_URL:
-	case CT_LISTEN:
-	case CT_DATE:
-	case CT_CURRENCY:
-	case CT_ZONE:
-	case CT_WORD:
-		snprintf(out, size, "%s", (const char *)in);
-		return true;
-	}
-	return false;
-}
-
-bool config_value_equal(const struct config_row *row, const void *a, const void *b)
-{
-	char ta[2048], tb[2048];
-	const bool set_a = config_value_text(row, a, ta, sizeof(ta)), set_b = config_value_text(row, b, tb, sizeof(tb));
-
-	return set_a == set_b && (!set_a || !strcmp(ta, tb));
 }

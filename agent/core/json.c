@@ -163,7 +163,8 @@ int json_get_int(const cJSON *o, const char *key, int64_t min, int64_t max, int6
 	if (v != floor(v))
 		return errbuf_set(err, -EINVAL, "%s: %g is not a whole number", key, v);
 	if ((int64_t)v < min || (int64_t)v > max)
-		return errbuf_set(err, -ERANGE, "%s: %lld is outside %lld..%lld", key, (long long)v, (long long)min, (long long)max);
+		return errbuf_set(err, -ERANGE, "%s: %lld is outside %lld..%lld", key, (long long)v, (long long)min,
+				  (long long)max);
 	*out = (int64_t)v;
 	return 1;
 }
@@ -205,7 +206,7 @@ void json_add_number(cJSON *o, const char *key, double v, int decimals)
 		return;
 	rounded = round(v * scale) / scale;
 	if (!isfinite(rounded))
-		rounded = v; /* v * scale overflowed: far beyond any decimals */
+		rounded = v;                           /* v * scale overflowed: far beyond any decimals */
 	cJSON_AddNumberToObject(o, key, rounded + 0.); /* + 0. turns -0 into 0 */
 }
 

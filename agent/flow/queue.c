@@ -238,8 +238,7 @@ int64_t flip_link_step(struct flip_link *l)
 	return next;
 }
 
-int flip_link_participate(struct flip_link *l, const char *id, const bool *participating, double reserve_pct,
-			  store_done_fn done, void *context, struct errbuf *err)
+int flip_link_participate(struct flip_link *l, const struct flip_wish *w, store_done_fn done, void *context, struct errbuf *err)
 {
 	int64_t now_ms, utc_ms;
 	bool trusted;
@@ -248,7 +247,7 @@ int flip_link_participate(struct flip_link *l, const char *id, const bool *parti
 	if (!l)
 		return errbuf_set(err, -EAGAIN, "the Flip link is not running");
 	trusted = link_clock(l, &now_ms, &utc_ms);
-	r = book_participate(l->o.book, id, participating, reserve_pct, trusted ? utc_ms : 0, err);
+	r = book_participate(l->o.book, w->id, w->participating, w->reserve_pct, trusted ? utc_ms : 0, err);
 	if (r < 0)
 		return r;
 	link_book_step(l);

@@ -81,13 +81,18 @@ void flip_link_stop(struct flip_link *l);
  */
 int64_t flip_link_step(struct flip_link *l);
 
+/* What the owner wishes for an event (or a command without one). */
+struct flip_wish {
+	const char *id;
+	const bool *participating;  /* NULL = leave as it is */
+	double reserve_pct;         /* NAN = leave as it is */
+};
+
 /**
- * `event.participate`: effect here at once, then at Flip through the outbox. @participating NULL and @reserve_pct NAN mean
- * "leave". 0, -ENOENT, -EPERM, -ERANGE explained. After 0, @done is called exactly once (perhaps before the return): status
+ * `event.participate`: effect here at once, then at Flip through the outbox. 0, -ENOENT, -EPERM, -ERANGE explained. After 0, @done is called exactly once (perhaps before the return): status
  * 0 = wish and outbox row are on disk; negative = in force here, but not stored yet (tried again by itself).
  */
-int flip_link_participate(struct flip_link *l, const char *id, const bool *participating, double reserve_pct,
-			  store_done_fn done, void *context, struct errbuf *err);
+int flip_link_participate(struct flip_link *l, const struct flip_wish *w, store_done_fn done, void *context, struct errbuf *err);
 
 /** The app changed something in the book (delivered Wh, trouble, suspended): store and publish it. */
 void flip_link_flush(struct flip_link *l);

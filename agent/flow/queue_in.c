@@ -58,12 +58,14 @@ static void refuse(struct flip_link *l, const char *what, const char *id, const 
 static enum book_outcome offer_command(struct flip_link *l, const struct flip_envelope *f, int64_t utc_ms, bool trusted)
 {
 	struct book_device devices[DEVICE_MAX];
-	const int n = l->o.cb.devices(l->o.cb.context, devices, DEVICE_MAX);
-	const bool paused = l->o.cb.paused && l->o.cb.paused(l->o.cb.context);
+	const struct book_scene scene = {
+		.devices = devices, .n_devices = l->o.cb.devices(l->o.cb.context, devices, DEVICE_MAX), .addressed = true,
+		.paused = l->o.cb.paused && l->o.cb.paused(l->o.cb.context), .utc_ms = trusted ? utc_ms : 0,
+	};
 	enum book_outcome r;
 
 	for (int tries = 0;; tries++) {
-		r = book_offer(l->o.book, &f->command, f->event_type, true, devices, n, paused, trusted ? utc_ms : 0);
+		r = book_offer(l->o.book, &f->command, f->event_type, &scene);
 		if (r != BOOK_FULL || tries > 0 || !trusted)
 			return r;
 		link_forget(l, utc_ms, 0);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define STEP_MS 1000               /* the book and the outbox move once a second */
+#define REPLAN_WAIT_MS 5000
 #define REPLAN_MS (15 * 60 * 1000)
 #define PRICES_MS (60 * 60 * 1000)
 #define REACHABLE_MS 60000
@@ -250,7 +251,7 @@ static void replan(struct hub *h, const struct snapshot *s)
 	h->replan_due_ms = 0;
 	h->replan_last_ms = s->now_ms;
 	if (planning_request(h->planning, &in) < 0)
-		log_debug("plan", "no plan: %s", planning_status(h->planning));
+		h->replan_due_ms = s->now_ms + REPLAN_WAIT_MS; /* a device that has yet to join, prices that have yet to come */
 }
 
 /* Energy moved in the direction of each device's active command since the last tick. */

@@ -267,7 +267,7 @@ void verb_event_participate(struct request *rq)
 		request_error(rq, "bad_request", "say event_id and participating or reserve_pct");
 		return;
 	}
-	r = flip_link_participate(h->flip, id, has ? &participating : NULL, pct, on_participation, rq, &err);
+	r = flip_link_participate(h->flip, &(struct flip_wish){ id, has ? &participating : NULL, pct }, on_participation, rq, &err);
 	if (r < 0) {
 		request_error(rq, code_of(r), "%s", err.text);
 		return;

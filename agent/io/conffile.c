@@ -160,8 +160,14 @@ char *conffile_profile(const char *name, size_t *len, struct errbuf *err)
 /* What a profile's `kind` or one of its `also` lets a device be. */
 static uint32_t roles_of_word(const char *word, bool only)
 {
-	static const struct { const char *word; uint32_t roles; } ROLES[] = {
-		{ "battery", ROLE_BATTERY }, { "pv", ROLE_PV }, { "inverter", ROLE_PV }, { "charger", ROLE_CHARGER },
+	static const struct {
+		const char *word;
+		uint32_t roles;
+	} ROLES[] = {
+		{ "battery", ROLE_BATTERY },
+		{ "pv", ROLE_PV },
+		{ "inverter", ROLE_PV },
+		{ "charger", ROLE_CHARGER },
 	};
 
 	/* a device that is nothing but a meter may measure anything; one inside something else sits at the grid */
@@ -190,9 +196,7 @@ static uint32_t profile_roles(void *context, const char *profile, char *nearest,
 	if (!tree || json_get_text(tree, "kind", kind, sizeof(kind), NULL) != 1)
 		return 0;
 	roles = roles_of_word(kind, cJSON_GetArraySize(also) == 0);
-	cJSON_ArrayForEach(word, also)
-		if (cJSON_IsString(word))
-			roles |= roles_of_word(word->valuestring, false);
+	cJSON_ArrayForEach(word, also) if (cJSON_IsString(word)) roles |= roles_of_word(word->valuestring, false);
 	return roles;
 }
 
@@ -206,7 +210,8 @@ static bool mode_good(const struct stat *st, char *reason, size_t size)
 {
 	if ((st->st_mode & 07777 & ~(mode_t)SECRET_MODE) == 0)
 		return true;
-	snprintf(reason, size, "the file's mode is %04o, allowed: %04o or stricter", (unsigned)st->st_mode & 07777, SECRET_MODE);
+	snprintf(reason, size, "the file's mode is %04o, allowed: %04o or stricter", (unsigned)st->st_mode & 07777,
+		 SECRET_MODE);
 	return false;
 }
 

@@ -128,7 +128,8 @@ int zone_load(const char *name, struct zone *out, struct errbuf *err)
 	tzset();
 	free(saved);
 	if (r < 0)
-		return errbuf_set(err, r, "time zone '%.40s' changes its clock more than %d times", name, ZONE_TRANSITIONS_MAX);
+		return errbuf_set(err, r, "time zone '%.40s' changes its clock more than %d times", name,
+				  ZONE_TRANSITIONS_MAX);
 	*out = z;
 	return 0;
 }

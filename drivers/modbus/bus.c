@@ -6,6 +6,7 @@
 
 #include "core/backoff.h"
 #include "drivers/modbus/pdu.h"
+#include "drivers/modbus/rest.h"
 #include "io/dial.h"
 #include "io/loop.h"
 #include "io/worker.h"
@@ -28,11 +29,8 @@
 #define BACKOFF_FIRST_MS 250
 #define BACKOFF_CAP_MS 30000
 #define CONNECT_LEAST_MS 500
-#define SILENT_MAX 2           /* timeouts in a row before a unit rests */
-#define REST_FIRST_MS 500
 #define REST_CAP_MS 30000
 #define REST_CAP_LINE 30       /* serial: and so many timeouts, since the line stays quiet for another one */
-#define REST_COMMAND 4         /* commands are tried after a quarter of the rest */
 #define LINE_SILENCE_MS 150    /* a late or false answer has ended: adapters deliver in lumps, poor gateways drip */
 #define BROADCAST_WAIT_MS 100  /* Modbus over serial line 1.02, section 2.4.1: turnaround delay */
 #define EXCEPTION_TARGET_SILENT 11 /* a gateway waited for the unit in vain, and we for the gateway */
@@ -56,9 +54,7 @@ struct outcome {
 
 struct unit {
 	int64_t last_ms;           /* end of the last transaction with it */
-	int64_t rest_until_ms;
-	int32_t rest_ms;
-	int silent;                /* timeouts in a row */
+	struct rest rest;
 };
 
 struct bus {
@@ -168,7 +164,7 @@ static int link_make(struct bus *b)
 	}
 	if (b->backoff.next_ms) /* the host was away: so were its units, and none of them is the silent one */
 		for (int i = 0; i < 256; i++)
-			b->units[i].rest_until_ms = 0;
+			b->units[i].rest.until_ms = 0;
 	b->up = b->stats.link_up = true;
 	b->answered = false;
 	b->stats.connects++;
@@ -273,26 +269,11 @@ static enum request_status answer_check(struct bus *b, uint8_t unit, struct modb
 	return pdu_answer(r, frame + TCP_HEADER, len - TCP_HEADER);
 }
 
-static void unit_answered(struct bus *b, uint8_t unit)
-{
-	b->units[unit].silent = 0;
-	b->units[unit].rest_ms = 0;
-	b->units[unit].rest_until_ms = 0;
-}
-
 static void unit_silent(struct bus *b, uint8_t unit)
 {
-	struct unit *u = &b->units[unit];
 	int32_t cap = REST_CAP_MS + (b->o.type == BUS_RTU ? REST_CAP_LINE * b->o.timeout_ms : 0);
 
-	if (u->silent < SILENT_MAX)
-		u->silent++;
-	if (u->silent < SILENT_MAX)
-		return;
-	u->rest_ms = u->rest_ms ? 2 * u->rest_ms : REST_FIRST_MS;
-	if (u->rest_ms > cap)
-		u->rest_ms = cap;
-	u->rest_until_ms = loop_now_ms() + u->rest_ms;
+	rest_silent(&b->units[unit].rest, cap, loop_now_ms());
 }
 
 /* What becomes of the link, the unit and the counters. */
@@ -304,7 +285,7 @@ static void request_account(struct bus *b, uint8_t unit, const struct modbus_req
 			error_say(b, "unit %d: exception %d to function %d at %d", unit, (int)status, r->fc, r->address);
 		b->answered = true;
 		backoff_reset(&b->backoff);
-		status == EXCEPTION_TARGET_SILENT ? unit_silent(b, unit) : unit_answered(b, unit);
+		status == EXCEPTION_TARGET_SILENT ? unit_silent(b, unit) : rest_answered(&b->units[unit].rest);
 		return;
 	}
 	if (status == REQUEST_BAD_ANSWER) {
@@ -387,13 +368,10 @@ static enum request_status request_run(struct bus *b, const struct batch *batch,
 /* Whether the batch may begin. */
 static enum request_status batch_gate(struct bus *b, const struct batch *batch)
 {
-	const struct unit *u = &b->units[batch->unit];
-	int64_t now = loop_now_ms(), rest = u->rest_until_ms;
+	const struct rest *rest = &b->units[batch->unit].rest;
 
-	if (batch->command)
-		rest -= u->rest_ms - u->rest_ms / REST_COMMAND;
 	if (!batch_expired(batch)) {
-		if (now < rest || link_make(b))
+		if (!rest_over(rest, batch->command, loop_now_ms()) || link_make(b))
 			return REQUEST_NO_LINK;
 		if (!batch_expired(batch)) /* connecting takes time */
 			return REQUEST_OK;

@@ -15,7 +15,7 @@ enum discovery_step {
 	DISCOVERY_BASE = 0, /* looking for "SunS" */
 	DISCOVERY_WALK,
 	DISCOVERY_DONE,
-	DISCOVERY_FAILED,   /* the reason is in `why` */
+	DISCOVERY_FAILED, /* the reason is in `why` */
 };
 
 struct discovery_model {
@@ -26,8 +26,8 @@ struct discovery_model {
 /* Zeroed is valid: about to start. */
 struct discovery {
 	enum discovery_step step;
-	int base;          /* which of the known bases */
-	uint32_t pointer;  /* next header */
+	int base;         /* which of the known bases */
+	uint32_t pointer; /* next header */
 	int n;
 	struct discovery_model models[DISCOVERY_MODELS_MAX];
 	struct errbuf why;

@@ -34,24 +34,27 @@ static const struct row ROWS[] = {
 
 /* The first source that has a number wins. */
 static const struct row FIRST_OF[] = {
-	{ SLOT_DER_STORAGE, "SoC", F_BATTERY_SOC_PCT, 1 },
-	{ SLOT_STORAGE, "ChaState", F_BATTERY_SOC_PCT, 1 },
-	{ SLOT_BATTERY, "SoC", F_BATTERY_SOC_PCT, 1 },
-	{ SLOT_DER_STORAGE, "WHRtg", F_BATTERY_CAPACITY_WH, 1 },
-	{ SLOT_BATTERY, "WHRtg", F_BATTERY_CAPACITY_WH, 1 },
-	{ SLOT_NAMEPLATE, "WHRtg", F_BATTERY_CAPACITY_WH, 1 },
-	{ SLOT_DER_STORAGE, "SoH", F_BATTERY_SOH_PCT, 1 },
-	{ SLOT_BATTERY, "SoH", F_BATTERY_SOH_PCT, 1 },
+	{ SLOT_DER_STORAGE, "SoC", F_BATTERY_SOC_PCT, 1 },   { SLOT_STORAGE, "ChaState", F_BATTERY_SOC_PCT, 1 },
+	{ SLOT_BATTERY, "SoC", F_BATTERY_SOC_PCT, 1 },       { SLOT_DER_STORAGE, "WHRtg", F_BATTERY_CAPACITY_WH, 1 },
+	{ SLOT_BATTERY, "WHRtg", F_BATTERY_CAPACITY_WH, 1 }, { SLOT_NAMEPLATE, "WHRtg", F_BATTERY_CAPACITY_WH, 1 },
+	{ SLOT_DER_STORAGE, "SoH", F_BATTERY_SOH_PCT, 1 },   { SLOT_BATTERY, "SoH", F_BATTERY_SOH_PCT, 1 },
 };
 
 /* 101-113 St, from 1; 701 InvSt, from 0. */
-static const int ST_103[] = { -1, INVERTER_OFF, INVERTER_SLEEPING, INVERTER_STARTING, INVERTER_RUNNING, INVERTER_THROTTLED,
-			      INVERTER_STANDBY, INVERTER_FAULT, INVERTER_STANDBY };
-static const int ST_701[] = { INVERTER_OFF, INVERTER_SLEEPING, INVERTER_STARTING, INVERTER_RUNNING, INVERTER_THROTTLED,
-			      INVERTER_STANDBY, INVERTER_FAULT, INVERTER_STANDBY };
+static const int ST_103[] = { -1,
+			      INVERTER_OFF,
+			      INVERTER_SLEEPING,
+			      INVERTER_STARTING,
+			      INVERTER_RUNNING,
+			      INVERTER_THROTTLED,
+			      INVERTER_STANDBY,
+			      INVERTER_FAULT,
+			      INVERTER_STANDBY };
+static const int ST_701[] = { INVERTER_OFF,       INVERTER_SLEEPING, INVERTER_STARTING, INVERTER_RUNNING,
+			      INVERTER_THROTTLED, INVERTER_STANDBY,  INVERTER_FAULT,    INVERTER_STANDBY };
 /* ChaSt of 124 and 802; holding and testing are idle to us. */
-static const int CHA_ST[] = { -1, BATTERY_OFF, BATTERY_EMPTY, BATTERY_DISCHARGING, BATTERY_CHARGING, BATTERY_FULL, BATTERY_IDLE,
-			      BATTERY_IDLE };
+static const int CHA_ST[] = { -1,           BATTERY_OFF,  BATTERY_EMPTY, BATTERY_DISCHARGING, BATTERY_CHARGING,
+			      BATTERY_FULL, BATTERY_IDLE, BATTERY_IDLE };
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
 #define IDLE_W 30 /* below this a battery without a state of its own counts as idle */
@@ -206,7 +209,10 @@ static void battery_state(const struct sunspec *s, struct device_state *state)
 	}
 	if (value_usable(w))
 		point_put(state, F_BATTERY_STATE,
-			  w->v > IDLE_W ? BATTERY_CHARGING : w->v < -IDLE_W ? BATTERY_DISCHARGING : BATTERY_IDLE, w->at_ms, Q_DERIVED);
+			  w->v > IDLE_W    ? BATTERY_CHARGING
+			  : w->v < -IDLE_W ? BATTERY_DISCHARGING
+					   : BATTERY_IDLE,
+			  w->at_ms, Q_DERIVED);
 }
 
 static void inverter_values(const struct sunspec *s, struct device_state *state)

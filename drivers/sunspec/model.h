@@ -15,14 +15,14 @@ struct sunspec_point {
 	const char *name;
 	uint8_t offset;
 	enum reg_type type;
-	uint8_t sf;     /* offset of its scale factor, 0 = none */
-	uint8_t words;  /* strings only */
-	bool counter;   /* acc16..acc64: 0 is "not accumulated" */
+	uint8_t sf;    /* offset of its scale factor, 0 = none */
+	uint8_t words; /* strings only */
+	bool counter;  /* acc16..acc64: 0 is "not accumulated" */
 };
 
 struct sunspec_model {
 	uint16_t id;
-	uint8_t span;   /* registers to read from the ID register on; 0 = all of it (160) */
+	uint8_t span; /* registers to read from the ID register on; 0 = all of it (160) */
 	const struct sunspec_point *points;
 	int n;
 };
@@ -36,11 +36,11 @@ const struct sunspec_point *sunspec_point_find(const struct sunspec_model *model
 /* A model of one device: where it stands in the chain and what was read last. */
 struct image {
 	const struct sunspec_model *model;
-	uint16_t address;   /* of the ID register */
-	uint16_t length;    /* L: registers after the header */
-	uint16_t count;     /* registers one read takes */
-	int refused;        /* exceptions in a row */
-	int64_t at_ms;      /* of the last good read; 0 = never */
+	uint16_t address; /* of the ID register */
+	uint16_t length;  /* L: registers after the header */
+	uint16_t count;   /* registers one read takes */
+	int refused;      /* exceptions in a row */
+	int64_t at_ms;    /* of the last good read; 0 = never */
 	uint16_t words[REQUEST_WORDS_MAX];
 };
 

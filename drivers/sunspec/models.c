@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+/* clang-format off */
 #define U16(name, offset, sf) { name, offset, REG_UINT16, sf, 0, false }
 #define I16(name, offset, sf) { name, offset, REG_INT16, sf, 0, false }
 #define E16(name, offset) { name, offset, REG_ENUM16, 0, 0, false }
@@ -102,6 +103,8 @@ static const struct sunspec_model MODELS[] = {
 	TABLE(701, 123, DER_AC), TABLE(702, 46, DER_CAPACITY), TABLE(704, 59, DER_CONTROL), TABLE(713, 9, DER_STORAGE),
 	TABLE(802, 64, BATTERY),
 };
+
+/* clang-format on */
 
 const struct sunspec_model *sunspec_models(int *n)
 {

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CONTROL_FRESH_MS 2500  /* bits are changed on a read at most this old */
+#define CONTROL_FRESH_MS 2500 /* bits are changed on a read at most this old */
 #define REFUSED_MAX 3
 #define DISCOVERY_GAP_MS 0
 #define GUARD_S SUNSPEC_REVERT_S
@@ -30,7 +30,8 @@ static int sunspec_init(void *self, const struct driver_options *options, struct
 	s->o = *options;
 	s->roles = options->roles;
 	if (options->profile_json) {
-		AUTO_JSON *json = json_parse(options->profile_json, options->profile_json_len, PROFILE_JSON_MAX, PROFILE_DEPTH_MAX, err);
+		AUTO_JSON *json = json_parse(options->profile_json, options->profile_json_len, PROFILE_JSON_MAX,
+					     PROFILE_DEPTH_MAX, err);
 
 		if (!json || json_get_bool(json, "native_balance", &s->native_balance, err) < 0)
 			return -EINVAL;
@@ -91,8 +92,8 @@ static void slots_fill(struct sunspec *s)
 	memset(s->has, 0, sizeof(s->has));
 	for (size_t i = 0; i < sizeof(PARTS) / sizeof(PARTS[0]); i++) {
 		enum sunspec_slot slot = PARTS[i].slot;
-		bool storage = slot == SLOT_STORAGE || slot == SLOT_CAPACITY || slot == SLOT_CONTROL || slot == SLOT_DER_STORAGE ||
-			       slot == SLOT_BATTERY;
+		bool storage = slot == SLOT_STORAGE || slot == SLOT_CAPACITY || slot == SLOT_CONTROL ||
+			       slot == SLOT_DER_STORAGE || slot == SLOT_BATTERY;
 
 		if (slot == SLOT_METER ? !meter : slot == SLOT_COMMON ? false : storage ? !battery : !inverter)
 			continue;
@@ -124,9 +125,9 @@ static void kinds_settle(struct sunspec *s, struct device_state *state)
 	    ((s->o.roles & (ROLE_GRID | ROLE_LOAD)) && !s->has[SLOT_METER])) {
 		state->availability = AVAIL_FAULT;
 		snprintf(state->note, sizeof(state->note), "its SunSpec chain has no %s",
-			 wanted & KIND_BATTERY ? "storage model (124, 713 or 802)" :
-			 wanted & KIND_METER   ? "meter model (201-204, 211-214)" :
-						 "inverter model (101-113, 701)");
+			 wanted & KIND_BATTERY ? "storage model (124, 713 or 802)"
+			 : wanted & KIND_METER ? "meter model (201-204, 211-214)"
+					       : "inverter model (101-113, 701)");
 	}
 	if (kinds)
 		state->kinds = kinds;
@@ -141,7 +142,10 @@ static void discovery_restart(struct sunspec *s, int64_t at_ms)
 
 static void images_start(struct sunspec *s, struct device_state *state, int64_t now_ms)
 {
-	static const struct { enum sunspec_slot slot; enum field field; } SLOW_FIELDS[] = {
+	static const struct {
+		enum sunspec_slot slot;
+		enum field field;
+	} SLOW_FIELDS[] = {
 		{ SLOT_NAMEPLATE, F_PV_POWER_MAX_W },
 	};
 
@@ -162,7 +166,7 @@ static void classes_due(struct sunspec *s, int64_t now_ms)
 	struct cadence *class[] = { &s->fast, &s->ratings };
 
 	for (int c = 0; c < 2; c++) {
-		if (now_ms < class[c]->due_ms)
+		if (now_ms < class[c] -> due_ms)
 			continue;
 		cadence_begin(class[c], now_ms);
 		for (int i = 0; i < SLOT_COUNT; i++)
@@ -283,8 +287,9 @@ static void feed_discovery(struct sunspec *s, const struct batch_result *r, int6
 
 	if (status > REQUEST_EXCEPTION_LAST) {
 		cadence_missed(&s->fast, now_ms, status != REQUEST_NO_LINK);
-		s->discover_at_ms = s->fast.missed >= POLL_SILENT && status != REQUEST_NO_LINK ? s->fast.due_ms :
-												 now_ms + s->fast.interval_ms;
+		s->discover_at_ms = s->fast.missed >= POLL_SILENT && status != REQUEST_NO_LINK
+					    ? s->fast.due_ms
+					    : now_ms + s->fast.interval_ms;
 		return;
 	}
 	cadence_ok(&s->fast, now_ms);

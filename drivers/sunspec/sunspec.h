@@ -9,23 +9,23 @@
 #include "drivers/sunspec/discovery.h"
 #include "drivers/sunspec/model.h"
 
-#define SUNSPEC_REVERT_S 60        /* our reversion time; feeding it at half */
+#define SUNSPEC_REVERT_S 60 /* our reversion time; feeding it at half */
 #define SUNSPEC_SETTLE_MS 1000
 #define SUNSPEC_REDISCOVER_MS 60000 /* after a failed search, or a device silent for this long */
 
 /* One image for each part a model can play. */
 enum sunspec_slot {
-	SLOT_COMMON,    /* 1 */
-	SLOT_INVERTER,  /* 701, else 10x, 11x */
-	SLOT_NAMEPLATE, /* 120 */
-	SLOT_STATUS,    /* 122 */
-	SLOT_STORAGE,   /* 124 */
-	SLOT_MPPT,      /* 160 */
-	SLOT_METER,     /* 20x, 21x */
-	SLOT_CAPACITY,  /* 702 */
-	SLOT_CONTROL,   /* 704 */
+	SLOT_COMMON,      /* 1 */
+	SLOT_INVERTER,    /* 701, else 10x, 11x */
+	SLOT_NAMEPLATE,   /* 120 */
+	SLOT_STATUS,      /* 122 */
+	SLOT_STORAGE,     /* 124 */
+	SLOT_MPPT,        /* 160 */
+	SLOT_METER,       /* 20x, 21x */
+	SLOT_CAPACITY,    /* 702 */
+	SLOT_CONTROL,     /* 704 */
 	SLOT_DER_STORAGE, /* 713 */
-	SLOT_BATTERY,   /* 802 */
+	SLOT_BATTERY,     /* 802 */
 	SLOT_COUNT
 };
 
@@ -34,7 +34,7 @@ enum sunspec_control { CONTROL_NO_WAY, CONTROL_704, CONTROL_124 };
 /* What the control registers say: the band of battery power in force. lo = hi is a power order. */
 struct inforce {
 	bool known, active;
-	double lo_w, hi_w;   /* NAN: active, but in a way we do not read (percent mode) */
+	double lo_w, hi_w; /* NAN: active, but in a way we do not read (percent mode) */
 };
 
 enum sunspec_flight { FLIGHT_NONE, FLIGHT_DISCOVERY, FLIGHT_READ, FLIGHT_WRITE };
@@ -42,9 +42,9 @@ enum sunspec_flight { FLIGHT_NONE, FLIGHT_DISCOVERY, FLIGHT_READ, FLIGHT_WRITE }
 struct sunspec {
 	struct driver_options o;
 	uint32_t roles;
-	bool native_balance;         /* the profile says so */
+	bool native_balance; /* the profile says so */
 	struct discovery discovery;
-	bool ready;                  /* images are set up */
+	bool ready; /* images are set up */
 	int64_t discover_at_ms;
 
 	struct image image[SLOT_COUNT];
@@ -54,11 +54,11 @@ struct sunspec {
 
 	enum sunspec_control control;
 	struct setpoint setpoint;
-	struct inforce before;       /* before the write under way */
-	bool fc6;                    /* function 16 was refused for single registers */
-	bool timer_ok;               /* our reversion time read back */
-	bool grid_charge_set;        /* we switched ChaGriSet on; release puts it back */
-	double pv_w;                 /* production the last 704 setpoint allowed for */
+	struct inforce before; /* before the write under way */
+	bool fc6;              /* function 16 was refused for single registers */
+	bool timer_ok;         /* our reversion time read back */
+	bool grid_charge_set;  /* we switched ChaGriSet on; release puts it back */
+	double pv_w;           /* production the last 704 setpoint allowed for */
 
 	enum sunspec_flight flight;
 	uint32_t batch_id;

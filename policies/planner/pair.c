@@ -9,7 +9,9 @@
 #define TURNS 8
 #define SMALL_SLOTS 200
 #define ENERGY_EPS 1e-7 /* kWh of the car */
-#define GAP_GOOD 2e-6   /* of the turnover: below it the beam is not worth its time */
+/* Gaps not worth more time, of the turnover; long plans have less of it. */
+#define GAP_GOOD 2e-6
+#define GAP_GOOD_LONG 2e-5
 
 int pair_init(struct pair *p, int slots)
 {
@@ -190,7 +192,9 @@ static double turnover(const struct pair *p)
 
 static bool good_enough(const struct pair *p, const struct pair_result *r)
 {
-	return fabs(r->car_kwh - p->car_kwh) <= ENERGY_EPS && r->cost - r->bound <= GAP_GOOD * turnover(p);
+	double share = p->slots <= SMALL_SLOTS ? GAP_GOOD : GAP_GOOD_LONG;
+
+	return fabs(r->car_kwh - p->car_kwh) <= ENERGY_EPS && r->cost - r->bound <= share * turnover(p);
 }
 
 /* Closes what the walk left open, where slots are not convex. The rows must be those of r's car. */

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LABELS_ALL 16384 /* labels kept over all slots */
-#define WIDTH_MAX 192
+#define LABELS_ALL 8192 /* labels kept over all slots */
+#define WIDTH_MAX 96
 #define SAME_KWH 1e-7
 
 struct label {

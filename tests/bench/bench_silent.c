@@ -274,6 +274,7 @@ int main(int argc, char **argv)
 {
 	int settle_s = argc > 1 ? atoi(argv[1]) : 60, measured_s = argc > 2 ? atoi(argv[2]) : 60, bare[N][2];
 	uv_timer_t beat;
+	char ratio[16];
 
 	from_slot = settle_s;
 	to_slot = settle_s + (measured_s > 0 ? measured_s : 1);
@@ -296,11 +297,11 @@ int main(int argc, char **argv)
 	for (int i = 0; i < N; i++) {
 		if (read(SCENES[i].pipe, bare[i], sizeof(bare[i])) != sizeof(bare[i]) || !bare[i][0])
 			bare[i][0] = bare[i][1] = 1;
-		printf("%-14s %7d ms %10.2f %% %10.2f %% %8.2f\n", SCENES[i].name, SCENES[i].timeout_ms,
-		       100. * SCENES[i].kept / SCENES[i].due, 100. * bare[i][1] / bare[i][0],
-		       (double)SCENES[i].kept / SCENES[i].due / ((double)bare[i][1] / bare[i][0]));
+		snprintf(ratio, sizeof(ratio), "%.2f", (double)SCENES[i].kept / SCENES[i].due * bare[i][0] / (bare[i][1] ? bare[i][1] : 1));
+		printf("%-14s %7d ms %10.2f %% %10.2f %% %8s\n", SCENES[i].name, SCENES[i].timeout_ms,
+		       100. * SCENES[i].kept / SCENES[i].due, 100. * bare[i][1] / bare[i][0], bare[i][1] ? ratio : "-");
 	}
-	printf("\n");
+	printf("\n(the bare loop asks the silent unit first; where that takes a whole beat, it keeps none)\n");
 	for (int i = 0; i < N; i++) {
 		char figure[80];
 

@@ -13,7 +13,10 @@ static uint32_t roles_of(void *context, const char *profile, char *nearest, size
 {
 	(void)context;
 	snprintf(nearest, size, "%.3s", profile);
-	return profile[0] == 'e' ? ROLE_GRID | ROLE_LOAD | ROLE_PV : profile[0] == 'k' ? ROLE_CHARGER : profile[0] == 'x' ? 0 : ROLE_BATTERY;
+	return profile[0] == 'e'   ? ROLE_GRID | ROLE_LOAD | ROLE_PV
+	       : profile[0] == 'k' ? ROLE_CHARGER
+	       : profile[0] == 'x' ? 0
+				   : ROLE_BATTERY;
 }
 
 static void round_trip(const struct config *c)

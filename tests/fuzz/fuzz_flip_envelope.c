@@ -22,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct book book;
 	struct book_device device = { .flip_device_id = "bat-0042-1", .battery = true, .reachable = true, .charge_max_w = 5000,
 				      .discharge_max_w = 5000 };
+	const struct book_scene scene = { .devices = &device, .n_devices = 1, .addressed = true, .utc_ms = NOW };
 	struct flip_envelope e;
 	char text[64];
 
@@ -44,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int i = 0; i < 2; i++) {
 		struct command_view v;
 
-		book_offer(&book, &e.command, e.event_type, true, &device, 1, false, NOW);
+		book_offer(&book, &e.command, e.event_type, &scene);
 		book_step(&book, &device, 1, NOW + i * 1000);
 		book_view(&book, book_in_force(&book, 0, NOW), &v);
 		if (v.active && (e.command.refusal[0] || NOW < e.command.starts_utc_ms))

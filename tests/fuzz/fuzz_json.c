@@ -16,7 +16,8 @@ static int depth_of(const cJSON *j)
 
 	if (!cJSON_IsArray(j) && !cJSON_IsObject(j))
 		return 0;
-	cJSON_ArrayForEach(m, j) {
+	cJSON_ArrayForEach(m, j)
+	{
 		const int d = depth_of(m);
 
 		deepest = d > deepest ? d : deepest;

@@ -75,8 +75,7 @@ class Home:
 
     def __init__(self, battery_wh=13500, soc=60, clock="trust", reserve=20, tariff="0.30", extra="", sim_args=(), start_sim=True):
         self.folder = scratch()
-        os.makedirs(os.path.join(self.folder, "broker"))
-        self.broker = Broker(os.path.join(self.folder, "broker"))
+        self.broker = Broker()
         self.settings = dict(site=SITE, clock=clock, reserve=reserve, battery_wh=battery_wh, tariff=tariff, extra=extra,
                              mqtt_port=self.broker.port)
         self.sim_args = ["--battery-wh", str(battery_wh), "--soc", str(soc), *sim_args]

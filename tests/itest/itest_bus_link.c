@@ -15,7 +15,7 @@ static void test_close_is_bounded(void **state)
 	usleep(50000);
 	begun = loop_now_ms();
 	bus_close(f.bus);
-	assert_in_range(loop_now_ms() - begun, 0, TIMEOUT_MS + 100);
+	assert_in_range(loop_now_ms() - begun, 0, TIMEOUT_MS + 500);
 	f.bus = NULL;
 	teardown(&f);
 
@@ -29,7 +29,7 @@ static void test_close_is_bounded(void **state)
 	bus_ask_close(f.bus);
 	bus_close(f.bus);
 	f.bus = NULL;
-	assert_in_range(loop_now_ms() - begun, 0, 100);
+	assert_in_range(loop_now_ms() - begun, 0, 1000);
 	assert_int_equal(f.n, 1);
 	assert_int_equal(f.got[0].status[0], REQUEST_OK);
 	assert_int_equal(f.got[0].status[1], REQUEST_NOT_TRIED);

@@ -60,7 +60,7 @@ class BusTcp(unittest.TestCase):
         self.assertEqual(bus.read(1, 5, 1), [1005])
         answer = bus.ask(9, (3, 5, 1))
         self.assertEqual(answer["status"], [TIMEOUT])
-        self.assertLess(answer["ms"], TIMEOUT_MS + 150)
+        self.assertLess(answer["ms"], TIMEOUT_MS + 400 * hearthtest.SLOW)
         self.assertEqual(bus.read(7, 6, 2), [7006, 7007])
         server.stop()
 
@@ -71,7 +71,7 @@ class BusTcp(unittest.TestCase):
         server.signal(signal.SIGSTOP)
         answer = bus.ask(1, (6, 50, [4711]))
         self.assertEqual(answer["status"], [TIMEOUT])
-        self.assertLess(answer["ms"], TIMEOUT_MS + 150)
+        self.assertLess(answer["ms"], TIMEOUT_MS + 400 * hearthtest.SLOW)
         statuses = {bus.ask(1, (3, a, 1))["status"][0] for a in range(10)}
         self.assertLessEqual(statuses, {TIMEOUT, NO_LINK})
         server.signal(signal.SIGCONT)

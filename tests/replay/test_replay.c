@@ -33,7 +33,7 @@ struct player {
 	char profile[64];
 	char *json;
 	bool started;
-	int written;     /* writes already told of */
+	int written; /* writes already told of */
 	size_t n;
 	char out[OUT_MAX];
 };
@@ -48,7 +48,8 @@ static void __attribute__((format(printf, 2, 3))) say(struct player *p, const ch
 	assert_true(p->n < sizeof(p->out));
 }
 
-static void say_value(struct player *p, const char *kind, const char *name, enum field f, const struct value *v, int decimals)
+static void say_value(struct player *p, const char *kind, const char *name, enum field f, const struct value *v,
+		      int decimals)
 {
 	const char *word = f < F_COUNT && v->v == (int)v->v ? field_word(f, (int)v->v) : NULL;
 
@@ -70,10 +71,11 @@ static void check(struct player *p, const char *label)
 		if (s->kinds & (1u << k))
 			say(p, " %s", kind_name((enum kind)(1 << k)));
 	say(p, "%s%s\n", *s->note ? ": " : "", s->note);
-	say(p, "  %s / %s / %s / %s\n", s->identity.manufacturer, s->identity.model, s->identity.version, s->identity.serial);
-	say(p, "  can:%s%s%s charge %.0f W discharge %.0f W min %.0f W step %.2f W guarded by %s\n", c->can_power ? " power" : "",
-	    c->native_balance ? " balance" : "", c->can_hold ? " hold" : "", c->charge_max_w, c->discharge_max_w, c->min_w, c->step_w,
-	    guarded_by_word(c->guarded_by));
+	say(p, "  %s / %s / %s / %s\n", s->identity.manufacturer, s->identity.model, s->identity.version,
+	    s->identity.serial);
+	say(p, "  can:%s%s%s charge %.0f W discharge %.0f W min %.0f W step %.2f W guarded by %s\n",
+	    c->can_power ? " power" : "", c->native_balance ? " balance" : "", c->can_hold ? " hold" : "", c->charge_max_w,
+	    c->discharge_max_w, c->min_w, c->step_w, guarded_by_word(c->guarded_by));
 	say(p, "  verdict %s", verdict_word(s->verdict));
 	if (!isnan(s->verdict_w))
 		say(p, " %.1f W", s->verdict_w);
@@ -83,7 +85,8 @@ static void check(struct player *p, const char *label)
 		char kind[16];
 
 		snprintf(kind, sizeof(kind), "%s.", kind_name(field_info((enum field)f)->kind));
-		say_value(p, kind, field_info((enum field)f)->name, (enum field)f, &s->f[f], field_info((enum field)f)->decimals);
+		say_value(p, kind, field_info((enum field)f)->name, (enum field)f, &s->f[f],
+			  field_info((enum field)f)->decimals);
 	}
 	for (; p->written < p->u.n_log && p->written < FAKE_WRITES_MAX; p->written++) {
 		const struct fake_write *w = &p->u.log[p->written];

@@ -102,7 +102,10 @@ static void hub_commit(void)
 		}
 		book.event[i].tell_participating = book.event[i].changed = false;
 	}
-	committed = book;
+	committed.n = book.n;
+	committed.n_events = book.n_events;
+	memcpy(committed.entry, book.entry, sizeof(book.entry[0]) * (size_t)book.n);
+	memcpy(committed.event, book.event, sizeof(book.event[0]) * (size_t)book.n_events);
 }
 
 /* ---- Flip ---- */
@@ -270,7 +273,7 @@ static void deliver(void)
 		if (next < 0)
 			return;
 		mail[next].used = false;
-		book_offer(&book, &mail[next].c, mail[next].type, true, dev, DEVICES, false, hub_utc());
+		book_offer(&book, &mail[next].c, mail[next].type, &(struct book_scene){ dev, DEVICES, true, false, hub_utc() });
 		if (chance(3)) { /* killed before the commit: Flip never hears of it and sends it again */
 			restart();
 			post("command.updated", &mail[next].c, false);
@@ -386,7 +389,7 @@ static void one_sequence(void)
 	memset(mail, 0, sizeof(mail));
 	memset(over, 0, sizeof(over));
 	book_init(&book, 4);
-	committed = book;
+	committed.n = committed.n_events = 0;
 	link_up = trusted = true;
 	owner_out = flip_out = false;
 	now = T0;

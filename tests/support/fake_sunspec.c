@@ -39,10 +39,10 @@ static void fill(struct fake_unit *u, uint16_t at, const struct sunspec_model *m
 		bool is_signed = p->type == REG_INT16 || p->type == REG_INT32;
 
 		for (int k = 0; k < words && p->offset + k < length + 2; k++)
-			*fake_reg(u, (uint16_t)(at + p->offset + k)) = p->type == REG_STRING || p->counter ? 0 :
-								       is_signed			   ? (k == 0 ? 0x8000 : 0) :
-								       p->type == REG_FLOAT32 ? (k == 0 ? 0x7fc0 : 0) :
-												0xffff;
+			*fake_reg(u, (uint16_t)(at + p->offset + k)) = p->type == REG_STRING || p->counter ? 0
+								       : is_signed              ? (k == 0 ? 0x8000 : 0)
+								       : p->type == REG_FLOAT32 ? (k == 0 ? 0x7fc0 : 0)
+												: 0xffff;
 	}
 }
 
@@ -142,7 +142,8 @@ static void storage_write(struct fake_unit *u, uint16_t address, uint16_t count,
 	(void)count;
 	if (s->control && model_get(u, s->control, "WSetEna") == 1 && model_get(u, s->control, "WSetRvrtTms") != 0xffffffff)
 		s->revert_at_ms = now_ms + 1000 * model_get(u, s->control, "WSetRvrtTms");
-	else if (s->basic && (model_get(u, s->basic, "StorCtl_Mod") & 3) && model_get(u, s->basic, "InOutWRte_RvrtTms") != 0xffff)
+	else if (s->basic && (model_get(u, s->basic, "StorCtl_Mod") & 3) &&
+		 model_get(u, s->basic, "InOutWRte_RvrtTms") != 0xffff)
 		s->revert_at_ms = now_ms + 1000 * model_get(u, s->basic, "InOutWRte_RvrtTms");
 	else
 		s->revert_at_ms = 0;

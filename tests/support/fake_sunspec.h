@@ -30,8 +30,8 @@ enum { STORAGE_704 = 1, STORAGE_124 = 2, STORAGE_103 = 4, STORAGE_TIMER = 8, STO
 struct fake_storage {
 	struct fake_unit unit;
 	uint16_t common, inverter, nameplate, basic, mppt, capacity, control, der;
-	int64_t revert_at_ms;   /* 0 = not running */
-	double w;               /* consumption positive: what the last accepted setpoint makes it do */
+	int64_t revert_at_ms; /* 0 = not running */
+	double w;             /* consumption positive: what the last accepted setpoint makes it do */
 };
 
 /** 5 kW, 10 kWh, SoC 57.3 %, automatic. */

@@ -164,9 +164,9 @@ void fake_answer(struct fake_unit *u, const struct batch *batch, int64_t now_ms,
 			out->status[i] = REQUEST_NOT_TRIED;
 			continue;
 		}
-		out->status[i] = u->no_link ? REQUEST_NO_LINK :
-				 u->silent || batch->unit != u->unit ? REQUEST_TIMEOUT :
-								       perform(u, &out->r[i], out->done_ms);
+		out->status[i] = u->no_link                            ? REQUEST_NO_LINK
+				 : u->silent || batch->unit != u->unit ? REQUEST_TIMEOUT
+								       : perform(u, &out->r[i], out->done_ms);
 		out->done_ms += u->delay_ms;
 		failed = out->status[i] != REQUEST_OK;
 	}
@@ -182,7 +182,8 @@ const struct fake_write *fake_last_write(const struct fake_unit *u, uint16_t add
 	return NULL;
 }
 
-int fake_start(struct fake_run *run, const struct driver *driver, const struct driver_options *options, struct fake_unit *unit)
+int fake_start(struct fake_run *run, const struct driver *driver, const struct driver_options *options,
+	       struct fake_unit *unit)
 {
 	int r;
 
@@ -246,8 +247,14 @@ void fake_stop(struct fake_run *run)
 struct driver_options fake_options(const char *profile, uint8_t unit)
 {
 	return (struct driver_options){
-		.id = "test", .profile = profile, .unit = unit, .capacity_wh = (double)NAN, .charge_max_w = (double)NAN,
-		.discharge_max_w = (double)NAN, .soh_pct = (double)NAN, .failsafe_a = 6,
+		.id = "test",
+		.profile = profile,
+		.unit = unit,
+		.capacity_wh = (double)NAN,
+		.charge_max_w = (double)NAN,
+		.discharge_max_w = (double)NAN,
+		.soh_pct = (double)NAN,
+		.failsafe_a = 6,
 	};
 }
 

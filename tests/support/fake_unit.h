@@ -16,9 +16,9 @@
 /* A fault that waits for its request. */
 struct fake_fault {
 	enum request_status status;
-	uint8_t fc;            /* 0 = any */
-	int address;           /* first register of the request; -1 = any */
-	int times;             /* -1 = for ever */
+	uint8_t fc;  /* 0 = any */
+	int address; /* first register of the request; -1 = any */
+	int times;   /* -1 = for ever */
 };
 
 struct fake_write {
@@ -31,12 +31,16 @@ struct fake_write {
 struct fake_unit {
 	uint8_t unit;
 	int n_segments, n_words;
-	struct { bool input; uint16_t address, count; uint16_t *words; } segment[FAKE_SEGMENTS_MAX];
+	struct {
+		bool input;
+		uint16_t address, count;
+		uint16_t *words;
+	} segment[FAKE_SEGMENTS_MAX];
 	uint16_t words[FAKE_WORDS_MAX];
 
-	bool silent;           /* times out */
-	bool no_link;          /* the bus has no connection */
-	int delay_ms;          /* each request takes this long */
+	bool silent;  /* times out */
+	bool no_link; /* the bus has no connection */
+	int delay_ms; /* each request takes this long */
 	int n_faults;
 	struct fake_fault fault[FAKE_FAULTS_MAX];
 
@@ -46,8 +50,8 @@ struct fake_unit {
 	void (*on_time)(struct fake_unit *u, int64_t now_ms);
 	void *context;
 
-	int reads, writes;     /* requests answered or refused by the unit */
-	int n_log;             /* may exceed FAKE_WRITES_MAX: the rest was counted only */
+	int reads, writes; /* requests answered or refused by the unit */
+	int n_log;         /* may exceed FAKE_WRITES_MAX: the rest was counted only */
 	struct fake_write log[FAKE_WRITES_MAX];
 };
 
@@ -76,13 +80,14 @@ struct fake_run {
 	struct device_state state;
 	struct fake_unit *unit;
 	int64_t now_ms;
-	int batches, commands;      /* handed out by plan */
+	int batches, commands; /* handed out by plan */
 	struct batch last;
 	struct errbuf err;
 };
 
 /** Returns what init returns. Frees nothing on failure but the memory. */
-int fake_start(struct fake_run *run, const struct driver *driver, const struct driver_options *options, struct fake_unit *unit);
+int fake_start(struct fake_run *run, const struct driver *driver, const struct driver_options *options,
+	       struct fake_unit *unit);
 /** Plays until @until_ms: asks plan, answers, feeds. Fails the test when the driver spins. */
 void fake_until(struct fake_run *run, int64_t until_ms);
 void fake_aim(struct fake_run *run, struct order order);

@@ -166,6 +166,17 @@ static int64_t reaction_ms(const struct check *k)
 	return 3 * (int64_t)k->s->site.tick_ms + 2 * k->h->meter_period_ms + k->h->meter_delay_ms + slowest + 8000;
 }
 
+/* What a battery may still give before the fuse of a phase it may sit on is at its limit the other way. */
+static double fuse_room(const struct check *k, const struct home_device *hd)
+{
+	double room = INFINITY;
+
+	for (int p = 1; p <= 3 && k->h->meter_phases && k->s->site.fuse_a > 0; p++)
+		if (hd->phases == 3 || !hd->phase_told || hd->phase == p)
+			room = fmin(room, fmax(0, k->s->site.fuse_a * 230 + k->h->phase_w[p - 1]) * (hd->phases == 3 ? 3 : 1));
+	return room;
+}
+
 /* W that could still be taken off the point (dir +1: import) but was not ordered off. */
 static double reducible(const struct check *k, int point, double dir)
 {
@@ -186,7 +197,7 @@ static double reducible(const struct check *k, int point, double dir)
 		sum += fmax(0, dir * (lo + hi) / 2);
 		if (dir > 0 && hd->kind == HOME_BATTERY && d->rank >= RANK_LIMIT && hd->can_power && (hd->guarded || hd->allow_unguarded) &&
 		    (point == 0 || hd->phases == 3 || hd->phase_told) && soc > floor_of(k->s, i) + 3 && !hd->fault)
-			sum += fmax(0, fmin(0, lo) + hd->discharge_max_w);
+			sum += fmin(fmax(0, fmin(0, lo) + hd->discharge_max_w), fuse_room(k, hd));
 	}
 	return sum;
 }

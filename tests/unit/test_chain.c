@@ -142,6 +142,26 @@ static void who_balances(void **state)
 	}
 }
 
+/* It is left to itself, does not keep the import limit for five seconds, and our loop takes over for a minute. */
+static void trust_in_a_device_that_balances_by_itself_ends(void **state)
+{
+	int b;
+
+	(void)state;
+	fresh();
+	b = desk_battery(&s, 50);
+	s.dev[b].state.caps.native_balance = true;
+	s.site.import_limit_w = 3000;
+	for (int t = 0; t <= 70; t++) {
+		desk_wait(&s, 1000);
+		desk_soc(&s, b, 50);
+		desk_power(&s, b, t < 8 ? 0 : -4000);
+		desk_grid(&s, t < 8 ? 4000 : 0);
+		desk_chain(&c, &s, &d);
+		assert_int_equal(d.d[b].order.native, t <= 6 || t >= 66);
+	}
+}
+
 static void unguarded_is_never_forced(void **state)
 {
 	int b;
@@ -397,6 +417,7 @@ int main(void)
 		cmocka_unit_test(the_first_rank_wins_and_is_clamped),
 		cmocka_unit_test(reasons_have_numbers),
 		cmocka_unit_test(who_balances),
+		cmocka_unit_test(trust_in_a_device_that_balances_by_itself_ends),
 		cmocka_unit_test(unguarded_is_never_forced),
 		cmocka_unit_test(without_a_meter),
 		cmocka_unit_test(the_loop_steps_on_samples_and_waits_for_the_device),

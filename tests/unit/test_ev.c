@@ -113,6 +113,27 @@ static void a_cloud_is_ridden_out_for_a_minute(void **state)
 	assert_near(step(c)->order.w, 1380);
 }
 
+/* A charger read every ten seconds: after an order the old reading says nothing of it. */
+static void an_old_reading_is_not_the_car(void **state)
+{
+	int c;
+
+	(void)state;
+	fresh();
+	c = desk_charger(&s, 0);
+	s.dev[c].ev_mode = EV_SOLAR;
+	desk_grid(&s, -3000);
+	assert_near(step(c)->order.w, 3000);
+	s.dev[c].ordered = order_power(3000);
+	s.dev[c].ordered_at_ms = s.now_ms + 10;
+	desk_wait(&s, 500);
+	desk_grid(&s, -1200); /* on its way */
+	assert_near(step(c)->order.w, 3000);
+	desk_wait(&s, 1500);
+	desk_grid(&s, 0); /* the reading still says 0 */
+	assert_near(step(c)->order.w, 3000);
+}
+
 static void a_full_battery_claims_no_sun(void **state)
 {
 	int b, c;
@@ -181,6 +202,7 @@ int main(void)
 		cmocka_unit_test(modes),
 		cmocka_unit_test(sun_left_over),
 		cmocka_unit_test(a_cloud_is_ridden_out_for_a_minute),
+		cmocka_unit_test(an_old_reading_is_not_the_car),
 		cmocka_unit_test(a_full_battery_claims_no_sun),
 		cmocka_unit_test(meter_lost_is_no_sun),
 		cmocka_unit_test(cheap_follows_the_plan_or_the_deadline),

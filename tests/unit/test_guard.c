@@ -16,6 +16,7 @@ static void posture_by_case(void **state)
 	} ROWS[] = {
 		{ "nothing special", false, false, false, false, 0, ORDER_NONE, ORDER_NONE },
 		{ "stop releases all, even on an island", true, true, false, true, 0, ORDER_RELEASE, ORDER_RELEASE },
+		{ "stop", true, false, false, false, 0, ORDER_RELEASE, ORDER_RELEASE },
 		{ "island: battery free, car off", false, true, false, false, 0, ORDER_RELEASE, ORDER_POWER },
 		{ "island beats pause for the car", false, true, true, false, 0, ORDER_RELEASE, ORDER_POWER },
 		{ "a minute after the grid is back", false, false, false, false, 59999, ORDER_RELEASE, ORDER_POWER },

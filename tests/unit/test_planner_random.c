@@ -252,7 +252,7 @@ static void test_bonus(void **context)
 
 	(void)context;
 	seed_set();
-	check_against_brute(&h, 0.01, 1);
+	check_against_brute(&h, 0.01, 3);
 }
 
 static void test_negative(void **context)
@@ -261,7 +261,7 @@ static void test_negative(void **context)
 
 	(void)context;
 	seed_set();
-	check_against_brute(&h, 0.01, 1);
+	check_against_brute(&h, 0.01, 3);
 }
 
 static void test_car(void **context)
@@ -270,7 +270,7 @@ static void test_car(void **context)
 
 	(void)context;
 	seed_set();
-	check_against_brute(&h, 0.01, 2);
+	check_against_brute(&h, 0.01, 4);
 }
 
 static void test_everything(void **context)
@@ -279,7 +279,7 @@ static void test_everything(void **context)
 
 	(void)context;
 	seed_set();
-	check_against_brute(&h, 0.03, 4);
+	check_against_brute(&h, 0.03, 6);
 }
 
 /* Several of each, orders, soft floors: no brute force, but the rules hold and the bound stays below. */
@@ -319,11 +319,59 @@ static void test_many(void **context)
 	assert_true(feasible > n / 3);
 }
 
+/* Homes that hardly ever work: limits of zero, loads above the fuse, orders beyond ratings, floors that jump, cars that
+ * cannot be full. There is always a plan, within ratings and battery, and it is never called more than it is. */
+static void test_wild(void **context)
+{
+	struct home h = { .negative = true, .bonus = true, .rules = true };
+	int n = rounds(300), infeasible = 0;
+
+	(void)context;
+	seed_set();
+	for (int i = 0; i < n; i++) {
+		struct plan_instance in;
+		struct plan_check c;
+		struct plan p;
+
+		random_home(&in, &h, 2 + (int)between(0, 30), (int)between(0, 3), (int)between(0, 3));
+		for (int t = 0; t < in.slots; t++) {
+			in.slot_h[t] = chance(0.2) ? 1e-3 : between(0.05, 2);
+			in.load_kw[t] *= chance(0.1) ? 10 : 1;
+			in.curtail_max_kw[t] = chance(0.5) ? 0 : in.curtail_max_kw[t];
+			in.import_max_kw[t] *= chance(0.1) ? 0 : 1;
+			for (int b = 0; b < in.n_batteries; b++) {
+				in.battery[b].floor_kwh[t + 1] = chance(0.2) ? between(0, in.battery[b].capacity_kwh) : 0;
+				in.battery[b].fixed_kw[t] = chance(0.1) ? between(-10, 10) : NAN;
+				in.battery[b].charge_max_kw[t] *= chance(0.1) ? 0 : 1;
+			}
+		}
+		in.floor_price = chance(0.5) ? NAN : between(0, 1);
+		for (int e = 0; e < in.n_evs; e++)
+			in.ev[e].energy_kwh *= uniform() * 3;
+		assert_int_equal(planner_solve(&in, NULL, NULL, &p, NULL), 0);
+		c = plan_check(&in, &p);
+		infeasible += p.status == PLAN_INFEASIBLE;
+		if (p.status != PLAN_INFEASIBLE && c.worst > 1e-4)
+			fail_msg("round %d is called %s: %s", i, plan_status_word(p.status), c.what);
+		for (int b = 0; b < in.n_batteries; b++) {
+			for (int t = 0; t < in.slots; t++) {
+				assert_true(p.battery_kw[b][t] <= in.battery[b].charge_max_kw[t] + 1e-6);
+				assert_true(p.battery_kw[b][t] >= -in.battery[b].discharge_max_kw[t] - 1e-6);
+				assert_true(p.soc_kwh[b][t + 1] > -1e-6 && p.soc_kwh[b][t + 1] < in.battery[b].capacity_kwh + 1e-6);
+			}
+		}
+		plan_deinit(&p);
+		instance_deinit(&in);
+	}
+	printf("%d homes, %d infeasible\n", n, infeasible);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_convex), cmocka_unit_test(test_bonus), cmocka_unit_test(test_negative),
 		cmocka_unit_test(test_car), cmocka_unit_test(test_everything), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_wild),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

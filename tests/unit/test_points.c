@@ -18,11 +18,16 @@ static void test_put(void **state)
 		double v;
 		enum quality q;
 	} ROWS[] = {
-		{ "SoC of -453", F_BATTERY_SOC_PCT, -453, Q_BAD },   { "SoC of 655.35", F_BATTERY_SOC_PCT, 655.35, Q_BAD },
-		{ "NaN", F_METER_POWER_W, NAN, Q_BAD },		     { "infinite", F_METER_POWER_W, INFINITY, Q_BAD },
-		{ "5 Hz", F_METER_FREQUENCY_HZ, 5, Q_BAD },	     { "capacity 0", F_BATTERY_CAPACITY_WH, 0, Q_BAD },
-		{ "SoC of 0", F_BATTERY_SOC_PCT, 0, Q_GOOD },	     { "SoC of 100", F_BATTERY_SOC_PCT, 100, Q_GOOD },
-		{ "night of a PV", F_PV_POWER_W, 4, Q_GOOD },	     { "sun from nowhere", F_PV_POWER_W, 5000, Q_BAD },
+		{ "SoC of -453", F_BATTERY_SOC_PCT, -453, Q_BAD },
+		{ "SoC of 655.35", F_BATTERY_SOC_PCT, 655.35, Q_BAD },
+		{ "NaN", F_METER_POWER_W, NAN, Q_BAD },
+		{ "infinite", F_METER_POWER_W, INFINITY, Q_BAD },
+		{ "5 Hz", F_METER_FREQUENCY_HZ, 5, Q_BAD },
+		{ "capacity 0", F_BATTERY_CAPACITY_WH, 0, Q_BAD },
+		{ "SoC of 0", F_BATTERY_SOC_PCT, 0, Q_GOOD },
+		{ "SoC of 100", F_BATTERY_SOC_PCT, 100, Q_GOOD },
+		{ "night of a PV", F_PV_POWER_W, 4, Q_GOOD },
+		{ "sun from nowhere", F_PV_POWER_W, 5000, Q_BAD },
 	};
 
 	(void)state;
@@ -123,8 +128,9 @@ static void test_cadence(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_put), cmocka_unit_test(test_negative_zero_is_zero), cmocka_unit_test(test_ac_power),
-		cmocka_unit_test(test_age), cmocka_unit_test(test_cadence),
+		cmocka_unit_test(test_put),      cmocka_unit_test(test_negative_zero_is_zero),
+		cmocka_unit_test(test_ac_power), cmocka_unit_test(test_age),
+		cmocka_unit_test(test_cadence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

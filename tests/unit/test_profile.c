@@ -16,15 +16,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POINT_A "{\"name\":\"a\",\"fc\":3,\"address\":10,\"count\":2,\"type\":\"int32\",\"word_order\":\"big\",\"scale\":1," \
-		"\"unit\":\"W\",\"access\":\"r\",\"maps_to\":\"meter.power_w\",\"src\":\"s1\",\"confidence\":\"A\"}"
+#define POINT_A                                                                                                             \
+	"{\"name\":\"a\",\"fc\":3,\"address\":10,\"count\":2,\"type\":\"int32\",\"word_order\":\"big\",\"scale\":1,"        \
+	"\"unit\":\"W\",\"access\":\"r\",\"maps_to\":\"meter.power_w\",\"src\":\"s1\",\"confidence\":\"A\"}"
 #define P(rest) "{\"name\":\"b\",\"confidence\":\"A\"," rest "}"
 #define PLACE "\"fc\":3,\"address\":20,\"count\":1,\"type\":\"int16\",\"access\":\"r\""
 
 static void build(char *out, size_t size, const char *points, const char *commands, const char *transport)
 {
 	snprintf(out, size,
-		 "{\"schema\":\"hub-device-profile/1\",\"id\":\"t\",\"name\":\"T\",\"kind\":\"meter\",\"also\":[\"battery\",\"charger\"],"
+		 "{\"schema\":\"hub-device-profile/"
+		 "1\",\"id\":\"t\",\"name\":\"T\",\"kind\":\"meter\",\"also\":[\"battery\",\"charger\"],"
 		 "\"vendor\":\"V\",\"transport\":{%s},\"points\":[%s],\"commands\":[%s],\"watchdog\":{\"kind\":\"none\"}}",
 		 transport, points, commands);
 }
@@ -41,13 +43,15 @@ static const struct {
 	{ P("\"fc\":3,\"address\":65535,\"count\":2,\"type\":\"int32\",\"access\":\"r\""), "", "", "end behind 65535" },
 	{ P("\"fc\":3,\"address\":1,\"count\":0,\"type\":\"int16\",\"access\":\"r\""), "", "", "points[0]: count" },
 	{ P("\"fc\":3,\"address\":1,\"count\":126,\"type\":\"string\",\"access\":\"r\""), "", "", "points[0]: count" },
-	{ P("\"fc\":3,\"address\":1,\"count\":1,\"type\":\"int32\",\"access\":\"r\""), "", "", "count: 1 registers, but int32 takes 2" },
+	{ P("\"fc\":3,\"address\":1,\"count\":1,\"type\":\"int32\",\"access\":\"r\""), "", "",
+	  "count: 1 registers, but int32 takes 2" },
 	{ P("\"fc\":3,\"address\":1,\"count\":1,\"type\":\"int17\",\"access\":\"r\""), "", "", "type: 'int17' is unknown" },
 	{ P("\"fc\":6,\"address\":1,\"count\":1,\"type\":\"int16\",\"access\":\"r\""), "", "", "fc: 6 cannot read" },
 	{ P("\"fc\":3,\"address\":1,\"count\":1,\"type\":\"int16\",\"access\":\"w\""), "", "", "fc: 3 cannot write" },
 	{ P("\"fc\":3,\"address\":1,\"count\":1,\"type\":\"int16\",\"access\":\"x\""), "", "", "access: 'x'" },
 	{ P("\"fc\":17,\"address\":1,\"count\":1,\"type\":\"int16\",\"access\":\"r\""), "", "", "points[0]: fc" },
-	{ P("\"fc\":1,\"address\":1,\"count\":1,\"type\":\"int16\",\"access\":\"r\""), "", "", "type: int16 with function code 1" },
+	{ P("\"fc\":1,\"address\":1,\"count\":1,\"type\":\"int16\",\"access\":\"r\""), "", "",
+	  "type: int16 with function code 1" },
 	{ P(PLACE ",\"scale\":0"), "", "", "scale: is 0" },
 	{ P(PLACE ",\"scale\":\"1\""), "", "", "points[0]: scale" },
 	{ P(PLACE ",\"scal\":0.1"), "", "", "points[0].scal: unknown key" },
@@ -59,27 +63,37 @@ static const struct {
 	{ P(PLACE ",\"when\":{\"point\":\"b\"}"), "", "", "when.point: no point 'b' before this one" },
 	{ P(PLACE ",\"nan\":\"soon\""), "", "", "nan: 'soon'" },
 	{ "{\"name\":\"b\",\"confidence\":\"D\"," PLACE "}", "", "", "confidence: 'D'" },
-	{ POINT_A "," P("\"fc\":3,\"address\":11,\"count\":2,\"type\":\"int32\",\"access\":\"r\""), "", "", "address: 11 overlaps 'a'" },
-	{ POINT_A "," P("\"fc\":3,\"address\":10,\"count\":2,\"type\":\"int32\",\"access\":\"r\",\"maps_to\":\"meter.power_w\""), "", "",
-	  "maps_to: counted twice" },
+	{ POINT_A "," P("\"fc\":3,\"address\":11,\"count\":2,\"type\":\"int32\",\"access\":\"r\""), "", "",
+	  "address: 11 overlaps 'a'" },
+	{ POINT_A
+	  "," P("\"fc\":3,\"address\":10,\"count\":2,\"type\":\"int32\",\"access\":\"r\",\"maps_to\":\"meter.power_w\""),
+	  "", "", "maps_to: counted twice" },
 	{ POINT_A "," P("\"sunspec\":{\"model\":70000,\"point\":\"W\"},\"access\":\"r\""), "", "", "sunspec.model" },
 	{ POINT_A, "7", "", "commands[0]: is not an object" },
 	{ POINT_A, "{\"name\":\"c\",\"confidence\":\"A\",\"args\":[],\"writes\":[]}", "", "writes: is missing or empty" },
-	{ POINT_A, "{\"name\":\"c\",\"confidence\":\"A\",\"args\":[],\"writes\":[{\"fc\":3,\"address\":1,\"type\":\"int16\",\"value\":1}]}", "",
-	  "commands[0].writes[0]: fc" },
-	{ POINT_A, "{\"name\":\"c\",\"confidence\":\"A\",\"args\":[],\"writes\":[{\"fc\":6,\"address\":1,\"type\":\"int32\",\"value\":1}]}", "",
-	  "fc: 6 writes one register, not 2" },
 	{ POINT_A,
-	  "{\"name\":\"c\",\"confidence\":\"A\",\"args\":[\"x\"],\"writes\":[{\"fc\":6,\"address\":1,\"type\":\"int16\",\"value\":{\"arg\":\"y\"}}]}",
+	  "{\"name\":\"c\",\"confidence\":\"A\",\"args\":[],\"writes\":[{\"fc\":3,\"address\":1,\"type\":\"int16\","
+	  "\"value\":1}]}",
+	  "", "commands[0].writes[0]: fc" },
+	{ POINT_A,
+	  "{\"name\":\"c\",\"confidence\":\"A\",\"args\":[],\"writes\":[{\"fc\":6,\"address\":1,\"type\":\"int32\","
+	  "\"value\":1}]}",
+	  "", "fc: 6 writes one register, not 2" },
+	{ POINT_A,
+	  "{\"name\":\"c\",\"confidence\":\"A\",\"args\":[\"x\"],\"writes\":[{\"fc\":6,\"address\":1,\"type\":\"int16\","
+	  "\"value\":{\"arg\":\"y\"}}]}",
 	  "", "value.arg: 'y' is not among the args" },
 	{ POINT_A,
-	  "{\"name\":\"c\",\"confidence\":\"A\",\"args\":[\"x\"],\"writes\":[{\"fc\":6,\"address\":1,\"type\":\"int16\",\"value\":{\"expr\":\"x/missing\"}}]}",
+	  "{\"name\":\"c\",\"confidence\":\"A\",\"args\":[\"x\"],\"writes\":[{\"fc\":6,\"address\":1,\"type\":\"int16\","
+	  "\"value\":{\"expr\":\"x/missing\"}}]}",
 	  "", "names what is neither argument nor readable point" },
 	{ POINT_A,
-	  "{\"name\":\"c\",\"confidence\":\"A\",\"args\":[\"x\"],\"writes\":[{\"fc\":6,\"address\":1,\"type\":\"int16\",\"value\":{\"expr\":\"x+\"}}]}",
+	  "{\"name\":\"c\",\"confidence\":\"A\",\"args\":[\"x\"],\"writes\":[{\"fc\":6,\"address\":1,\"type\":\"int16\","
+	  "\"value\":{\"expr\":\"x+\"}}]}",
 	  "", "is not an expression" },
 	{ POINT_A,
-	  "{\"name\":\"c\",\"confidence\":\"A\",\"args\":[\"x\"],\"writes\":[{\"fc\":6,\"address\":1,\"type\":\"int16\",\"value\":{\"arg\":\"x\",\"clamp\":[0,\"q\"]}}]}",
+	  "{\"name\":\"c\",\"confidence\":\"A\",\"args\":[\"x\"],\"writes\":[{\"fc\":6,\"address\":1,\"type\":\"int16\","
+	  "\"value\":{\"arg\":\"x\",\"clamp\":[0,\"q\"]}}]}",
 	  "", "clamp: 'q'" },
 	{ POINT_A, "", "\"max_regs_per_read\":0", "transport: max_regs_per_read" },
 	{ POINT_A, "", "\"min_gap_ms\":-5", "transport: min_gap_ms" },
@@ -99,7 +113,8 @@ static void test_refused_with_path(void **state)
 		build(json, sizeof(json), PARSE[i].points, PARSE[i].commands, PARSE[i].transport);
 		r = profile_parse(json, strlen(json), &p, &err);
 		if ((r == 0) != !PARSE[i].why || (PARSE[i].why && !strstr(err.text, PARSE[i].why)))
-			fail_msg("row %zu, expected '%s': %d '%s'", i, PARSE[i].why ? PARSE[i].why : "accepted", r, err.text);
+			fail_msg("row %zu, expected '%s': %d '%s'", i, PARSE[i].why ? PARSE[i].why : "accepted", r,
+				 err.text);
 	}
 }
 
@@ -130,12 +145,25 @@ static bool names(void *context, const char *name, double *out)
 
 static void test_expressions(void **state)
 {
-	static const struct { const char *text; int r; double v; } ROWS[] = {
-		{ "", -EINVAL, 0 },	      { "1 2", -EINVAL, 0 },	       { "(1", -EINVAL, 0 },
-		{ "1+", -EINVAL, 0 },	      { "nothing", -ENOENT, 0 },       { "1/zero", -ERANGE, 0 },
-		{ "((((((((((((((((((1))))))))))))))))))", -EINVAL, 0 },	       { "-100*x/two", 0, -2000 },
-		{ "2+3*4", 0, 14 },	      { "(2+3)*4", 0, 20 },	       { "10-2-3", 0, 5 },
-		{ "--two", 0, 2 },	      { " 8 / 2 / 2 ", 0, 2 },	       { "1.5e1*two", 0, 30 },
+	static const struct {
+		const char *text;
+		int r;
+		double v;
+	} ROWS[] = {
+		{ "", -EINVAL, 0 },
+		{ "1 2", -EINVAL, 0 },
+		{ "(1", -EINVAL, 0 },
+		{ "1+", -EINVAL, 0 },
+		{ "nothing", -ENOENT, 0 },
+		{ "1/zero", -ERANGE, 0 },
+		{ "((((((((((((((((((1))))))))))))))))))", -EINVAL, 0 },
+		{ "-100*x/two", 0, -2000 },
+		{ "2+3*4", 0, 14 },
+		{ "(2+3)*4", 0, 20 },
+		{ "10-2-3", 0, 5 },
+		{ "--two", 0, 2 },
+		{ " 8 / 2 / 2 ", 0, 2 },
+		{ "1.5e1*two", 0, 30 },
 	};
 
 	(void)state;
@@ -268,10 +296,14 @@ static void test_holes_are_learnt(void **state)
 
 static void test_faults_age_values(void **state)
 {
-	static const struct { const char *name; enum request_status status; bool online; } ROWS[] = {
-		{ "timeout", REQUEST_TIMEOUT, false },	      { "no link", REQUEST_NO_LINK, false },
-		{ "bad answer", REQUEST_BAD_ANSWER, false },  { "expired", REQUEST_EXPIRED, false },
-		{ "busy", (enum request_status)6, true },     { "gateway", (enum request_status)11, true },
+	static const struct {
+		const char *name;
+		enum request_status status;
+		bool online;
+	} ROWS[] = {
+		{ "timeout", REQUEST_TIMEOUT, false },       { "no link", REQUEST_NO_LINK, false },
+		{ "bad answer", REQUEST_BAD_ANSWER, false }, { "expired", REQUEST_EXPIRED, false },
+		{ "busy", (enum request_status)6, true },    { "gateway", (enum request_status)11, true },
 	};
 
 	(void)state;
@@ -286,7 +318,8 @@ static void test_faults_age_values(void **state)
 			fail_msg("%s: stale after two misses", ROWS[i].name);
 		fake_until(&r->run, r->run.now_ms + 12000);
 		if (w->q != Q_STALE || w->v != -453.5 || (r->run.state.availability == AVAIL_ONLINE) != ROWS[i].online)
-			fail_msg("%s: quality %d, %g, %s", ROWS[i].name, (int)w->q, w->v, availability_word(r->run.state.availability));
+			fail_msg("%s: quality %d, %g, %s", ROWS[i].name, (int)w->q, w->v,
+				 availability_word(r->run.state.availability));
 		fake_faults_clear(&r->u);
 		fake_until(&r->run, r->run.now_ms + 25000);
 		if (w->q != Q_GOOD || r->run.state.availability != AVAIL_ONLINE)
@@ -295,14 +328,19 @@ static void test_faults_age_values(void **state)
 	}
 }
 
-#define MIXED \
-	"{\"schema\":\"hub-device-profile/1\",\"id\":\"t\",\"name\":\"T\",\"kind\":\"battery\",\"also\":[],\"vendor\":\"V\",\"transport\":{}," \
-	"\"points\":[" \
-	"{\"name\":\"in\",\"fc\":3,\"address\":0,\"count\":1,\"type\":\"uint16\",\"access\":\"r\",\"confidence\":\"A\",\"maps_to\":\"battery.power_w\",\"nan\":\"0xFFFF\"}," \
-	"{\"name\":\"out\",\"fc\":3,\"address\":1,\"count\":1,\"type\":\"uint16\",\"access\":\"r\",\"confidence\":\"C\",\"maps_to\":\"battery.power_w\",\"sign\":-1}," \
-	"{\"name\":\"soc\",\"fc\":3,\"address\":2,\"count\":1,\"type\":\"int16\",\"scale\":0.1,\"access\":\"r\",\"confidence\":\"A\",\"maps_to\":\"battery.soc_pct\"}," \
-	"{\"name\":\"st\",\"fc\":3,\"address\":3,\"count\":1,\"type\":\"enum16\",\"access\":\"r\",\"confidence\":\"A\",\"maps_to\":\"battery.state\"," \
-	"\"enum\":{\"0\":\"idle\",\"0x10\":\"charging\"}}]," \
+#define MIXED                                                                                                               \
+	"{\"schema\":\"hub-device-profile/"                                                                                 \
+	"1\",\"id\":\"t\",\"name\":\"T\",\"kind\":\"battery\",\"also\":[],\"vendor\":\"V\",\"transport\":{},"               \
+	"\"points\":["                                                                                                      \
+	"{\"name\":\"in\",\"fc\":3,\"address\":0,\"count\":1,\"type\":\"uint16\",\"access\":\"r\",\"confidence\":\"A\","    \
+	"\"maps_to\":\"battery.power_w\",\"nan\":\"0xFFFF\"},"                                                              \
+	"{\"name\":\"out\",\"fc\":3,\"address\":1,\"count\":1,\"type\":\"uint16\",\"access\":\"r\",\"confidence\":\"C\","   \
+	"\"maps_to\":\"battery.power_w\",\"sign\":-1},"                                                                     \
+	"{\"name\":\"soc\",\"fc\":3,\"address\":2,\"count\":1,\"type\":\"int16\",\"scale\":0.1,\"access\":\"r\","           \
+	"\"confidence\":\"A\",\"maps_to\":\"battery.soc_pct\"},"                                                            \
+	"{\"name\":\"st\",\"fc\":3,\"address\":3,\"count\":1,\"type\":\"enum16\",\"access\":\"r\",\"confidence\":\"A\","    \
+	"\"maps_to\":\"battery.state\","                                                                                    \
+	"\"enum\":{\"0\":\"idle\",\"0x10\":\"charging\"}}],"                                                                \
 	"\"commands\":[],\"watchdog\":{\"kind\":\"none\"}}"
 
 static void test_sums_words_and_markers(void **state)
@@ -346,10 +384,14 @@ static void test_roles_it_does_not_offer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused_with_path), cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_expressions),	  cmocka_unit_test(test_meter_in_one_block),
-		cmocka_unit_test(test_meter_inverted),	  cmocka_unit_test(test_holes_are_learnt),
-		cmocka_unit_test(test_faults_age_values), cmocka_unit_test(test_sums_words_and_markers),
+		cmocka_unit_test(test_refused_with_path),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_expressions),
+		cmocka_unit_test(test_meter_in_one_block),
+		cmocka_unit_test(test_meter_inverted),
+		cmocka_unit_test(test_holes_are_learnt),
+		cmocka_unit_test(test_faults_age_values),
+		cmocka_unit_test(test_sums_words_and_markers),
 		cmocka_unit_test(test_roles_it_does_not_offer),
 	};
 

@@ -185,7 +185,8 @@ static void test_amps(void **state)
 		enable = fake_last_write(&r->u, 5014);
 		if ((set ? set->words[0] : -1) != AMPS[i].ma || (enable ? enable->words[0] : -1) != AMPS[i].enable ||
 		    (set && set->fc != 6))
-			fail_msg("%s: %d mA, enable %d", AMPS[i].name, set ? set->words[0] : -1, enable ? enable->words[0] : -1);
+			fail_msg("%s: %d mA, enable %d", AMPS[i].name, set ? set->words[0] : -1,
+				 enable ? enable->words[0] : -1);
 		if (r->run.state.verdict != VERDICT_APPLIED)
 			fail_msg("%s: %s", AMPS[i].name, verdict_word(r->run.state.verdict));
 		rig_stop(r);
@@ -256,7 +257,10 @@ static void test_foreign(void **state)
 
 static void test_release_is_the_failsafe_current(void **state)
 {
-	static const struct { double failsafe_a; int ma; } ROWS[] = { { 6, 6000 }, { 10, 10000 }, { 0, 0 } };
+	static const struct {
+		double failsafe_a;
+		int ma;
+	} ROWS[] = { { 6, 6000 }, { 10, 10000 }, { 0, 0 } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
@@ -284,7 +288,9 @@ static void test_watchdog(void **state)
 		int written, failsafe_written;
 		enum guarded_by guarded;
 	} ROWS[] = {
-		{ "fail-safe 0 A, no timer", 0, 0, false, 60, -1, GUARDED_DEVICE },
+		{ "fail-safe 0 A, no timer: would stop the car when we go", 0, 0, false, -1, -1, GUARDED_NONE },
+		{ "fail-safe 6 A, no timer", 6000, 0, false, 60, -1, GUARDED_DEVICE },
+		{ "fail-safe 0 A, 30 s", 0, 30, false, 30, -1, GUARDED_DEVICE },
 		{ "fail-safe 6 A, 30 s", 6000, 30, false, 30, -1, GUARDED_DEVICE },
 		{ "fail-safe 32 A, no timer", 32000, 0, false, -1, -1, GUARDED_NONE },
 		{ "fail-safe 32 A, 120 s: kept alive, no guard", 32000, 120, false, 120, -1, GUARDED_NONE },
@@ -308,7 +314,8 @@ static void test_watchdog(void **state)
 		current = fake_last_write(&r->u, 5016);
 		for (int k = 0; k < r->u.n_log; k++)
 			n += r->u.log[k].address == 5018;
-		if ((timer ? timer->words[0] : -1) != ROWS[i].written || (current ? current->words[0] : -1) != ROWS[i].failsafe_written ||
+		if ((timer ? timer->words[0] : -1) != ROWS[i].written ||
+		    (current ? current->words[0] : -1) != ROWS[i].failsafe_written ||
 		    r->run.state.caps.guarded_by != ROWS[i].guarded ||
 		    (ROWS[i].written > 0 && abs(n - 2 * 130 / ROWS[i].written) > 2))
 			fail_msg("%s: timer %d, current %d, %s, fed %d times", ROWS[i].name, timer ? timer->words[0] : -1,
@@ -355,11 +362,16 @@ static void test_unknown_product_waits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reading),	 cmocka_unit_test(test_rhythm),
-		cmocka_unit_test(test_amps),	 cmocka_unit_test(test_a_single_phase_car),
-		cmocka_unit_test(test_verdicts), cmocka_unit_test(test_foreign),
-		cmocka_unit_test(test_release_is_the_failsafe_current), cmocka_unit_test(test_watchdog),
-		cmocka_unit_test(test_same_order_is_written_once), cmocka_unit_test(test_unknown_product_waits),
+		cmocka_unit_test(test_reading),
+		cmocka_unit_test(test_rhythm),
+		cmocka_unit_test(test_amps),
+		cmocka_unit_test(test_a_single_phase_car),
+		cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_release_is_the_failsafe_current),
+		cmocka_unit_test(test_watchdog),
+		cmocka_unit_test(test_same_order_is_written_once),
+		cmocka_unit_test(test_unknown_product_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

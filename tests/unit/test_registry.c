@@ -27,7 +27,8 @@ static const struct {
 	{ "meter", "x", HEAD "\"kind\":\"meter\"}", "profile", ROLE_GRID | ROLE_LOAD },
 	{ "hybrid", "x", HEAD "\"kind\":\"battery\",\"also\":[\"inverter\",\"meter\",7]}", "profile",
 	  ROLE_BATTERY | ROLE_PV | ROLE_GRID | ROLE_LOAD },
-	{ "sunspec by addressing", "x", HEAD "\"kind\":\"inverter\",\"transport\":{\"addressing\":\"sunspec\"}}", "sunspec", ROLE_PV },
+	{ "sunspec by addressing", "x", HEAD "\"kind\":\"inverter\",\"transport\":{\"addressing\":\"sunspec\"}}", "sunspec",
+	  ROLE_PV },
 	{ "named driver", "x", HEAD "\"kind\":\"charger\",\"driver\":\"skeleton\"}", "skeleton", ROLE_CHARGER },
 	{ "sunspec without a file", "sunspec", NULL, "sunspec", 0 },
 	{ "skeleton without a file", "skeleton", NULL, "skeleton", 0 },
@@ -51,7 +52,10 @@ static void test_rows(void **state)
 
 static void test_shipped_profiles(void **state)
 {
-	static const struct { const char *profile, *driver; uint32_t roles; } SHIPPED[] = {
+	static const struct {
+		const char *profile, *driver;
+		uint32_t roles;
+	} SHIPPED[] = {
 		{ "sunspec-storage", "sunspec", ROLE_BATTERY | ROLE_PV },
 		{ "keba-p30-p40", "profile", ROLE_CHARGER },
 		{ "eastron-sdm630", "profile", ROLE_GRID | ROLE_LOAD },
@@ -95,7 +99,8 @@ static void test_list(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_shipped_profiles), cmocka_unit_test(test_list) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_shipped_profiles),
+					    cmocka_unit_test(test_list) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

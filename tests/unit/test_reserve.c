@@ -117,6 +117,28 @@ static void an_old_reading_counts_less(void **state)
 	assert_true(lo == 0);
 }
 
+static void a_discharge_on_an_old_reading_is_not_forgotten(void **state)
+{
+	static _Alignas(16) unsigned char memory[POLICY_MEMORY_MAX];
+	double lo, hi;
+	int b;
+
+	(void)state;
+	memset(memory, 0, sizeof(memory));
+	desk_init(&s);
+	b = desk_battery(&s, 23);
+	s.dev[b].capacity_wh = 1000;
+	for (int t = 0; t <= 40; t++) {
+		desk_power(&s, b, t < 30 ? -3600 : 0); /* 0.11 point a second: 3.3 points, to 19.7 */
+		desk_bounds(desk_step(&POLICY_RESERVE, &s, memory), b, &lo, &hi);
+		assert_int_equal(lo == 0, t >= 28);
+		desk_wait(&s, 1000);
+	}
+	desk_soc(&s, b, 22); /* a new reading is believed */
+	desk_bounds(desk_step(&POLICY_RESERVE, &s, memory), b, &lo, &hi);
+	assert_true(lo == -INFINITY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -124,6 +146,7 @@ int main(void)
 		cmocka_unit_test(floor_of_a_command_ends_with_it),
 		cmocka_unit_test(discharge_stops_at_the_floor_and_resumes_two_points_above),
 		cmocka_unit_test(an_old_reading_counts_less),
+		cmocka_unit_test(a_discharge_on_an_old_reading_is_not_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

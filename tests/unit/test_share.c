@@ -156,6 +156,57 @@ static void what_still_moves_counts_with_the_worse(void **state)
 	assert_near(d.d[b].order.w, 5000);
 }
 
+/* A car that charges must make room for the owner's new order, and the order waits until it has. */
+static void what_stands_gives_way_to_a_higher_rank(void **state)
+{
+	int b, car;
+
+	(void)state;
+	fresh();
+	b = desk_battery(&s, 50);
+	car = desk_charger(&s, 7360);
+	s.dev[car].ordered = order_power(7360);
+	s.site.import_limit_w = 8000;
+	desk_grid(&s, 7860);
+	charge(b, 4000);
+	desk_chain(&c, &s, &d);
+	assert_near(d.d[car].order.w, 3500);
+	assert_near(d.d[b].order.w, 140);
+	desk_wait(&s, 4000);
+	desk_power(&s, car, 3500);
+	desk_power(&s, b, 140);
+	desk_grid(&s, 4140);
+	desk_chain(&c, &s, &d);
+	assert_near(d.d[car].order.w, 3500);
+	assert_near(d.d[b].order.w, 4000);
+}
+
+/* Support for one phase must not break the export side of another. */
+static void support_minds_the_other_phases(void **state)
+{
+	int single, three;
+
+	(void)state;
+	fresh();
+	single = desk_battery(&s, 50);
+	three = desk_battery(&s, 50);
+	s.dev[single].phase = 2;
+	s.dev[three].phases = 3;
+	s.site.fuse_a = 16; /* 3680 W */
+	value_set(&s.phase_w[0], 0, s.now_ms, Q_GOOD);
+	value_set(&s.phase_w[1], -3000, s.now_ms, Q_GOOD);
+	value_set(&s.phase_w[2], 5000, s.now_ms, Q_GOOD);
+	desk_power(&s, single, -3000);
+	s.dev[single].ordered = order_power(-3000);
+	s.dev[single].override = (struct override_view){ OVERRIDE_DISCHARGE, 3000, s.utc_ms + 1000 };
+	s.dev[three].override = (struct override_view){ OVERRIDE_HOLD, 0, s.utc_ms + 1000 };
+	desk_grid(&s, 2000);
+	desk_chain(&c, &s, &d);
+	assert_true(d.d[three].rank == RANK_LIMIT);
+	assert_near(d.d[three].order.w, -3 * 680); /* what L2 has left while the other still discharges */
+	assert_near(d.d[single].order.w, -3680 + 1320);
+}
+
 static void phases_and_priority(void **state)
 {
 	int a, b;
@@ -215,6 +266,8 @@ int main(void)
 		cmocka_unit_test(support_beats_an_event_but_not_a_fault),
 		cmocka_unit_test(export_cuts_discharge),
 		cmocka_unit_test(what_still_moves_counts_with_the_worse),
+		cmocka_unit_test(what_stands_gives_way_to_a_higher_rank),
+		cmocka_unit_test(support_minds_the_other_phases),
 		cmocka_unit_test(phases_and_priority),
 	};
 

@@ -8,7 +8,7 @@ static int keba_fc6(uint16_t address, uint16_t v)
 
 static uint32_t keba_value(uint16_t address)
 {
-	uint16_t w[2];
+	uint16_t w[2] = { 0 };
 
 	assert_int_equal(KEBA_OPS.read(&box, 3, address, 2, w), MODBUS_OK);
 	return words_get_u32(w);
@@ -99,7 +99,7 @@ static void test_keba_car_and_failsafe(void **state)
 
 static float meter_float(uint16_t address)
 {
-	uint16_t w[2];
+	uint16_t w[2] = { 0 };
 	uint32_t raw;
 	float f;
 
@@ -160,7 +160,7 @@ static void test_rack_pdus(void **state)
 		{ "zero registers", 1, { 3, 0x9C, 0x40, 0, 0 }, 5, 2, 3 },
 		{ "126 registers", 1, { 3, 0x9C, 0x40, 0, 126 }, 5, 2, 3 },
 		{ "past 65535", 1, { 3, 0xFF, 0xFF, 0, 2 }, 5, 2, 2 },
-		{ "write count and bytes disagree", 1, { 16, 0x9C, 0x40, 0, 2, 2, 0, 1 }, 8, 2, 3 },
+		{ "write count and bytes disagree", 1, { 16, 0x9C, 0x40, 0, 1, 4, 0, 1 }, 8, 2, 3 },
 		{ "write cut short", 1, { 16, 0x9C, 0x40, 0, 2, 4, 0, 1 }, 8, 2, 3 },
 		{ "write past 65535", 1, { 16, 0xFF, 0xFF, 0, 2, 4, 0, 1, 0, 1 }, 10, 2, 3 },
 		{ "a good write", 255, { 6, 0x13, 0x8C, 0x1F, 0x40 }, 5, 5, -1 },

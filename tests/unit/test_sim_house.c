@@ -198,6 +198,7 @@ static void test_self_consumption(void **state)
 static void test_island(void **state)
 {
 	struct house h = quiet_house(1500, 4000);
+	double stored_wh;
 
 	(void)state;
 	order_power(&h, 0);
@@ -210,8 +211,10 @@ static void test_island(void **state)
 	near(h.battery.power_w, -5000, 1e-6);
 	assert_false(h.dark);
 	h.load_set_w = 9500; /* more than sun and battery can give */
-	run(&h, 1);
+	stored_wh = h.battery.energy_wh;
+	run(&h, 60);
 	assert_true(h.dark);
+	near(h.battery.energy_wh, stored_wh, 1e-6); /* nobody got anything */
 	near(h.load_w + h.pv_w + h.battery.power_w + h.grid_w, 0, 1e-6);
 	h.load_set_w = 100;
 	h.pv_set_w = 8000;
@@ -255,6 +258,7 @@ static void test_car(void **state)
 	near(h.car.power_w, 0, 1e-6);
 	run(&h, 1);
 	near(h.car.power_w, 16 * 230 * 3, 1e-6);
+	near(h.phase_w[2], 16 * 230, 1e-6);
 	car_offer(&h.car, 5.9, 3); /* below 6 A is a pause */
 	run(&h, 2);
 	near(h.car.power_w, 16 * 230 * 3, 1e-6);

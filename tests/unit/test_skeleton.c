@@ -24,7 +24,7 @@ static void test_skeleton(void **state)
 	fake_until(&run, run.now_ms + 5000);
 	assert_true(w->v == -321 && w->q == Q_GOOD);
 	assert_true(run.state.ac_power_w.v == -321);
-	assert_int_equal(run.batches, 6); /* once a second */
+	assert_int_equal(run.batches, 6);                           /* once a second */
 	run.driver->feed(run.self, &stray, run.now_ms, &run.state); /* an answer to nothing we asked */
 	assert_true(w->v == -321);
 	u.silent = true;

@@ -354,7 +354,9 @@ static void test_balance_loop(void **state)
 	rig_run(r, 3000);
 	assert_false(r->run.state.caps.native_balance);
 	for (int i = 0; i < 20; i++) {
-		fake_aim(&r->run, (struct order){ .kind = ORDER_BALANCE, .w = -500 - 10 * i, .min_w = -4600, .max_w = 5000, .native = true });
+		fake_aim(&r->run,
+			 (struct order){
+				 .kind = ORDER_BALANCE, .w = -500 - 10 * i, .min_w = -4600, .max_w = 5000, .native = true });
 		rig_run(r, 1000);
 		pending += i > 3 && r->run.state.verdict != VERDICT_APPLIED;
 		assert_int_equal(model_get(&r->s.unit, r->s.control, "WSet"), 500 + 10 * i);
@@ -504,14 +506,22 @@ static void test_order_waits_for_the_device(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_704_setpoint), cmocka_unit_test(test_release_of_the_free_writes_nothing),
-		cmocka_unit_test(test_leftover_is_reported_not_touched), cmocka_unit_test(test_124_order_of_writes),
-		cmocka_unit_test(test_without_a_timer_nobody_guards), cmocka_unit_test(test_timer_that_does_not_run),
-		cmocka_unit_test(test_verdicts), cmocka_unit_test(test_foreign_hand_is_not_fought),
-		cmocka_unit_test(test_balance_loop), cmocka_unit_test(test_native_balance_by_profile),
-		cmocka_unit_test(test_hybrid), cmocka_unit_test(test_numbers_that_are_none),
-		cmocka_unit_test(test_scale_factor_on_write), cmocka_unit_test(test_function_6_when_16_is_refused),
-		cmocka_unit_test(test_no_control_model), cmocka_unit_test(test_order_waits_for_the_device),
+		cmocka_unit_test(test_704_setpoint),
+		cmocka_unit_test(test_release_of_the_free_writes_nothing),
+		cmocka_unit_test(test_leftover_is_reported_not_touched),
+		cmocka_unit_test(test_124_order_of_writes),
+		cmocka_unit_test(test_without_a_timer_nobody_guards),
+		cmocka_unit_test(test_timer_that_does_not_run),
+		cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_foreign_hand_is_not_fought),
+		cmocka_unit_test(test_balance_loop),
+		cmocka_unit_test(test_native_balance_by_profile),
+		cmocka_unit_test(test_hybrid),
+		cmocka_unit_test(test_numbers_that_are_none),
+		cmocka_unit_test(test_scale_factor_on_write),
+		cmocka_unit_test(test_function_6_when_16_is_refused),
+		cmocka_unit_test(test_no_control_model),
+		cmocka_unit_test(test_order_waits_for_the_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,7 +42,14 @@ static const struct {
 	{ "first model is not 1", 40000, 1, { { 103, 50 } }, true, DISCOVERY_FAILED, 0, "begins with model 103" },
 	{ "end mark only", 40000, 0, { { 0 } }, true, DISCOVERY_FAILED, 0, "begins with model 65535" },
 	{ "length 0", 40000, 2, { { 1, 66 }, { 103, 0 } }, true, DISCOVERY_FAILED, 1, "has length 0" },
-	{ "length beyond 65535", 40000, 2, { { 1, 66 }, { 103, 60000 } }, true, DISCOVERY_FAILED, 1, "behind register 65535" },
+	{ "length beyond 65535",
+	  40000,
+	  2,
+	  { { 1, 66 }, { 103, 60000 } },
+	  true,
+	  DISCOVERY_FAILED,
+	  1,
+	  "behind register 65535" },
 	{ "breaks off behind model 1", 40000, 1, { { 1, 66 } }, false, DISCOVERY_FAILED, 1, "breaks off" },
 	{ "no end mark", 40000, 2, { { 1, 66 }, { 103, 50 } }, false, DISCOVERY_DONE, 2, NULL },
 	{ "common of 65", 40000, 3, { { 1, 65 }, { 103, 50 }, { 124, 24 } }, true, DISCOVERY_DONE, 3, NULL },
@@ -72,7 +79,8 @@ static void test_chains(void **state)
 		if (CHAINS[i].end)
 			fake_define(u, false, at, END, 2);
 		walk(&d, u);
-		if (d.step != CHAINS[i].step || d.n != CHAINS[i].found || (CHAINS[i].why && !strstr(d.why.text, CHAINS[i].why)))
+		if (d.step != CHAINS[i].step || d.n != CHAINS[i].found ||
+		    (CHAINS[i].why && !strstr(d.why.text, CHAINS[i].why)))
 			fail_msg("%s: step %d, %d models, '%s'", CHAINS[i].name, (int)d.step, d.n, d.why.text);
 		free(u);
 	}
@@ -219,9 +227,12 @@ static void test_silent_device_backs_off(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_chains),		cmocka_unit_test(test_circle_is_cut),
-		cmocka_unit_test(test_silence_is_no_answer), cmocka_unit_test(test_occurrences),
-		cmocka_unit_test(test_driver_discovers_again), cmocka_unit_test(test_wrong_device_is_a_fault),
+		cmocka_unit_test(test_chains),
+		cmocka_unit_test(test_circle_is_cut),
+		cmocka_unit_test(test_silence_is_no_answer),
+		cmocka_unit_test(test_occurrences),
+		cmocka_unit_test(test_driver_discovers_again),
+		cmocka_unit_test(test_wrong_device_is_a_fault),
 		cmocka_unit_test(test_silent_device_backs_off),
 	};
 

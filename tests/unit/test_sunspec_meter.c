@@ -183,8 +183,9 @@ static void test_scale_factor_moves(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_integer_meter), cmocka_unit_test(test_wired_the_other_way), cmocka_unit_test(test_float_meter),
-		cmocka_unit_test(test_short_model),   cmocka_unit_test(test_pv_inverter),	  cmocka_unit_test(test_scale_factor_moves),
+		cmocka_unit_test(test_integer_meter), cmocka_unit_test(test_wired_the_other_way),
+		cmocka_unit_test(test_float_meter),   cmocka_unit_test(test_short_model),
+		cmocka_unit_test(test_pv_inverter),   cmocka_unit_test(test_scale_factor_moves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* Our model tables against the official model files, when HEARTH_SUNSPEC_DIR names a folder with them (they are not part
- * of this repository): every name, offset, type and scale factor. Without the folder only the tables' own sense is checked. */
+ * of this repository): every name, offset, type and scale factor. Without the folder only the tables' own sense is checked.
+ */
 #include "core/json.h"
 #include "drivers/sunspec/model.h"
 
@@ -19,10 +20,10 @@ static const struct {
 	enum reg_type type;
 	bool counter;
 } TYPES[] = {
-	{ "int16", REG_INT16, false },	    { "uint16", REG_UINT16, false },	{ "enum16", REG_ENUM16, false },
-	{ "bitfield16", REG_BITS16, false }, { "sunssf", REG_INT16, false },	{ "count", REG_UINT16, false },
-	{ "int32", REG_INT32, false },	    { "uint32", REG_UINT32, false },	{ "bitfield32", REG_BITS32, false },
-	{ "acc32", REG_UINT32, true },	    { "float32", REG_FLOAT32, false },	{ "uint64", REG_UINT64, false },
+	{ "int16", REG_INT16, false },       { "uint16", REG_UINT16, false },   { "enum16", REG_ENUM16, false },
+	{ "bitfield16", REG_BITS16, false }, { "sunssf", REG_INT16, false },    { "count", REG_UINT16, false },
+	{ "int32", REG_INT32, false },       { "uint32", REG_UINT32, false },   { "bitfield32", REG_BITS32, false },
+	{ "acc32", REG_UINT32, true },       { "float32", REG_FLOAT32, false }, { "uint64", REG_UINT64, false },
 	{ "string", REG_STRING, false },
 };
 
@@ -38,14 +39,16 @@ static int place(const cJSON *group, const char *name, int *offset, const cJSON 
 {
 	const cJSON *p, *g;
 
-	cJSON_ArrayForEach(p, cJSON_GetObjectItemCaseSensitive(group, "points")) {
+	cJSON_ArrayForEach(p, cJSON_GetObjectItemCaseSensitive(group, "points"))
+	{
 		if (!strcmp(text(p, "name"), name)) {
 			*found = p;
 			return *offset;
 		}
 		*offset += (int)cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(p, "size"));
 	}
-	cJSON_ArrayForEach(g, cJSON_GetObjectItemCaseSensitive(group, "groups")) {
+	cJSON_ArrayForEach(g, cJSON_GetObjectItemCaseSensitive(group, "groups"))
+	{
 		int at = place(g, name, offset, found);
 
 		if (at >= 0)
@@ -64,7 +67,8 @@ static void check_point(const struct sunspec_model *m, const struct sunspec_poin
 	if (at != p->offset)
 		fail_msg("model %d %s: ours +%d, official +%d", m->id, p->name, p->offset, at);
 	for (size_t i = 0; i < sizeof(TYPES) / sizeof(TYPES[0]); i++)
-		typed |= !strcmp(TYPES[i].official, text(official, "type")) && TYPES[i].type == p->type && TYPES[i].counter == p->counter;
+		typed |= !strcmp(TYPES[i].official, text(official, "type")) && TYPES[i].type == p->type &&
+			 TYPES[i].counter == p->counter;
 	if (!typed)
 		fail_msg("model %d %s: type is %s", m->id, p->name, text(official, "type"));
 	sf_name = text(official, "sf");

@@ -1,0 +1,337 @@
+/* The outbox: nothing is sent before it is on disk, nothing leaves before it is acknowledged, in order, again and again. */
+#include "flow/outbox.h"
+
+#include "support/fake_store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#define UTC 1768478400000LL
+
+static struct outbox *box;
+static char sent[1024][48];      /* message_id of each send, in order */
+static int n_sent, send_error;
+
+static int take(void *context, const char *kind, const char *body)
+{
+	AUTO_JSON *o = cJSON_Parse(body);
+
+	(void)context;
+	(void)kind;
+	if (send_error)
+		return send_error;
+	assert_non_null(o);
+	assert_int_equal(json_get_text(o, "message_id", sent[n_sent], sizeof(sent[0]), NULL), 1);
+	n_sent++;
+	return 0;
+}
+
+static void open_box(int64_t max_bytes)
+{
+	struct outbox_options o = { .max_bytes = max_bytes };
+
+	assert_int_equal(outbox_open(&box, &o, NULL), 0);
+	outbox_sender(box, take, NULL);
+	n_sent = send_error = 0;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	fake_clear();
+	open_box(0);
+	outbox_link(box, true, 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	fake_commit(0);
+	outbox_close(box);
+	fake_clear();
+	return 0;
+}
+
+/* Adds and, unless @later, commits. Returns the id. */
+static const char *add(const char *kind, int64_t now_ms)
+{
+	static char id[16][OUTBOX_ID_MAX];
+	static int n;
+	AUTO_JSON *body = cJSON_CreateObject();
+	struct store_op op;
+
+	n = (n + 1) % 16;
+	cJSON_AddStringToObject(body, "kind", kind);
+	assert_int_equal(outbox_add(box, kind, body, UTC, &op, id[n]), 0);
+	store_submit(NULL, &op, 1, NULL, NULL, NULL);
+	fake_commit(0);
+	outbox_committed(box, id[n], 0, now_ms);
+	return id[n];
+}
+
+static struct outbox_stats stats(void)
+{
+	struct outbox_stats s;
+
+	outbox_stats(box, UTC + 10000, &s);
+	return s;
+}
+
+static void restart(void)
+{
+	fake_commit(0);
+	outbox_close(box);
+	open_box(0);
+	outbox_link(box, true, 0);
+}
+
+static void test_commit_first(void **state)
+{
+	AUTO_JSON *body = cJSON_CreateObject(), *list = cJSON_CreateArray();
+	char id[OUTBOX_ID_MAX];
+	struct store_op op;
+
+	(void)state;
+	assert_int_equal(outbox_add(box, "", body, UTC, &op, id), -EINVAL);
+	assert_int_equal(outbox_add(box, "!x", body, UTC, &op, id), -EINVAL);
+	assert_int_equal(outbox_add(box, "0123456789012345678901234567890", body, UTC, &op, id), -EINVAL);
+	assert_int_equal(outbox_add(box, "x", list, UTC, &op, id), -EINVAL);
+	assert_int_equal(outbox_add(box, "x", body, UTC, &op, id), 0);
+	assert_int_equal(op.table, STORE_OUTBOX);
+	assert_string_equal(op.key, id);
+	outbox_step(box, 100000);
+	assert_int_equal(n_sent, 0);
+	outbox_committed(box, id, 0, 100000);
+	assert_int_equal(n_sent, 1);
+	assert_string_equal(sent[0], id);
+	assert_int_equal(outbox_add(box, "x", body, UTC, &op, id), 0);
+	outbox_committed(box, id, -EIO, 100000); /* it never was */
+	outbox_step(box, 200000);
+	assert_int_equal(stats().rows, 1);
+}
+
+static void test_leaves_on_ack_only(void **state)
+{
+	const char *id = add(OUTBOX_COMMAND_STATUS, 0);
+
+	(void)state;
+	assert_int_equal(outbox_ack(box, "somebody else's", 200, NULL, 0), -ENOENT);
+	assert_int_equal(stats().rows, 1);
+	assert_int_equal(stats().oldest_s, 10);
+	assert_int_equal(fake_count(STORE_OUTBOX), 1);
+	assert_int_equal(outbox_ack(box, id, 204, NULL, 0), 0);
+	assert_int_equal(stats().rows, 0);
+	assert_int_equal(stats().sent_total, 1);
+	assert_int_equal(outbox_ack(box, id, 204, NULL, 0), -ENOENT); /* a second answer */
+	fake_commit(0);
+	assert_int_equal(fake_count(STORE_OUTBOX), 0);
+}
+
+static void test_deletion_fails(void **state)
+{
+	const char *id = add("x", 0);
+
+	(void)state;
+	outbox_ack(box, id, 200, NULL, 0);
+	fake_commit(-ENOSPC);
+	assert_int_equal(fake_count(STORE_OUTBOX), 1);
+	outbox_step(box, 1000);
+	outbox_step(box, 7000);
+	assert_int_equal(n_sent, 1); /* it is done, only the disk does not know yet */
+	fake_commit(0);
+	assert_int_equal(fake_count(STORE_OUTBOX), 0);
+}
+
+static const struct { int status; bool retried, quarantined; } ANSWERS[] = {
+	{ 200, false, false }, { 204, false, false }, { 299, false, false },
+	{ 400, false, true }, { 404, false, true }, { 409, false, true }, { 413, false, true }, { 422, false, true },
+	{ 401, true, false }, { 403, true, false }, { 408, true, false }, { 425, true, false }, { 429, true, false },
+	{ 500, true, false }, { 503, true, false }, { 302, true, false }, { 100, true, false },
+};
+
+static void test_answers(void **state)
+{
+	for (size_t i = 0; i < sizeof(ANSWERS) / sizeof(ANSWERS[0]); i++) {
+		const char *id;
+
+		teardown(state);
+		setup(state);
+		id = add("x", 0);
+		outbox_ack(box, id, ANSWERS[i].status, "because", 0);
+		if (stats().rows != ANSWERS[i].retried || stats().quarantined != ANSWERS[i].quarantined)
+			fail_msg("%d: %d rows, %d quarantined", ANSWERS[i].status, stats().rows, stats().quarantined);
+		outbox_step(box, 2000); /* the first back-off is 2.5 .. 5 s */
+		assert_int_equal(n_sent, 1);
+		outbox_step(box, 5001);
+		assert_int_equal(n_sent, ANSWERS[i].retried ? 2 : 1);
+	}
+}
+
+static void test_quarantine(void **state)
+{
+	const char *id = add(OUTBOX_PARTICIPATION, 0);
+	AUTO_JSON *list = NULL;
+	AUTO_TEXT *text = NULL;
+
+	(void)state;
+	outbox_ack(box, id, 422, "validation: \"x\"", 0);
+	restart();
+	assert_int_equal(n_sent, 0);
+	assert_int_equal(stats().quarantined, 1);
+	list = outbox_list(box, 10);
+	text = cJSON_PrintUnformatted(list);
+	assert_non_null(strstr(text, "422: validation: \\\"x\\\""));
+	assert_non_null(strstr(text, "\"kind\":\"participation\""));
+	assert_int_equal(outbox_retry(box, 0), 1);
+	assert_int_equal(n_sent, 1);
+	assert_string_equal(sent[0], id); /* the same id: the receiver may know it */
+	restart();
+	assert_int_equal(stats().rows, 1);
+	assert_int_equal(stats().quarantined, 0);
+}
+
+static void test_unanswered(void **state)
+{
+	int64_t now = 0, gap, last = 0;
+
+	(void)state;
+	add("x", 0);
+	outbox_step(box, 59999);
+	assert_int_equal(n_sent, 1);
+	for (int i = 0; i < 12; i++) {
+		const int before = n_sent;
+
+		for (; n_sent == before; now += 1000)
+			outbox_step(box, now);
+		gap = now - last;
+		last = now;
+		assert_in_range(gap, 59000, 902000);
+	}
+	assert_true(gap > 400000); /* grown to 7.5 .. 15 min */
+	assert_int_equal(stats().failed_total, 12);
+	outbox_link(box, false, now);
+	outbox_step(box, now + 3600000);
+	assert_int_equal(n_sent, 13);
+	outbox_link(box, true, now + 3600000);
+	assert_int_equal(n_sent, 14);
+}
+
+static void test_order(void **state)
+{
+	const char *t, *o, *p, *c1, *c2;
+
+	(void)state;
+	outbox_link(box, false, 0);
+	t = add(OUTBOX_TELEMETRY, 0);
+	o = add("commission", 0);
+	p = add(OUTBOX_PARTICIPATION, 0);
+	c1 = add(OUTBOX_COMMAND_STATUS, 0);
+	c2 = add(OUTBOX_COMMAND_STATUS, 0);
+	for (int round = 0; round < 2; round++) { /* and the same after a restart */
+		const char *const expect[] = { c1, c2, p, o, t };
+
+		outbox_link(box, true, 0);
+		assert_int_equal(n_sent, 5);
+		for (int i = 0; i < 5; i++)
+			assert_string_equal(sent[i], expect[i]);
+		outbox_close(box);
+		open_box(0);
+	}
+}
+
+static void test_order_held_by_a_retry(void **state)
+{
+	const char *a, *b;
+	int64_t now = 0;
+
+	(void)state;
+	a = add("x", now);
+	outbox_ack(box, a, 503, NULL, now);
+	b = add("x", now);
+	assert_int_equal(n_sent, 1); /* b waits behind a */
+	now += 6000;
+	outbox_step(box, now);
+	assert_int_equal(n_sent, 3);
+	assert_string_equal(sent[1], a);
+	assert_string_equal(sent[2], b);
+	for (int i = 0; i < 4; i++) {
+		outbox_ack(box, a, 500, NULL, now);
+		now += 400000;
+		outbox_step(box, now);
+	}
+	outbox_ack(box, a, 500, NULL, now);
+	n_sent = 0;
+	add("x", now); /* refused six times, a steps aside */
+	assert_int_equal(n_sent, 1);
+}
+
+static void test_congested(void **state)
+{
+	(void)state;
+	send_error = -ENOBUFS;
+	add("x", 0);
+	assert_int_equal(n_sent, 0);
+	send_error = 0;
+	outbox_step(box, 1000);
+	assert_int_equal(n_sent, 1);
+}
+
+static void test_window(void **state)
+{
+	(void)state;
+	outbox_link(box, false, 0);
+	for (int i = 0; i < 100; i++)
+		add("x", 0);
+	outbox_link(box, true, 0);
+	assert_int_equal(n_sent, 64);
+	outbox_ack(box, sent[0], 200, NULL, 0);
+	assert_int_equal(n_sent, 65);
+}
+
+static void test_full(void **state)
+{
+	const char *first, *c;
+
+	(void)state;
+	outbox_close(box);
+	open_box(300);
+	first = add(OUTBOX_TELEMETRY, 0);
+	for (int i = 0; i < 5; i++)
+		add(OUTBOX_TELEMETRY, 0);
+	assert_true(stats().dropped_total > 0);
+	assert_int_equal(outbox_ack(box, first, 200, NULL, 0), -ENOENT); /* the oldest went */
+	for (int i = 0; i < 20; i++)
+		c = add(OUTBOX_COMMAND_STATUS, 0); /* a promise is never refused */
+	assert_int_equal(stats().rows, 20);
+	assert_int_equal(outbox_ack(box, c, 200, NULL, 0), 0);
+}
+
+static void test_damaged_rows(void **state)
+{
+	struct store_op op = { .verb = STORE_PUT, .table = STORE_OUTBOX, .key = "q", .kind = "!x", .body = "not json" };
+
+	(void)state;
+	store_submit(NULL, &op, 1, NULL, NULL, NULL);
+	memset(op.key, 'k', 100);
+	store_submit(NULL, &op, 1, NULL, NULL, NULL);
+	restart();
+	assert_int_equal(stats().rows + stats().quarantined, 0);
+	assert_int_equal(fake_count(STORE_OUTBOX), 2); /* unread, but not thrown away */
+}
+
+#define T_(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T_(test_commit_first), T_(test_leaves_on_ack_only), T_(test_deletion_fails), T_(test_answers), T_(test_quarantine),
+		T_(test_unanswered), T_(test_order), T_(test_order_held_by_a_retry), T_(test_congested), T_(test_window), T_(test_full),
+		T_(test_damaged_rows),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,299 @@
+/* From a snapshot to a plan on a real worker and loop, and the instance made on the way. */
+#include "flow/planning.h"
+
+#include "core/json.h"
+#include "support/plan_check.h"
+
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define NOW 1768471510500LL /* 2026-01-15T10:05:10.5Z */
+#define HOUR 3600000LL
+
+struct world {
+	struct config config;
+	struct zone zone;
+	struct snapshot s;
+	struct price_series import_prices, export_prices;
+	struct planning_inputs in;
+	struct forecast forecast;
+	int changes;
+};
+
+static void battery_set(struct snap_device *d, double soc_pct)
+{
+	memset(d, 0, sizeof(*d));
+	strcpy(d->id, "battery");
+	d->roles = ROLE_BATTERY;
+	d->capacity_wh = 10000;
+	d->charge_max_w = d->discharge_max_w = 4000;
+	d->soc_min_pct = 5;
+	d->soc_max_pct = d->failsafe_a = NAN;
+	d->state.kinds = KIND_BATTERY;
+	d->state.availability = AVAIL_ONLINE;
+	d->state.caps = (struct device_caps){ .charge_max_w = 4000, .discharge_max_w = 4000, .can_power = true, .can_hold = true,
+					      .guarded_by = GUARDED_DEVICE };
+	value_set(&d->state.f[F_BATTERY_SOC_PCT], soc_pct, 1000, Q_GOOD);
+	value_set(&d->state.ac_power_w, 0, 1000, Q_GOOD);
+}
+
+static void charger_set(struct snap_device *d)
+{
+	memset(d, 0, sizeof(*d));
+	strcpy(d->id, "charger");
+	d->roles = ROLE_CHARGER;
+	d->capacity_wh = d->discharge_max_w = d->soc_min_pct = d->soc_max_pct = NAN;
+	d->charge_max_w = 7360;
+	d->phases = 1;
+	d->state.kinds = KIND_CHARGER;
+	d->state.availability = AVAIL_ONLINE;
+	d->state.caps = (struct device_caps){ .charge_max_w = 7360, .min_w = 1380, .can_power = true };
+	value_set(&d->state.f[F_CHARGER_CONNECTED], 1, 1000, Q_GOOD);
+	value_set(&d->state.ac_power_w, 0, 1000, Q_GOOD);
+	d->ev_mode = EV_CHEAP;
+	d->ev_energy_wh = 12000;
+	d->ev_ready_by_utc_ms = NOW + 20 * HOUR;
+}
+
+static struct world *world_make(void)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct tariff_windows t;
+	struct snap_device *grid;
+
+	assert_non_null(w);
+	w->config.plan = (struct config_plan){ .horizon_h = 48, .slot_s = 300, .wear_cost = 0.01 };
+	w->config.site.latitude = w->config.site.longitude = NAN;
+	w->s.now_ms = 1000;
+	w->s.utc_ms = NOW;
+	w->s.clock_trusted = true;
+	w->s.site = (struct site_params){ .import_limit_w = 11500, .export_limit_w = 3680, .reserve_pct = 20, .grid_charging = true,
+					  .battery_export = true };
+	w->s.external = (struct external_limit){ NAN, NAN };
+	w->s.n_devices = 3;
+	w->s.grid_device = 0;
+	grid = &w->s.dev[0];
+	strcpy(grid->id, "grid");
+	grid->roles = ROLE_GRID;
+	grid->state.availability = AVAIL_ONLINE;
+	value_set(&w->s.grid_w, 800, 1000, Q_GOOD);
+	battery_set(&w->s.dev[1], 50);
+	charger_set(&w->s.dev[2]);
+	assert_int_equal(tariff_parse("00:00-07:00 0.09, 07:00-16:00 0.28, 16:00-19:00 0.38, 19:00-00:00 0.28", &t, NULL), 0);
+	tariff_expand(&t, &w->zone, NOW - HOUR, NOW + 30 * HOUR, &w->import_prices);
+	assert_int_equal(tariff_parse("0.15", &t, NULL), 0);
+	tariff_expand(&t, &w->zone, NOW - HOUR, NOW + 72 * HOUR, &w->export_prices);
+	w->in.utc_ms = NOW;
+	w->in.import_prices = &w->import_prices;
+	w->in.export_prices = &w->export_prices;
+	w->in.snapshot = &w->s;
+	forecast_init(&w->forecast);
+	return w;
+}
+
+static int build(struct world *w, struct plan_instance *in, struct home_map *map, struct errbuf *err)
+{
+	return home_instance(&w->in, &w->config, &w->zone, &w->forecast, in, map, err);
+}
+
+static void test_instance(void **context)
+{
+	struct world *w = world_make();
+	struct plan_instance in;
+	struct home_map map;
+	double hours = 0;
+
+	(void)context;
+	assert_int_equal(build(w, &in, &map, NULL), 0);
+	assert_true(in.n_batteries == 1 && in.n_evs == 1 && map.battery_device[0] == 1 && map.ev_device[0] == 2);
+	assert_int_equal(in.start_utc_ms, NOW / 1000 * 1000);
+	assert_true(fabs(in.slot_h[0] * 3600 - 290) < 1e-6); /* up to 10:10:00 */
+	assert_true(fabs(in.slot_h[1] * 3600 - 300) < 1e-6);
+	for (int t = 0; t < in.slots; t++)
+		hours += in.slot_h[t];
+	assert_true(hours >= 29.9 && hours < 30.1); /* prices end before the horizon */
+	assert_true(in.import_max_kw[0] == 11.5 && in.export_max_kw[0] == 3.68 && in.curtail_max_kw[0] == 0);
+	assert_true(in.battery[0].capacity_kwh == 10 && in.battery[0].soc_kwh == 5 && in.battery[0].floor_kwh[1] == 2);
+	assert_true(in.battery[0].grid_charge && in.battery[0].wear_cost == 0.01 && in.load_kw[0] == 0.35);
+	assert_true(in.ev[0].energy_kwh == 12 && in.ev[0].min_kw == 1.38 && in.ev[0].depart_slot > 200 && in.ev[0].depart_slot < in.slots);
+	/* the cheap 7 of 30 hours, and 8 of those at 0.28 */
+	assert_true(in.battery[0].terminal_value > 0.15 && in.battery[0].terminal_value < 0.20);
+	instance_deinit(&in);
+	free(w);
+}
+
+static void test_event_window(void **context)
+{
+	struct world *w = world_make();
+	struct plan_instance in;
+	struct home_map map;
+	int64_t from = NOW + HOUR + 7000, to = NOW + 2 * HOUR, at;
+	int inside = 0;
+
+	(void)context;
+	w->in.n_events[1] = 1;
+	w->in.event[1][0] = (struct planning_event){ from, to, -9000, 10 };
+	assert_int_equal(build(w, &in, &map, NULL), 0);
+	at = in.start_utc_ms;
+	for (int t = 0; t < in.slots; t++) {
+		int64_t end = at + llround(in.slot_h[t] * 3600e3);
+		bool in_event = at >= from && at < to;
+
+		assert_true(!(at < from && end > from) && !(at < to && end > to)); /* slots end where the event does */
+		assert_true(isnan(in.battery[0].fixed_kw[t]) == !in_event);
+		if (in_event) {
+			assert_true(fabs(in.battery[0].fixed_kw[t] + 4) < 1e-9); /* rating; 3.68 + 0.35 would pass the grid */
+			assert_true(in.battery[0].floor_kwh[t + 1] == 1);
+			inside++;
+		}
+		at = end;
+	}
+	assert_true(inside >= 11);
+	instance_deinit(&in);
+	free(w);
+}
+
+static void test_nothing_to_plan(void **context)
+{
+	struct world *w = world_make();
+	struct plan_instance in;
+	struct home_map map;
+	struct errbuf err = { "" };
+
+	(void)context;
+	w->in.import_prices = NULL;
+	assert_int_equal(build(w, &in, &map, &err), -ENODATA);
+	assert_string_equal(err.text, "no prices");
+	w->in.import_prices = &w->import_prices;
+	w->in.utc_ms = NOW + 40 * HOUR;
+	assert_int_equal(build(w, &in, &map, &err), -ENODATA);
+	assert_non_null(strstr(err.text, "no prices from now"));
+	w->in.utc_ms = NOW;
+	w->s.dev[1].state.f[F_BATTERY_SOC_PCT].q = Q_ABSENT;
+	w->s.dev[2].ev_mode = EV_SOLAR;
+	assert_int_equal(build(w, &in, &map, &err), -ENODATA);
+	assert_non_null(strstr(err.text, "nothing to plan for"));
+	free(w);
+}
+
+static void test_unguarded_battery(void **context)
+{
+	struct world *w = world_make();
+	struct plan_instance in;
+	struct home_map map;
+
+	(void)context;
+	w->s.dev[1].state.caps.guarded_by = GUARDED_NONE;
+	assert_int_equal(build(w, &in, &map, NULL), 0);
+	assert_true(!in.battery[0].grid_charge && !in.battery[0].battery_export);
+	instance_deinit(&in);
+	w->s.dev[1].allow_unguarded = true;
+	assert_int_equal(build(w, &in, &map, NULL), 0);
+	assert_true(in.battery[0].grid_charge && in.battery[0].battery_export);
+	instance_deinit(&in);
+	free(w);
+}
+
+static void test_measure(void **context)
+{
+	struct world *w = world_make();
+	struct snap_device *sun = &w->s.dev[3];
+	double load_w, pv_w;
+
+	(void)context;
+	value_set(&w->s.dev[1].state.ac_power_w, -1200, 1000, Q_GOOD);
+	home_measure(&w->s, &load_w, &pv_w);
+	assert_true(load_w == 2000 && pv_w == 0);
+	sun->roles = ROLE_PV;
+	sun->state.availability = AVAIL_ONLINE;
+	value_set(&sun->state.ac_power_w, -500, 1000, Q_GOOD);
+	w->s.n_devices = 4;
+	home_measure(&w->s, &load_w, &pv_w);
+	assert_true(load_w == 2500 && pv_w == 500);
+	sun->state.ac_power_w.q = Q_ABSENT; /* a part of the sum is missing: nothing is known */
+	home_measure(&w->s, &load_w, &pv_w);
+	assert_true(isnan(load_w) && isnan(pv_w));
+	free(w);
+}
+
+/* ---- on a loop ---- */
+
+static void changed(void *context)
+{
+	((struct world *)context)->changes++;
+}
+
+static void run_until_changed(uv_loop_t *loop, const struct world *w, int changes)
+{
+	for (int i = 0; i < 100000 && w->changes < changes; i++)
+		uv_run(loop, UV_RUN_ONCE);
+	assert_true(w->changes >= changes);
+}
+
+static void test_on_a_worker(void **context)
+{
+	struct world *w = world_make();
+	struct planning *p = NULL;
+	struct plan_guide g;
+	uv_loop_t loop;
+
+	(void)context;
+	assert_int_equal(uv_loop_init(&loop), 0);
+	assert_int_equal(planning_start(&p, &loop, &w->config, &w->zone, changed, w, NULL), 0);
+	planning_guide(p, 1, NOW, &g);
+	assert_false(g.valid);
+	assert_null(planning_encode(p));
+	planning_observe(p, &w->s);
+	for (int i = 0; i < 20; i++) /* only the latest counts, none is lost or kept */
+		assert_int_equal(planning_request(p, &w->in), 0);
+	run_until_changed(&loop, w, 1);
+	planning_guide(p, 1, NOW, &g);
+	assert_true(g.valid && g.n_segments > 0);
+	planning_guide(p, 2, NOW, &g);
+	assert_true(g.valid);
+	planning_guide(p, 0, NOW, &g);
+	assert_false(g.valid); /* the meter has no plan */
+	assert_non_null(strstr(planning_status(p), " ms"));
+	{
+		AUTO_JSON *o = planning_encode(p);
+
+		assert_non_null(o);
+		assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(o, "start")), "2026-01-15T10:05:10.000Z");
+		assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(o, "slot_s")), cJSON_GetArraySize(cJSON_GetObjectItem(o, "curtail_kw")));
+		assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(o, "batteries"), 0), "id")), "battery");
+		assert_non_null(cJSON_GetObjectItem(cJSON_GetObjectItem(o, "prices"), "import"));
+	}
+	/* no prices any more: said, and the last good plan stays */
+	w->in.import_prices = NULL;
+	w->changes = 0;
+	assert_int_equal(planning_request(p, &w->in), -ENODATA);
+	assert_int_equal(w->changes, 1);
+	assert_string_equal(planning_status(p), "no prices");
+	planning_guide(p, 1, NOW, &g);
+	assert_true(g.valid);
+	/* stopped with work waiting */
+	w->in.import_prices = &w->import_prices;
+	for (int i = 0; i < 3; i++)
+		planning_request(p, &w->in);
+	planning_stop(p);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
+	free(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_instance), cmocka_unit_test(test_event_window), cmocka_unit_test(test_nothing_to_plan),
+		cmocka_unit_test(test_unguarded_battery), cmocka_unit_test(test_measure), cmocka_unit_test(test_on_a_worker),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
