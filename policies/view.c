@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #define SETTLE_DEFAULT_MS 2000
+#define DRAIN_READING_MS 2000    /* older than this, a device that balances by itself may do anything within its band */
 #define CAPACITY_GUESS_WH 5000.0 /* for the worst case only: a small battery empties fast */
 
 bool view_recent(const struct value *v, int64_t now_ms, int64_t max_age_ms, double *out)
@@ -67,9 +68,15 @@ double view_drain_pct_h(const struct snapshot *s, int i)
 {
 	const struct snap_device *d = &s->dev[i];
 	double power_w, capacity_wh = view_capacity_wh(d);
+	const struct order *o = &d->ordered;
+	int64_t at_ms;
 
-	if (!view_power(s, i, &power_w, NULL))
+	if (!view_power(s, i, &power_w, &at_ms))
 		power_w = -view_discharge_max(d);
+	else if (o->kind == ORDER_POWER || (o->kind == ORDER_BALANCE && !o->native))
+		power_w = double_min(power_w, o->w); /* the reading may be from before the order */
+	else if (o->kind == ORDER_BALANCE && s->now_ms - at_ms > DRAIN_READING_MS)
+		power_w = double_min(power_w, o->min_w);
 	if (isnan(capacity_wh))
 		capacity_wh = CAPACITY_GUESS_WH;
 	return double_max(0, -power_w) * 1.1 / capacity_wh * 100;

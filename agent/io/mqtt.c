@@ -1,6 +1,6 @@
 /* See mqtt.h. libmosquitto's external loop on uv_poll.
  *
- * What holds for "never waits" (read in libmosquitto 2.0.11, measured in tests/itest/itest_mqtt.c): sockets are made
+ * What holds for "never waits" (read in libmosquitto 2.0.11, measured in tests/itest/itest_mqtt_stalls.c): sockets are made
  * non-blocking before connect(), also Unix ones, so a black hole or a full backlog costs nothing. Only getaddrinfo() inside
  * the library waits; so names are resolved by uv_getaddrinfo() first and the library gets a number. The one exception is
  * TLS to a name: the library checks the certificate against the host it was given, so it must get the name and asks the
@@ -181,7 +181,6 @@ static void link_lost(struct mqtt *m)
 	uv_timer_start(&m->timer, m->on_timer, (uint64_t)wait, 0);
 	if (was_up) {
 		m->said[0] = '\0';
-		log_warning("mqtt", "link to the broker lost: %s", m->reason);
 		if (m->cb.disconnected)
 			m->cb.disconnected(m->cb.context, m->reason);
 	}
@@ -357,7 +356,6 @@ static void on_connack(struct mosquitto *mosq, void *context, int code, int flag
 	m->reason[0] = m->said[0] = '\0';
 	m->n_addresses = m->next_address = 0;
 	uv_timer_start(&m->timer, m->on_timer, MISC_MS, MISC_MS);
-	log_info("mqtt", "connected to the broker at %s", m->host);
 	if (m->cb.connected)
 		m->cb.connected(m->cb.context, flags & 1);
 }

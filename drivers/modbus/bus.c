@@ -8,6 +8,7 @@
 #include "drivers/modbus/pdu.h"
 #include "drivers/modbus/rest.h"
 #include "io/dial.h"
+#include "io/log.h"
 #include "io/loop.h"
 #include "io/worker.h"
 
@@ -35,7 +36,6 @@
 #define BROADCAST_WAIT_MS 100  /* Modbus over serial line 1.02, section 2.4.1: turnaround delay */
 #define EXCEPTION_TARGET_SILENT 11 /* a gateway waited for the unit in vain, and we for the gateway */
 #define SLICE_MS 100           /* how late bus_close may be noticed while waiting */
-#define TCP_HEADER 7
 #define FRAME_MAX 260
 
 enum lane { LANE_COMMANDS, LANE_READS, LANE_SUSPECTS, LANES }; /* suspects: reads of units that were silent last time */
@@ -66,6 +66,7 @@ struct bus {
 	struct bus_stats seen;     /* as the thread told last */
 	uint64_t replaced;
 	int echoes;                /* under way */
+	bool said_down;            /* in the log */
 	bool suspect[256];         /* by unit; asked when nobody else is waiting */
 	struct outcome echo;
 	/* The thread's side. */
@@ -103,10 +104,9 @@ static void link_close(struct bus *b)
 
 static uint32_t random_bits(void)
 {
-	uint32_t bits = 0;
+	uint32_t bits = (uint32_t)loop_now_ms() * 2654435761u; /* stays when the kernel has none yet */
 
-	if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) != (ssize_t)sizeof(bits))
-		bits = (uint32_t)loop_now_ms() * 2654435761u;
+	(void)!getrandom(&bits, sizeof(bits), GRND_NONBLOCK);
 	return bits;
 }
 
@@ -218,15 +218,12 @@ static void rtu_settle(struct bus *b)
 /* Ready to send: nothing of the past is in the way. A TCP peer that hung up while the link was idle is called anew. */
 static int link_ready(struct bus *b)
 {
-	struct pollfd p = { .events = POLLIN };
+	struct pollfd p = { .fd = modbus_get_socket(b->mb), .events = POLLIN };
 
 	if (b->up && b->o.type == BUS_RTU)
 		rtu_settle(b);
-	if (b->up && b->o.type == BUS_TCP) {
-		p.fd = modbus_get_socket(b->mb);
-		if (poll(&p, 1, 0) != 0)
-			link_lost(b, link_discard(b) < 0 ? "the device closed the connection" : "the device sent unasked");
-	}
+	else if (b->up && poll(&p, 1, 0) != 0)
+		link_lost(b, link_discard(b) < 0 ? "the device closed the connection" : "the device sent unasked");
 	return link_make(b);
 }
 
@@ -250,23 +247,19 @@ static int link_send(struct bus *b, uint8_t unit, const uint8_t *pdu, int len)
 			return 0;
 		return errno == EMBBADDATA ? -EPIPE : -errno; /* a part of it may be on the wire */
 	}
-	pdu_put(frame, ++b->transaction);
-	pdu_put(frame + 2, 0);
-	pdu_put(frame + 4, (unsigned int)len + 1);
-	frame[6] = unit;
-	memcpy(frame + TCP_HEADER, pdu, (size_t)len);
-	n = send(modbus_get_socket(b->mb), frame, (size_t)len + TCP_HEADER, MSG_NOSIGNAL);
-	return n < 0 ? -errno : n == len + TCP_HEADER ? 0 : -EPIPE;
+	mbap_build(frame, ++b->transaction, unit, len);
+	memcpy(frame + MBAP_LENGTH, pdu, (size_t)len);
+	n = send(modbus_get_socket(b->mb), frame, (size_t)len + MBAP_LENGTH, MSG_NOSIGNAL);
+	return n < 0 ? -errno : n == len + MBAP_LENGTH ? 0 : -EPIPE;
 }
 
 static enum request_status answer_check(struct bus *b, uint8_t unit, struct modbus_request *r, const uint8_t *frame, int len)
 {
 	if (b->o.type == BUS_RTU) /* unit and PDU; libmodbus has checked the CRC, and says 0 for a foreign unit */
 		return len < 5 || frame[0] != unit ? REQUEST_BAD_ANSWER : pdu_answer(r, frame + 1, len - 3);
-	if (len < TCP_HEADER + 2 || pdu_word(frame) != b->transaction || pdu_word(frame + 2) != 0 ||
-	    pdu_word(frame + 4) != len - 6 || frame[6] != unit)
+	if (!mbap_matches(frame, len, b->transaction, unit))
 		return REQUEST_BAD_ANSWER;
-	return pdu_answer(r, frame + TCP_HEADER, len - TCP_HEADER);
+	return pdu_answer(r, frame + MBAP_LENGTH, len - MBAP_LENGTH);
 }
 
 static void unit_silent(struct bus *b, uint8_t unit)
@@ -298,7 +291,7 @@ static void request_account(struct bus *b, uint8_t unit, const struct modbus_req
 		b->quiet_until_ms = loop_now_ms() + b->o.timeout_ms;
 		unit_silent(b, unit);
 	} else {
-		char why[64];
+		char why[96];
 
 		b->stats.timeouts += status == REQUEST_TIMEOUT;
 		snprintf(why, sizeof(why), "unit %d: link broke: %s", unit, modbus_strerror(error));
@@ -432,6 +425,18 @@ static void suspect_judge(struct bus *b, const struct batch_result *result)
 	}
 }
 
+/* Connecting in vain is told once, and that it succeeded then; a link that is only renewed is not worth a line. */
+static void link_log(struct bus *b, const struct bus_stats *now)
+{
+	if (now->connect_failures > b->seen.connect_failures && !now->link_up && !b->said_down) {
+		log_warning(b->o.name, "cannot connect: %s; goes on trying", now->last_error);
+		b->said_down = true;
+	} else if (now->link_up && (b->said_down || now->connects == 1) && now->connects > b->seen.connects) {
+		log_notice(b->o.name, "connected to %s", b->o.type == BUS_TCP ? b->o.host : b->o.device);
+		b->said_down = false;
+	}
+}
+
 static void on_reply(void *context, const void *reply)
 {
 	struct bus *b = context;
@@ -440,6 +445,7 @@ static void on_reply(void *context, const void *reply)
 	if (o->echo) {
 		b->echoes--;
 	} else {
+		link_log(b, &o->stats);
 		b->seen = o->stats;
 		if (o->has_result)
 			suspect_judge(b, &o->result);

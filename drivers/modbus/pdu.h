@@ -24,6 +24,23 @@ static inline bool pdu_is_coils(const struct modbus_request *r)
 	return r->fc == 1 || r->fc == 2 || r->fc == 5 || r->fc == 15;
 }
 
+#define MBAP_LENGTH 7 /* transaction, protocol 0, length of the rest, unit: what stands before the PDU on TCP */
+
+static inline void mbap_build(uint8_t *frame, uint16_t transaction, uint8_t unit, int pdu_len)
+{
+	pdu_put(frame, transaction);
+	pdu_put(frame + 2, 0);
+	pdu_put(frame + 4, (unsigned int)pdu_len + 1);
+	frame[6] = unit;
+}
+
+/** True when the frame is whole and belongs to this transaction and unit. */
+static inline bool mbap_matches(const uint8_t *frame, int len, uint16_t transaction, uint8_t unit)
+{
+	return len >= MBAP_LENGTH + 2 && pdu_word(frame) == transaction && pdu_word(frame + 2) == 0 &&
+	       pdu_word(frame + 4) == len - 6 && frame[6] == unit;
+}
+
 /** True when the request can be sent at all. */
 static inline bool pdu_valid(const struct modbus_request *r)
 {

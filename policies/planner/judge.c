@@ -152,7 +152,7 @@ static void judge_battery(const struct plan_instance *in, struct plan *p, int b)
 	name_of(in, "battery", x->id, "fixed_kw", fixed_name);
 	for (int t = 0; t < in->slots; t++) {
 		double soc = p->soc_kwh[b][t + 1], kw = p->battery_kw[b][t], due = x->fixed_kw[t];
-		bool at_end = due > 0 ? soc > x->capacity_kwh - 1e-4 : soc < x->floor_kwh[t + 1] + 1e-4;
+		bool at_end = due > 0 ? soc > x->capacity_kwh - POWER_TOLERANCE : soc < x->floor_kwh[t + 1] + POWER_TOLERANCE;
 
 		watch_slot(&low, t, x->floor_kwh[t + 1] - soc);
 		watch_slot(&high, t, soc - x->capacity_kwh);

@@ -92,7 +92,8 @@ static int dual(struct pair *p, struct tangent *low, struct tangent *high, struc
 	low->q += low->mu * (p->car_kwh - wanted);
 	high->q += high->mu * (p->car_kwh - wanted);
 	*top = low->q > high->q ? *low : *high;
-	for (int i = 0; i < DUAL_ROUNDS && high->kwh - low->kwh > ENERGY_EPS && !late(p); i++) {
+	/* Two rounds at least: the outer tangents alone bound next to nothing. */
+	for (int i = 0; i < DUAL_ROUNDS && high->kwh - low->kwh > ENERGY_EPS && !(i >= 2 && late(p)); i++) {
 		struct tangent mid;
 		double slope_low = p->car_kwh - low->kwh, slope_high = p->car_kwh - high->kwh, reach;
 		double mu = (high->q - low->q + slope_low * low->mu - slope_high * high->mu) / (slope_low - slope_high);

@@ -338,14 +338,20 @@ static void start_fixed(struct solver *v)
 	}
 }
 
-static int solve_round(struct solver *v)
+static bool late(const struct solver *v)
+{
+	return v->expired && v->expired(v->context);
+}
+
+/* @first: to its end even when time is up, so that every car has its energy. */
+static int solve_round(struct solver *v, bool first)
 {
 	double bound;
 	int rc = 0;
 
-	for (int e = 0; e < v->in->n_evs && !rc; e++)
+	for (int e = 0; e < v->in->n_evs && !rc && (first || !late(v)); e++)
 		rc = pair_apply(v, v->in->n_batteries ? e % v->in->n_batteries : -1, e, &bound);
-	for (int b = 0; b < v->in->n_batteries && !rc; b++)
+	for (int b = 0; b < v->in->n_batteries && !rc && (first || !late(v)); b++)
 		rc = pair_apply(v, b, -1, &bound);
 	return rc;
 }
@@ -360,10 +366,10 @@ static int solve_many(struct solver *v, size_t room)
 
 	v->soft = true;
 	start_fixed(v);
-	for (int i = 0; i < ROUNDS && !rc && !(v->expired && v->expired(v->context) && i > 0); i++) {
+	for (int i = 0; i < ROUNDS && !rc && (i == 0 || !late(v)); i++) {
 		double bad, cost;
 
-		rc = solve_round(v);
+		rc = solve_round(v, i == 0);
 		cost = plan_cost(v->in, p);
 		plan_judge(v->in, p);
 		bad = broken(p);

@@ -123,7 +123,7 @@ class Home:
 
     def ctl(self, *words, code=0):
         """hearthctl with these words; returns its standard output (parsed with --json)."""
-        done = subprocess.run([program("hearthctl"), "--port", str(self.broker.port), "--timeout", str(int(5 * SLOW)), *words],
+        done = subprocess.run([program("hearthctl"), "--port", str(self.broker.port), *([] if "--site" in words else ["--site", SITE]), "--timeout", str(int(5 * SLOW)), *words],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
         assert done.returncode == code, f"hearthctl {words}: exit {done.returncode}, {done.stderr.decode()}"
         text = done.stdout.decode()

@@ -76,8 +76,8 @@ static void check_battery(const struct plan_instance *in, const struct plan *p, 
 			c->cost += missing * h * in->floor_price;
 		if (kw < 0)
 			c->cost -= kw * h * x->wear_cost;
-		if (!isnan(x->fixed_kw[t]) && fabs(kw - x->fixed_kw[t]) > 1e-6 && soc > x->floor_kwh[t + 1] + 1e-6 &&
-		    soc < x->capacity_kwh - 1e-6)
+		if (!isnan(x->fixed_kw[t]) && fabs(kw - x->fixed_kw[t]) > 1e-6 && soc > x->floor_kwh[t + 1] + 1e-4 &&
+		    soc < x->capacity_kwh - 1e-4)
 			excess(c, fabs(kw - x->fixed_kw[t]), "fixed power", b, t);
 	}
 	c->cost -= soc * x->terminal_value;

@@ -1,0 +1,37 @@
+"""The manual knows every configuration key, every verb of hearthctl, and every option of hearthd."""
+import re
+import sys
+
+source = sys.argv[1]
+
+
+def read(path):
+    with open(f"{source}/{path}", encoding="utf-8") as f:
+        return f.read()
+
+
+def plain(text):
+    """Manual source without the escapes and requests that split words."""
+    return re.sub(r"\\f.|\\", "", text)
+
+
+missing = []
+conf = plain(read("packaging/man/hearth.conf.5"))
+for key in re.findall(r'^\t\{ "([a-z0-9_]+)", CT_', read("agent/core/config_table.c"), re.M):
+    if not re.search(rf"^\.B {key}$", conf, re.M):
+        missing.append(f"packaging/man/hearth.conf.5: key {key} of agent/core/config_table.c is not described")
+ctl, completion, readme = plain(read("packaging/man/hearthctl.1")), read("packaging/completion/hearthctl.bash"), read("agent/ctl/main.c")
+for verb in re.findall(r'^\t\{ "([a-z]+)", [^\n]*ctl_\w+ \}', readme, re.M):
+    if not re.search(rf"^\.B.*\b{verb}\b", ctl, re.M):
+        missing.append(f"packaging/man/hearthctl.1: verb {verb} is not described")
+    if not re.search(rf"\b{verb}\b", completion):
+        missing.append(f"packaging/completion/hearthctl.bash: verb {verb} is not completed")
+daemon = plain(read("packaging/man/hearthd.1"))
+for option in re.findall(r'\{ "([a-z]+)", (?:no|required)_argument', read("agent/main.c")):
+    if f"--{option}" not in daemon and option not in ("help", "version"):
+        missing.append(f"packaging/man/hearthd.1: option --{option} is not described")
+verbs = re.findall(r'^\t\{ "([a-z_.]+)", USER_', read("agent/flow/verbs.c"), re.M)
+if len(verbs) < 30:
+    missing.append("agent/flow/verbs.c: the table of verbs was not understood")
+print("\n".join(missing) if missing else f"the manual knows {len(verbs)} verbs and all keys")
+sys.exit(1 if missing else 0)
