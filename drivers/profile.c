@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define MEMORY_MS 3600000
-#define BATCH_GAP_MS 1500 /* a batch of reads keeps the unit no longer than this with its gaps */
+#define BATCH_GAP_MS 20 /* longer gaps are waited for here, not on the bus: other units share it */
 
 /* Fields that change slowly; all others are control values. */
 static const enum field SLOW[] = {
@@ -183,10 +183,8 @@ static bool is_urgent(const struct profile_driver *d, const struct plan_read *re
 
 static int reads_add(struct profile_driver *d, struct read_set *set, bool urgent, struct batch *b)
 {
-	int max = d->p.min_gap_ms > 0 ? BATCH_GAP_MS / d->p.min_gap_ms : BATCH_REQUESTS_MAX;
+	int max = d->p.min_gap_ms > BATCH_GAP_MS ? 1 : BATCH_REQUESTS_MAX;
 
-	if (max < 1)
-		max = 1;
 	for (int i = 0; i < set->n && b->n < max && b->n < BATCH_REQUESTS_MAX; i++) {
 		if (!set->want[i] || (urgent && !is_urgent(d, &set->read[i])))
 			continue;
@@ -262,10 +260,13 @@ static int64_t profile_plan(void *self, int64_t now_ms, struct batch *batch)
 	batch->n = 0;
 	if (d->flight != PROFILE_IDLE)
 		return now_ms + d->fast.cadence.interval_ms;
+	if (now_ms < d->quiet_until_ms)
+		return d->quiet_until_ms;
 	command = plan_command(d, now_ms, batch);
 	if (command != PROFILE_IDLE)
 		return batch_begin(d, batch, command, now_ms);
-	if (setpoint_confirm_due(&d->setpoint, now_ms)) {
+	if (setpoint_confirm_due(&d->setpoint, now_ms) && d->confirm_of_ms != d->setpoint.settled_ms) {
+		d->confirm_of_ms = d->setpoint.settled_ms; /* once: they may take several batches */
 		want_field(d, F_CHARGER_CURRENT_LIMIT_A);
 		want_field(d, F_CHARGER_POWER_W);
 		want_field(d, F_CHARGER_STATE);
@@ -401,6 +402,10 @@ static void profile_feed(void *self, const struct batch_result *result, int64_t 
 	if (flight == PROFILE_IDLE || result->id != d->batch_id)
 		return; /* an answer to nothing we asked */
 	d->flight = PROFILE_IDLE;
+	if (flight == PROFILE_READ && result->n > 0 && result->status[0] == REQUEST_REPLACED)
+		return; /* made room for an order; what was wanted is wanted still */
+	if (d->p.min_gap_ms > BATCH_GAP_MS)
+		d->quiet_until_ms = now_ms + d->p.min_gap_ms;
 	if (flight == PROFILE_READ) {
 		feed_read(d, result, now_ms, state);
 	} else {

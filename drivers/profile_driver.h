@@ -46,6 +46,8 @@ struct profile_driver {
 	double volt, phases, limit_a, max_a; /* of the charger, from the last readings; NAN = unknown */
 	double before_a, target_a, sent_a;   /* limit before the write; what the write under way sets; what was set last */
 	bool charging;
+	int64_t confirm_of_ms;      /* the settling these confirming reads were asked for */
+	int64_t quiet_until_ms;     /* this unit wants a longer gap than a bus may be held */
 	int64_t keepalive_ms;       /* next feeding of the charger's timer */
 	double timer_s, failsafe_a; /* read back; NAN = unknown */
 

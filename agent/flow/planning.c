@@ -25,8 +25,7 @@ struct job {
 
 struct planning {
 	struct worker *worker;
-	const struct config *config;
-	const struct zone *zone;
+	struct home home;
 	void (*changed)(void *context);
 	void *context;
 	bool stopping;
@@ -136,8 +135,7 @@ int planning_start(struct planning **out, uv_loop_t *loop, const struct config *
 
 void planning_configure(struct planning *p, const struct config *config, const struct zone *zone)
 {
-	p->config = config;
-	p->zone = zone;
+	p->home = (struct home){ config, zone, &p->forecast };
 }
 
 void planning_observe(struct planning *p, const struct snapshot *s)
@@ -147,7 +145,7 @@ void planning_observe(struct planning *p, const struct snapshot *s)
 	if (!s->clock_trusted) /* a time of day that may be wrong teaches nothing */
 		return;
 	home_measure(s, &load_w, &pv_w);
-	forecast_observe(&p->forecast, p->zone, s->utc_ms, load_w, pv_w);
+	forecast_observe(&p->forecast, p->home.zone, s->utc_ms, load_w, pv_w);
 }
 
 int planning_request(struct planning *p, const struct planning_inputs *in)
@@ -159,7 +157,7 @@ int planning_request(struct planning *p, const struct planning_inputs *in)
 
 	if (!j)
 		return -ENOMEM;
-	rc = home_instance(in, p->config, p->zone, &p->forecast, &j->in, &j->map, &err);
+	rc = home_instance(in, &p->home, &j->in, &j->map, &err);
 	if (rc) {
 		job_free(j);
 		say(p, err.text);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define PLAN_GRID_MS 10      /* wake-ups are aligned on this grid, so that many devices share one */
+#define NAMELESS_MAX 3
 #define PLAN_LATEST_MS 10000 /* a driver is asked at least this often */
 
 struct plant_device {
@@ -27,6 +28,7 @@ struct plant_device {
 	int64_t due_ms;           /* when the driver wants to be asked */
 	int64_t answered_ms;      /* last whole answer */
 	enum availability said;   /* availability already logged */
+	int nameless;             /* answers waited for a name before logging */
 };
 
 struct plant {
@@ -103,6 +105,8 @@ static void log_availability(struct plant_device *d)
 {
 	if (d->state.availability == d->said)
 		return;
+	if (d->state.availability == AVAIL_ONLINE && !d->state.identity.manufacturer[0] && d->nameless++ < NAMELESS_MAX)
+		return; /* its name comes with the next read */
 	if (d->state.availability == AVAIL_ONLINE)
 		log_notice("plant", "device %s is online: %s %s %s", d->cfg->id, d->state.identity.manufacturer,
 			   d->state.identity.model, d->state.note);

@@ -234,6 +234,16 @@ bool storage_has_timer(const struct sunspec *s)
 	return s->control != CONTROL_NO_WAY && image_get(control_image(s), timer_point(s), &set);
 }
 
+int storage_prepare(struct sunspec *s, struct batch *batch)
+{
+	struct inforce now = storage_inforce(s);
+
+	batch->n = 0;
+	if (!now.known || now.active || !storage_has_timer(s) || image_number(control_image(s), timer_point(s)) == SUNSPEC_REVERT_S)
+		return 0;
+	return add(s, batch, timer_point(s), SUNSPEC_REVERT_S, false) == 0 ? batch->n : 0;
+}
+
 /* 704 shows the time that is left: it must stand where our last write put it. 124 only shows the time we set. */
 void storage_check_timer(struct sunspec *s)
 {
@@ -241,7 +251,11 @@ void storage_check_timer(struct sunspec *s)
 	bool is_704 = s->control == CONTROL_704;
 	double set, left, elapsed_s;
 
-	if (!img || s->setpoint.written_ms == 0 || img->at_ms < s->setpoint.written_ms ||
+	if (img && s->setpoint.written_ms == 0) { /* nothing was commanded yet: the time is there, or not */
+		s->timer_ok = image_get(img, timer_point(s), &set) && set == SUNSPEC_REVERT_S;
+		return;
+	}
+	if (!img || img->at_ms < s->setpoint.written_ms ||
 	    s->setpoint.sent.kind == ORDER_RELEASE || s->setpoint.phase == SETPOINT_WRITING)
 		return;
 	s->timer_ok = image_get(img, timer_point(s), &set) && set == SUNSPEC_REVERT_S;

@@ -16,6 +16,7 @@
 #define REFUSED_MAX 3
 #define DISCOVERY_GAP_MS 0
 #define GUARD_S SUNSPEC_REVERT_S
+#define PREPARE_MS 300000     /* a timer that did not take its time is offered it again this seldom */
 
 static uint32_t kinds_of(uint32_t roles)
 {
@@ -179,7 +180,7 @@ static int64_t batch_begin(struct sunspec *s, struct batch *b, enum sunspec_flig
 {
 	b->id = ++s->batch_id;
 	b->unit = s->o.unit;
-	b->command = flight == FLIGHT_WRITE;
+	b->command = flight == FLIGHT_WRITE || flight == FLIGHT_PREPARE;
 	b->expires_ms = now_ms + (b->command ? SETPOINT_EXPIRY_MS : 2 * (int64_t)s->fast.interval_ms + SETPOINT_EXPIRY_MS);
 	s->flight = flight;
 	return now_ms + s->fast.interval_ms;
@@ -216,6 +217,16 @@ static bool plan_write(struct sunspec *s, int64_t now_ms, struct batch *batch)
 	return false;
 }
 
+/* Before anything is commanded: set the reversion time, so that the next read can show who guards this device. */
+static bool plan_prepare(struct sunspec *s, int64_t now_ms, struct batch *batch)
+{
+	if (s->control == CONTROL_NO_WAY || s->timer_ok || s->setpoint.written_ms || now_ms < s->prepare_at_ms ||
+	    s->fast.missed >= POLL_SILENT || now_ms - s->image[control_slot(s)].at_ms > CONTROL_FRESH_MS)
+		return false;
+	s->prepare_at_ms = now_ms + PREPARE_MS;
+	return storage_prepare(s, batch) > 0;
+}
+
 static int plan_reads_due(struct sunspec *s, struct batch *batch)
 {
 	batch->n = 0;
@@ -249,6 +260,8 @@ static int64_t sunspec_plan(void *self, int64_t now_ms, struct batch *batch)
 		batch->n = 1;
 		return batch_begin(s, batch, FLIGHT_DISCOVERY, now_ms);
 	}
+	if (plan_prepare(s, now_ms, batch))
+		return batch_begin(s, batch, FLIGHT_PREPARE, now_ms);
 	if (plan_write(s, now_ms, batch))
 		return batch_begin(s, batch, FLIGHT_WRITE, now_ms);
 	if (s->control != CONTROL_NO_WAY && setpoint_confirm_due(&s->setpoint, now_ms))
@@ -448,10 +461,14 @@ static void sunspec_feed(void *self, const struct batch_result *result, int64_t 
 	if (flight == FLIGHT_NONE || result->id != s->batch_id)
 		return; /* an answer to nothing we asked */
 	s->flight = FLIGHT_NONE;
+	if (flight != FLIGHT_WRITE && result->n > 0 && result->status[0] == REQUEST_REPLACED)
+		return; /* made room for an order; what was wanted is wanted still */
 	if (flight == FLIGHT_DISCOVERY)
 		feed_discovery(s, result, now_ms, state);
 	else if (flight == FLIGHT_READ)
 		feed_read(s, result, now_ms);
+	else if (flight == FLIGHT_PREPARE)
+		s->want[control_slot(s)] = true; /* whatever came of it: the read-back decides */
 	else
 		feed_write(s, result, now_ms);
 	if (s->ready) {

@@ -37,7 +37,7 @@ struct inforce {
 	double lo_w, hi_w; /* NAN: active, but in a way we do not read (percent mode) */
 };
 
-enum sunspec_flight { FLIGHT_NONE, FLIGHT_DISCOVERY, FLIGHT_READ, FLIGHT_WRITE };
+enum sunspec_flight { FLIGHT_NONE, FLIGHT_DISCOVERY, FLIGHT_READ, FLIGHT_PREPARE, FLIGHT_WRITE };
 
 struct sunspec {
 	struct driver_options o;
@@ -57,6 +57,7 @@ struct sunspec {
 	struct inforce before; /* before the write under way */
 	bool fc6;              /* function 16 was refused for single registers */
 	bool timer_ok;         /* our reversion time read back */
+	int64_t prepare_at_ms; /* when the reversion time may be set while nothing is commanded */
 	bool grid_charge_set;  /* we switched ChaGriSet on; release puts it back */
 	double pv_w;           /* production the last 704 setpoint allowed for */
 
@@ -83,6 +84,9 @@ enum seen storage_seen(const struct sunspec *s, const struct inforce *now);
 double storage_step_w(const struct sunspec *s);
 /** True when the control model has a reversion time at all. */
 bool storage_has_timer(const struct sunspec *s);
+/** The one write that sets the reversion time while no setpoint is in force; 0 when there is nothing to set. It commands
+ *  nothing, but lets us read back that the timer takes our time before anything hangs on it. */
+int storage_prepare(struct sunspec *s, struct batch *batch);
 /** After a read of the control model: does the reversion timer do what we asked? */
 void storage_check_timer(struct sunspec *s);
 

@@ -129,11 +129,12 @@ static struct forecast_site sun_of(const struct config *c)
 	return site;
 }
 
-static void fill_site(const struct planning_inputs *in, const struct config *c, const struct zone *z, const struct forecast *f,
-		      struct plan_instance *out, const struct times *t)
+static void fill_site(const struct planning_inputs *in, const struct home *h, struct plan_instance *out, const struct times *t)
 {
+	const struct forecast *f = h->forecast;
+	const struct zone *z = h->zone;
 	const struct snapshot *s = in->snapshot;
-	struct forecast_site sun = sun_of(c);
+	struct forecast_site sun = sun_of(h->config);
 	double import_kw = limit_kw(s->site.import_limit_w, s->external.import_w);
 	double export_kw = limit_kw(s->site.export_limit_w, s->external.export_w), mean = 0, hours = 0;
 
@@ -275,8 +276,8 @@ double home_terminal_value(const struct plan_instance *in, double discharge_eff)
 	return taken > 0 ? fmax(0, discharge_eff * sum / taken) : 0;
 }
 
-int home_instance(const struct planning_inputs *in, const struct config *config, const struct zone *zone, const struct forecast *f,
-		  struct plan_instance *out, struct home_map *map, struct errbuf *err)
+int home_instance(const struct planning_inputs *in, const struct home *home, struct plan_instance *out, struct home_map *map,
+		  struct errbuf *err)
 {
 	const struct snapshot *s = in->snapshot;
 	struct times t;
@@ -296,15 +297,15 @@ int home_instance(const struct planning_inputs *in, const struct config *config,
 	}
 	if (n_batteries + n_evs == 0)
 		return errbuf_set(err, -ENODATA, "nothing to plan for: no battery with a known state of charge, no car in cheap mode");
-	make_times(in, &config->plan, &t);
+	make_times(in, &home->config->plan, &t);
 	if (t.n == 0)
 		return errbuf_set(err, -ENODATA, "no prices from now on");
 	rc = instance_alloc(out, t.n, n_batteries, n_evs);
 	if (rc)
 		return errbuf_set(err, rc, "no memory for a plan of %d slots", t.n);
-	fill_site(in, config, zone, f, out, &t);
+	fill_site(in, home, out, &t);
 	for (int b = 0; b < n_batteries; b++)
-		fill_battery(in, config, map->battery_device[b], soc[b], &t, out, b);
+		fill_battery(in, home->config, map->battery_device[b], soc[b], &t, out, b);
 	for (int e = 0; e < n_evs; e++)
 		fill_ev(in, map->ev_device[e], &t, out, e);
 	cars_w = other_cars_w(s, map, n_evs);

@@ -24,6 +24,13 @@ struct planning_inputs {
 	struct planning_event event[DEVICE_MAX][PLANNING_EVENTS_MAX];
 };
 
+/* What stays from one plan to the next. */
+struct home {
+	const struct config *config;
+	const struct zone *zone;
+	const struct forecast *forecast;
+};
+
 /* Which device of the snapshot stands behind a battery or car of the instance. */
 struct home_map {
 	int battery_device[PLAN_BATTERIES_MAX], ev_device[PLAN_EVS_MAX];
@@ -34,8 +41,8 @@ struct home_map {
  * prices are known, at most horizon_h. See README.md "From a home to an instance" for every choice made.
  * Returns 0; -ENODATA with the reason (no prices, nothing to plan for); -ENOMEM.
  */
-int home_instance(const struct planning_inputs *in, const struct config *config, const struct zone *zone, const struct forecast *f,
-		  struct plan_instance *out, struct home_map *map, struct errbuf *err);
+int home_instance(const struct planning_inputs *in, const struct home *home, struct plan_instance *out, struct home_map *map,
+		  struct errbuf *err);
 
 /** House load without batteries, cars and sun, and the sun, W; NAN when a part of the sum is not known now. */
 void home_measure(const struct snapshot *s, double *load_w, double *pv_w);

@@ -165,13 +165,14 @@ class Broker(Program):
 
     def __init__(self, folder=None, extra=""):
         folder = folder or scratch()
-        os.chmod(folder, 0o777)  # started by root it becomes a user of its own
+        # A change of user would clear the signal that ends it with us (prctl(2)).
+        user = "user root\n" if os.geteuid() == 0 else ""
         self.port = free_port()
         self.socket_path = os.path.join(folder, "mosquitto.sock")
         config = os.path.join(folder, "mosquitto.conf")
         with open(config, "w", encoding="utf-8") as f:
             f.write(f"listener {self.port} 127.0.0.1\nlistener 0 {self.socket_path}\nallow_anonymous true\n"
-                    f"persistence false\nlog_type all\nlog_dest stderr\n{extra}\n")
+                    f"persistence false\nlog_type all\nlog_dest stderr\n{user}{extra}\n")
         super().__init__([MOSQUITTO, "-c", config], folder, name="mosquitto")
 
     def start(self):

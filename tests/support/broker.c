@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -47,6 +46,7 @@ int free_port(void)
 	return port;
 }
 
+/* As root it would become a user of its own, and a change of user clears the signal that ends it with its parent. */
 static int config_write(struct broker *b, const char *extra)
 {
 	FILE *f = fopen(b->config, "w");
@@ -60,8 +60,8 @@ static int config_write(struct broker *b, const char *extra)
 		"persistence false\n"
 		"log_dest file %s/log\n"
 		"log_type all\n"
-		"%s\n",
-		b->port, b->socket, b->dir, extra ? extra : "");
+		"%s%s\n",
+		b->port, b->socket, b->dir, geteuid() == 0 ? "user root\n" : "", extra ? extra : "");
 	return fclose(f) ? -errno : 0;
 }
 
@@ -113,9 +113,6 @@ int broker_start(struct broker *b, const char *extra)
 	snprintf(b->dir, sizeof(b->dir), "%.40s/broker-XXXXXX", tmp ? tmp : "/tmp");
 	if (!mkdtemp(b->dir))
 		return -errno;
-	/* Started as root mosquitto becomes a user of its own, who must reach the folder. */
-	if (geteuid() == 0)
-		chmod(b->dir, 0777);
 	snprintf(b->config, sizeof(b->config), "%s/conf", b->dir);
 	snprintf(b->socket, sizeof(b->socket), "%s/sock", b->dir);
 	for (int i = 0; i < TRIES && rc == -EADDRINUSE; i++) {

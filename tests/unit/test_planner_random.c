@@ -282,6 +282,63 @@ static void test_everything(void **context)
 	check_against_brute(&h, 0.03, 6);
 }
 
+/* Every schedule with the battery at one of nine powers, or run to an end of the store, around its orders. */
+static double brute_orders(const struct plan_instance *in, int t, double soc)
+{
+	const struct plan_battery *x = &in->battery[0];
+	double room = (x->capacity_kwh - soc) / x->charge_eff, held = (soc - x->floor_kwh[0]) * x->discharge_eff, best = INFINITY;
+	double most = fmin(x->charge_max_kw[0], room), least = -fmin(x->discharge_max_kw[0], held);
+
+	if (t == in->slots)
+		return -x->terminal_value * soc;
+	for (int i = 0; i < 9; i++) {
+		double b = least + (most - least) * i / 8, cost;
+
+		if (i == 4)
+			b = 0;
+		if (!isnan(x->fixed_kw[t]))
+			b = fmin(fmax(x->fixed_kw[t], least), most);
+		cost = brute_slot(in, t, b, 0);
+		if (!isinf(cost))
+			best = fmin(best, cost + brute_orders(in, t + 1, b > 0 ? soc + b * x->charge_eff : soc + b / x->discharge_eff));
+		if (!isnan(x->fixed_kw[t]))
+			break;
+	}
+	return best;
+}
+
+static void test_orders(void **context)
+{
+	struct home h = { .bonus = true };
+	int n = rounds(150), beaten = 0, proven = 0;
+
+	(void)context;
+	seed_set();
+	for (int i = 0; i < n; i++) {
+		struct plan_instance in;
+		struct plan p;
+		double best;
+
+		random_home(&in, &h, 5, 1, 0);
+		for (int t = 0; t < in.slots; t++) {
+			in.import_max_kw[t] = in.export_max_kw[t] = 20;
+			in.battery[0].fixed_kw[t] = chance(0.3) ? between(-1, 1) * in.battery[0].charge_max_kw[t] : NAN;
+		}
+		best = brute_orders(&in, 0, in.battery[0].soc_kwh);
+		assert_int_equal(planner_solve(&in, NULL, NULL, &p, NULL), 0);
+		assert_int_not_equal(p.status, PLAN_INFEASIBLE);
+		assert_true(plan_check(&in, &p).worst < 1e-4);
+		if (p.bound > best + 1e-9)
+			fail_msg("round %d: bound %.9f above a schedule of %.9f", i, p.bound, best);
+		beaten += p.cost > best + 0.01;
+		proven += p.status == PLAN_OPTIMAL;
+		plan_deinit(&p);
+		instance_deinit(&in);
+	}
+	printf("%d homes, %d proven optimal, %d behind brute force\n", n, proven, beaten);
+	assert_true(beaten * 100 <= 4 * n && proven * 8 > n);
+}
+
 /* Several of each, orders, soft floors: no brute force, but the rules hold and the bound stays below. */
 static void test_many(void **context)
 {
@@ -370,7 +427,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_convex), cmocka_unit_test(test_bonus), cmocka_unit_test(test_negative),
-		cmocka_unit_test(test_car), cmocka_unit_test(test_everything), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_car), cmocka_unit_test(test_orders), cmocka_unit_test(test_everything), cmocka_unit_test(test_many),
 		cmocka_unit_test(test_wild),
 	};
 

@@ -100,7 +100,9 @@ static struct world *world_make(void)
 
 static int build(struct world *w, struct plan_instance *in, struct home_map *map, struct errbuf *err)
 {
-	return home_instance(&w->in, &w->config, &w->zone, &w->forecast, in, map, err);
+	const struct home home = { &w->config, &w->zone, &w->forecast };
+
+	return home_instance(&w->in, &home, in, map, err);
 }
 
 static void test_instance(void **context)

@@ -70,10 +70,12 @@ static void test_704_setpoint(void **state)
 
 	(void)state;
 	rig_run(r, 3000);
-	assert_int_equal(r->s.unit.writes, 0); /* reads what is in force before it writes anything */
+	/* It reads what is in force first; nothing being so, it sets the reversion time and sees it read back. */
+	written(r, r->s.control, names, sizeof(names));
+	assert_string_equal(names, "WSetRvrtTms");
 	assert_true(r->run.state.released);
 	assert_true(r->run.state.caps.can_power);
-	assert_int_equal(r->run.state.caps.guarded_by, GUARDED_NONE); /* not proven yet */
+	assert_int_equal(r->run.state.caps.guarded_by, GUARDED_DEVICE);
 	assert_true(r->run.state.caps.charge_max_w == 5000);
 	assert_true(r->run.state.caps.discharge_max_w == 4600);
 	assert_true(field(r, F_BATTERY_CAPACITY_WH) == 10000);
@@ -132,7 +134,7 @@ static void test_release_of_the_free_writes_nothing(void **state)
 	(void)state;
 	fake_aim(&r->run, (struct order){ .kind = ORDER_RELEASE });
 	rig_run(r, 4000);
-	assert_int_equal(r->s.unit.writes, 0);
+	assert_int_equal(r->s.unit.writes, 1); /* the reversion time, which commands nothing */
 	assert_true(r->run.state.released);
 	rig_stop(r);
 }
