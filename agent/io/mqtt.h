@@ -67,7 +67,7 @@ struct mqtt_publish_extra {
 
 /**
  * Publishes now, or returns -ENOTCONN while the link is down (state is published again after connecting; promises wait
- * in the outbox, never here). payload NULL with len 0 clears a retained topic. @extra may be NULL.
+ * in the outbox, never here), -ENOBUFS when the broker stopped reading, -EINVAL, -EMSGSIZE. payload NULL with len 0 clears a retained topic. @extra may be NULL.
  */
 int mqtt_publish(struct mqtt *m, const char *topic, const char *payload, size_t len, int qos, bool retain,
 		 const struct mqtt_publish_extra *extra);
@@ -77,7 +77,8 @@ char *mqtt_user_property(const struct mqtt_message *m, const char *name);
 
 bool mqtt_is_connected(const struct mqtt *m);
 
-/** Sends a clean DISCONNECT after flushing what is queued (bounded by 500 ms), closes handles, frees. NULL is fine. */
+/** Sends a clean DISCONNECT after flushing what is queued (bounded by 500 ms), closes handles, frees when the loop has run
+ *  once more. NULL is fine. Not from inside `connected` or `message`. */
 void mqtt_close(struct mqtt *m);
 
 #endif

@@ -129,8 +129,8 @@ int main(int argc, char **argv)
 		       bench_quantile(rate[i], rounds, 0.5) / base, bench_quantile(p50[i], rounds, 0.5),
 		       bench_quantile(p99[i], rounds, 0.5));
 	printf("\n(latency is of a whole batch, from bus_submit to its result on the loop)\n");
-	bench_verdict("reads/s through the bus, 16 queued, against bare libmodbus (own aim)", bench_quantile(rate[3], rounds, 0.5) / base,
-		      "x", 0, 0.8);
+	printf("figure: reads/s through the bus, 16 queued, against bare libmodbus | measured: %.2fx | target: none is set | -\n",
+	       bench_quantile(rate[3], rounds, 0.5) / base);
 	bus_close(bus);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	uv_loop_close(&loop);
