@@ -402,8 +402,6 @@ static void profile_feed(void *self, const struct batch_result *result, int64_t 
 	if (flight == PROFILE_IDLE || result->id != d->batch_id)
 		return; /* an answer to nothing we asked */
 	d->flight = PROFILE_IDLE;
-	if (flight == PROFILE_READ && result->n > 0 && result->status[0] == REQUEST_REPLACED)
-		return; /* made room for an order; what was wanted is wanted still */
 	if (d->p.min_gap_ms > BATCH_GAP_MS)
 		d->quiet_until_ms = now_ms + d->p.min_gap_ms;
 	if (flight == PROFILE_READ) {

@@ -7,6 +7,9 @@
 
 #include <math.h>
 
+#define REACTION_SPARE_MS 1000 /* bus, polling and what a device takes longer than it says */
+#define DRAIN_MARGIN 1.1       /* losses between the store and the AC port */
+
 struct reserve_memory {
 	int64_t step_ms;                    /* 0 = never */
 	int64_t reading_ms[DEVICE_MAX];     /* the SoC reading `drained_pct` counts from */
@@ -32,6 +35,23 @@ static bool soc_low(struct reserve_memory *m, const struct snapshot *s, int i, d
 	return true;
 }
 
+/* A cut takes effect only after the next tick and the device's own delay. So discharge is eased off over the last few
+ * seconds above the floor: what is left must last until a cut can work. Big batteries never notice; a small one would
+ * otherwise shoot through. */
+static void ease_off(const struct snapshot *s, int i, double soc_pct, double floor_pct, struct wishes *out)
+{
+	const struct snap_device *d = &s->dev[i];
+	double capacity_wh = view_capacity_wh(d), reaction_h, most_w;
+
+	if (isnan(capacity_wh))
+		return;
+	reaction_h = (double)(s->site.tick_ms + view_settle_ms(d) + REACTION_SPARE_MS) / 3.6e6;
+	most_w = (soc_pct - floor_pct) / 100 * capacity_wh / DRAIN_MARGIN / reaction_h;
+	if (most_w < view_discharge_max(d))
+		wish_limit_device(out, i, -most_w, INFINITY, "SoC %.1f %% nears the floor %.0f %%: easing off to %.0f W", soc_pct,
+				  floor_pct, most_w);
+}
+
 static void reserve_init(void *memory)
 {
 	(void)memory;
@@ -52,8 +72,10 @@ static void reserve_step(void *memory, const struct snapshot *s, struct wishes *
 			m->at_floor[i] = true;
 		else if (soc >= f.pct + FLOOR_RESUME_PCT)
 			m->at_floor[i] = false;
-		if (!m->at_floor[i])
+		if (!m->at_floor[i]) {
+			ease_off(s, i, soc, f.pct, out);
 			continue;
+		}
 		if (soc <= f.pct)
 			wish_limit_device(out, i, 0, INFINITY, "SoC %.1f %% is at the floor %.0f %% (%s)", soc, f.pct, f.source);
 		else

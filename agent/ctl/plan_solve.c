@@ -1,5 +1,5 @@
 /* See plan_solve.h. Reads at most 4 MiB, solves within 2 seconds. */
-#include "plan_solve.h"
+#include "ctl/plan_solve.h"
 
 #include "core/json.h"
 #include "policies/planner/planner.h"

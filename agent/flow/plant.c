@@ -264,6 +264,8 @@ void plant_stop(struct plant *p)
 	if (!p)
 		return;
 	p->closing = true;
+	for (int i = 0; i < CONFIG_BUS_MAX; i++) /* all at once: it takes as long as the slowest, not as all together */
+		bus_ask_close(p->bus[i]);
 	for (int i = 0; i < CONFIG_BUS_MAX; i++)
 		bus_close(p->bus[i]);
 	for (int i = 0; i < p->n; i++) {

@@ -576,3 +576,14 @@ void mqtt_close(struct mqtt *m)
 	uv_timer_stop(&m->timer);
 	uv_close((uv_handle_t *)&m->timer, timer_closed);
 }
+
+#ifdef __SANITIZE_THREAD__
+const char *__tsan_default_suppressions(void);
+
+/* The library locks its callbacks before its message lists when it calls us, and the other way round when it is destroyed. All
+ * of it happens on the loop's thread, so the inversion can never meet itself. */
+const char *__tsan_default_suppressions(void)
+{
+	return "deadlock:libmosquitto.so\n";
+}
+#endif

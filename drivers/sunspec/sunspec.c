@@ -461,8 +461,6 @@ static void sunspec_feed(void *self, const struct batch_result *result, int64_t 
 	if (flight == FLIGHT_NONE || result->id != s->batch_id)
 		return; /* an answer to nothing we asked */
 	s->flight = FLIGHT_NONE;
-	if (flight != FLIGHT_WRITE && result->n > 0 && result->status[0] == REQUEST_REPLACED)
-		return; /* made room for an order; what was wanted is wanted still */
 	if (flight == FLIGHT_DISCOVERY)
 		feed_discovery(s, result, now_ms, state);
 	else if (flight == FLIGHT_READ)

@@ -160,11 +160,12 @@ static void fill_site(const struct planning_inputs *in, const struct home *h, st
 
 /* ---- devices ---- */
 
-static bool plan_battery_usable(const struct snapshot *s, int i, double *soc_pct)
+static bool plan_battery_usable(const struct snapshot *s, int i)
 {
 	const struct snap_device *d = &s->dev[i];
+	double soc_pct;
 
-	return view_battery(d) && view_steerable(d) && view_soc(s, i, soc_pct) && !isnan(view_capacity_wh(d)) &&
+	return view_battery(d) && view_steerable(d) && view_soc(s, i, &soc_pct) && !isnan(view_capacity_wh(d)) &&
 	       view_charge_max(d) + view_discharge_max(d) > 0;
 }
 
@@ -195,13 +196,15 @@ static double order_kw(const struct plan_instance *out, const struct plan_batter
 	return fmax(kw, fmin(0, -out->export_max_kw[i] - net));
 }
 
-static void fill_battery(const struct planning_inputs *in, const struct config *c, int device, double soc_pct, const struct times *t,
+static void fill_battery(const struct planning_inputs *in, const struct config *c, const struct times *t, int device,
 			 struct plan_instance *out, int n)
 {
 	const struct snap_device *d = &in->snapshot->dev[device];
 	struct plan_battery *b = &out->battery[n];
 	bool guarded = d->state.caps.guarded_by != GUARDED_NONE || d->allow_unguarded;
-	double full_kwh = view_capacity_wh(d) / 1e3, least_pct = floor_hardware_pct(d);
+	double full_kwh = view_capacity_wh(d) / 1e3, least_pct = floor_hardware_pct(d), soc_pct = 0;
+
+	view_soc(in->snapshot, device, &soc_pct); /* known, else there would be no battery in the plan */
 
 	memcpy(b->id, d->id, sizeof(b->id));
 	b->capacity_kwh = full_kwh * (isfinite(d->soc_max_pct) && d->soc_max_pct > 0 ? fmin(d->soc_max_pct, 100) : 100) / 100;
@@ -281,17 +284,15 @@ int home_instance(const struct planning_inputs *in, const struct home *home, str
 {
 	const struct snapshot *s = in->snapshot;
 	struct times t;
-	double soc[PLAN_BATTERIES_MAX], soc_pct, cars_w;
+	double cars_w;
 	int n_batteries = 0, n_evs = 0, rc;
 
 	memset(out, 0, sizeof(*out));
 	if (!in->import_prices || in->import_prices->n == 0)
 		return errbuf_set(err, -ENODATA, "no prices");
 	for (int i = 0; i < s->n_devices; i++) {
-		if (n_batteries < PLAN_BATTERIES_MAX && plan_battery_usable(s, i, &soc_pct)) {
-			soc[n_batteries] = soc_pct;
+		if (n_batteries < PLAN_BATTERIES_MAX && plan_battery_usable(s, i))
 			map->battery_device[n_batteries++] = i;
-		}
 		if (n_evs < PLAN_EVS_MAX && plan_ev_usable(s, i))
 			map->ev_device[n_evs++] = i;
 	}
@@ -305,7 +306,7 @@ int home_instance(const struct planning_inputs *in, const struct home *home, str
 		return errbuf_set(err, rc, "no memory for a plan of %d slots", t.n);
 	fill_site(in, home, out, &t);
 	for (int b = 0; b < n_batteries; b++)
-		fill_battery(in, home->config, map->battery_device[b], soc[b], &t, out, b);
+		fill_battery(in, home->config, &t, map->battery_device[b], out, b);
 	for (int e = 0; e < n_evs; e++)
 		fill_ev(in, map->ev_device[e], &t, out, e);
 	cars_w = other_cars_w(s, map, n_evs);
