@@ -208,6 +208,7 @@ static void apply(struct hub *h, const struct config *cfg, uint32_t changes);
 static int start(struct app *a, struct errbuf *err)
 {
 	struct hub *h = &a->hub;
+	struct planning_options planning = { &h->cfg, &h->zone, round_plan_changed, h };
 	int r;
 
 	owner_init(&h->owner);
@@ -225,7 +226,7 @@ static int start(struct app *a, struct errbuf *err)
 	h->apply = apply;
 	if ((r = load_secrets(a, err)) < 0 || (r = zone_load(h->cfg.site.timezone, &h->zone, err)) < 0 ||
 	    (r = plant_start(&h->plant, h->loop, &h->cfg, on_device, h, err)) < 0 || (r = load_memory(a, err)) < 0 ||
-	    (r = planning_start(&h->planning, h->loop, &h->cfg, &h->zone, round_plan_changed, h, err)) < 0 ||
+	    (r = planning_start(&h->planning, h->loop, &planning, err)) < 0 ||
 	    (r = tick_start(&h->tick, h, round_after_tick, h, err)) < 0 || (r = inbox_start(&h->inbox, h, err)) < 0 ||
 	    (r = start_mqtt(a, err)) < 0 || (r = start_flip(a, err)) < 0)
 		return r;

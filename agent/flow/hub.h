@@ -49,6 +49,8 @@ struct hub {
 	char damaged[160];              /* the store had to begin anew: what was said */
 	bool stopping;                  /* everything is being released, before the end or before other devices are used */
 	int64_t replan_due_ms, replan_last_ms; /* monotonic; due 0 = nothing due */
+	int64_t flip_due_utc_ms;        /* when the book changes by itself next; 0 = not known */
+	bool was_paused;
 	int64_t step_due_ms, agent_due_ms, prices_due_ms, accounted_ms;
 	void (*finished)(struct hub *h); /* app's part after each tick: watchdog, readiness, waiting for release */
 	/* app's part of a reload: restarts what cannot change in place */

@@ -30,7 +30,7 @@ struct planning {
 	void *context;
 	bool stopping;
 	struct forecast forecast;
-	struct job *force;      /* the last good plan, NULL = none yet */
+	struct job *force; /* the last good plan, NULL = none yet */
 	char status[240];
 };
 
@@ -100,8 +100,7 @@ static void on_reply(void *context, const void *reply)
 		p->changed(p->context);
 }
 
-int planning_start(struct planning **out, uv_loop_t *loop, const struct config *config, const struct zone *zone,
-		   void (*changed)(void *context), void *context, struct errbuf *err)
+int planning_start(struct planning **out, uv_loop_t *loop, const struct planning_options *o, struct errbuf *err)
 {
 	struct planning *p = calloc(1, sizeof(*p));
 	struct worker_options options = {
@@ -119,10 +118,10 @@ int planning_start(struct planning **out, uv_loop_t *loop, const struct config *
 
 	if (!p)
 		return errbuf_set(err, -ENOMEM, "planner: no memory");
-	p->changed = changed;
-	p->context = context;
+	p->changed = o->changed;
+	p->context = o->context;
 	forecast_init(&p->forecast);
-	planning_configure(p, config, zone);
+	planning_configure(p, o->config, o->zone);
 	snprintf(p->status, sizeof(p->status), "no plan asked for yet");
 	rc = worker_start(&p->worker, loop, &options, err);
 	if (rc) {

@@ -16,13 +16,17 @@ struct planning; /* owned by the caller through planning_start/planning_stop */
 
 /* struct planning_inputs and struct planning_event stand in policies/planner/home.h. */
 
-/**
- * Starts the worker. @changed runs on the loop whenever a new plan stands or the status says something new; it may call
- * planning_guide, planning_encode and planning_status. @config and @zone must outlive it (or planning_configure).
- * Returns 0 or a negative errno.
- */
-int planning_start(struct planning **out, uv_loop_t *loop, const struct config *config, const struct zone *zone,
-		   void (*changed)(void *context), void *context, struct errbuf *err);
+struct planning_options {
+	const struct config *config; /* these two must outlive it (or planning_configure) */
+	const struct zone *zone;
+	/* On the loop whenever a new plan stands or the status says something new; may call planning_guide, planning_encode and
+	 * planning_status. */
+	void (*changed)(void *context);
+	void *context;
+};
+
+/** Starts the worker. Returns 0 or a negative errno. */
+int planning_start(struct planning **out, uv_loop_t *loop, const struct planning_options *o, struct errbuf *err);
 
 /** After a reload: other configuration, same worker, same forecasts; the plan in force stays until the next one. */
 void planning_configure(struct planning *p, const struct config *config, const struct zone *zone);

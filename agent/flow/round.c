@@ -273,17 +273,35 @@ static void account(struct hub *h, const struct snapshot *s)
 	}
 }
 
+/* Commands may not run while the owner has paused everything: Flip is told, and told again when it is over. */
+static void step_pause(struct hub *h, const struct snapshot *s)
+{
+	for (int i = 0; i < s->n_devices; i++)
+		if (s->paused && book_in_force(h->book, i, s->utc_ms))
+			book_trouble(h->book, i, FLIP_FAILED_FAULT, "paused");
+		else if (h->was_paused && !s->paused)
+			book_trouble(h->book, i, FLIP_DEVICE_OK, "");
+	h->was_paused = s->paused;
+}
+
+void round_before_tick(struct hub *h)
+{
+	if (h->flip && h->flip_due_utc_ms && loop_utc_ms() >= h->flip_due_utc_ms)
+		h->flip_due_utc_ms = flip_link_step(h->flip);
+}
+
 static void step_flip(struct hub *h, const struct snapshot *s)
 {
 	for (int i = 0; i < s->n_devices; i++)
 		book_suspend(h->book, i, s->grid_lost);
+	step_pause(h, s);
 	if (h->clock_trusted && owner_expire(&h->owner, s->utc_ms)) {
 		AUTO_JSON *o = owner_encode(&h->owner);
 		AUTO_TEXT *text = cJSON_PrintUnformatted(o);
 
 		hub_store_setting(h, "owner", text, NULL, NULL);
 	}
-	flip_link_step(h->flip);
+	h->flip_due_utc_ms = flip_link_step(h->flip);
 	publish_made(h, "outbox", round_encode_outbox(h, s->utc_ms));
 	publish_made(h, "vpp", round_encode_vpp(h));
 }
@@ -315,5 +333,7 @@ void round_after_tick(void *context, const struct snapshot *s, const struct deci
 		hub_replan(h, "a quarter of an hour");
 	if (h->replan_due_ms && s->now_ms >= h->replan_due_ms)
 		replan(h, s);
+	if (h->flip_due_utc_ms > s->utc_ms)
+		tick_at(h->tick, s->now_ms + h->flip_due_utc_ms - s->utc_ms);
 	h->finished(h);
 }

@@ -10,6 +10,8 @@
 
 struct hub;
 
+/** Commands whose time has come begin and end in this very tick. */
+void round_before_tick(struct hub *h);
 /** tick_done_fn; the context is the hub. */
 void round_after_tick(void *context, const struct snapshot *s, const struct decisions *d);
 

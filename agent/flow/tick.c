@@ -2,6 +2,7 @@
 #include "flow/tick.h"
 
 #include "flow/hub.h"
+#include "flow/round.h"
 #include "io/log.h"
 #include "io/loop.h"
 #include "policies/chain.h"
@@ -157,6 +158,7 @@ static bool order_same(const struct order *a, const struct order *b)
 
 static void run(struct tick *t)
 {
+	round_before_tick(t->hub);
 	freeze(t);
 	chain_step(&t->chain, &t->s, &t->d);
 	for (int i = 0; i < t->d.n; i++) {
@@ -228,6 +230,16 @@ void tick_soon(struct tick *t)
 	t->soon_set = true;
 	uv_update_time(t->hub->loop);
 	uv_timer_start(&t->soon, on_soon, since >= SOON_MIN_MS ? 0 : (uint64_t)(SOON_MIN_MS - since), 0);
+}
+
+void tick_at(struct tick *t, int64_t at_ms)
+{
+	int64_t wait = at_ms - loop_now_ms();
+
+	if (t->closing || t->soon_set || at_ms >= t->beat_ms) /* the beat comes first and asks again */
+		return;
+	uv_update_time(t->hub->loop);
+	uv_timer_start(&t->soon, on_soon, wait > 0 ? (uint64_t)wait : 0, 0);
 }
 
 void tick_reset(struct tick *t)

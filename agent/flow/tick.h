@@ -21,6 +21,9 @@ int tick_start(struct tick **out, struct hub *hub, tick_done_fn done, void *cont
 /** Something arrived that must not wait for the beat. */
 void tick_soon(struct tick *t);
 
+/** A tick out of the beat at a monotonic time, for what begins or ends by the clock. An earlier one stays. */
+void tick_at(struct tick *t, int64_t at_ms);
+
 /** After a reload: other beat or other devices (their memory starts anew). */
 void tick_reset(struct tick *t);
 

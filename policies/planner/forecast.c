@@ -7,12 +7,12 @@
 #define BIN_MS 1800000
 #define LOAD_COLD_W 350.0
 #define SMOOTH_MS 120000.0
-#define GAP_MS 600000       /* after such a silence the present is unknown until the next reading */
-#define NEW_DAY_SHARE 0.3   /* of the newest day in a bin's mean, once three are in */
-#define FADE_LOAD_H 1.0     /* how long a load unlike the usual lasts */
-#define FADE_PV_H 4.0       /* how long a sky unlike the usual lasts */
-#define PV_MIN_W 50.0       /* below it the ratio of now to usual says nothing */
-#define CLOUDS 0.6          /* share of the clear sky to count on when nothing is known */
+#define GAP_MS 600000     /* after such a silence the present is unknown until the next reading */
+#define NEW_DAY_SHARE 0.3 /* of the newest day in a bin's mean, once three are in */
+#define FADE_LOAD_H 1.0   /* how long a load unlike the usual lasts */
+#define FADE_PV_H 4.0     /* how long a sky unlike the usual lasts */
+#define PV_MIN_W 50.0     /* below it the ratio of now to usual says nothing */
+#define CLOUDS 0.6        /* share of the clear sky to count on when nothing is known */
 #define PI 3.14159265358979323846
 
 void forecast_init(struct forecast *f)
@@ -112,9 +112,10 @@ double forecast_clear_sky(double latitude, double longitude, int64_t utc_ms)
 {
 	double days = (double)utc_ms / 86400e3, day = fmod(days, 365.2425), hour = (days - floor(days)) * 24;
 	double g = 2 * PI * day / 365.2425;
-	double declination = 0.006918 - 0.399912 * cos(g) + 0.070257 * sin(g) - 0.006758 * cos(2 * g) + 0.000907 * sin(2 * g) -
-			     0.002697 * cos(3 * g) + 0.00148 * sin(3 * g);
-	double equation_min = 229.18 * (0.000075 + 0.001868 * cos(g) - 0.032077 * sin(g) - 0.014615 * cos(2 * g) - 0.040849 * sin(2 * g));
+	double declination = 0.006918 - 0.399912 * cos(g) + 0.070257 * sin(g) - 0.006758 * cos(2 * g) +
+			     0.000907 * sin(2 * g) - 0.002697 * cos(3 * g) + 0.00148 * sin(3 * g);
+	double equation_min =
+		229.18 * (0.000075 + 0.001868 * cos(g) - 0.032077 * sin(g) - 0.014615 * cos(2 * g) - 0.040849 * sin(2 * g));
 	double angle = (hour + longitude / 15 + equation_min / 60 - 12) * PI / 12, phi = latitude * PI / 180;
 	double cos_zenith = sin(phi) * sin(declination) + cos(phi) * cos(declination) * cos(angle);
 

@@ -8,9 +8,9 @@
 #include <math.h>
 #include <string.h>
 
-#define EFFICIENCY 0.95       /* each way; no register tells it */
+#define EFFICIENCY 0.95        /* each way; no register tells it */
 #define FLOOR_PRICE_SHARE 0.05 /* of the mean price, per kWh short and hour: refills in cheap hours, forces nothing */
-#define OTHER_CAR_MS 3600000  /* a car that is not planned is taken to go on so long */
+#define OTHER_CAR_MS 3600000   /* a car that is not planned is taken to go on so long */
 #define SECOND_MS 1000
 
 void home_measure(const struct snapshot *s, double *load_w, double *pv_w)
@@ -44,8 +44,8 @@ void home_measure(const struct snapshot *s, double *load_w, double *pv_w)
 /* ---- time ---- */
 
 struct times {
-	int n;                                  /* slots */
-	int64_t at[PLAN_SLOTS_MAX + 1];         /* boundaries */
+	int n;                          /* slots */
+	int64_t at[PLAN_SLOTS_MAX + 1]; /* boundaries */
 };
 
 static int64_t next_edge(const struct planning_inputs *in, int64_t at, int64_t best)
@@ -77,7 +77,8 @@ static void make_times(const struct planning_inputs *in, const struct config_pla
 			return;
 		if (until - at >= SECOND_MS && until < next)
 			next = until;
-		if (in->export_prices && !isnan(price_at(in->export_prices, at, &until)) && until - at >= SECOND_MS && until < next)
+		if (in->export_prices && !isnan(price_at(in->export_prices, at, &until)) && until - at >= SECOND_MS &&
+		    until < next)
 			next = until;
 		next = next_edge(in, at, next);
 		at = next - at < SECOND_MS ? next + slot_ms : next;
@@ -129,7 +130,8 @@ static struct forecast_site sun_of(const struct config *c)
 	return site;
 }
 
-static void fill_site(const struct planning_inputs *in, const struct home *h, struct plan_instance *out, const struct times *t)
+static void fill_site(const struct planning_inputs *in, const struct home *h, struct plan_instance *out,
+		      const struct times *t)
 {
 	const struct forecast *f = h->forecast;
 	const struct zone *z = h->zone;
@@ -173,8 +175,9 @@ static bool plan_ev_usable(const struct snapshot *s, int i)
 {
 	const struct snap_device *d = &s->dev[i];
 
-	return view_charger(d) && view_steerable(d) && d->ev_mode == EV_CHEAP && view_car_connected(d) && isfinite(d->ev_energy_wh) &&
-	       d->ev_energy_wh > 0 && view_charge_max(d) >= view_min_w(d) && view_charge_max(d) > 0;
+	return view_charger(d) && view_steerable(d) && d->ev_mode == EV_CHEAP && view_car_connected(d) &&
+	       isfinite(d->ev_energy_wh) && d->ev_energy_wh > 0 && view_charge_max(d) >= view_min_w(d) &&
+	       view_charge_max(d) > 0;
 }
 
 static const struct planning_event *event_at(const struct planning_inputs *in, int device, int64_t utc_ms)
@@ -205,9 +208,9 @@ static void fill_battery(const struct planning_inputs *in, const struct config *
 	double full_kwh = view_capacity_wh(d) / 1e3, least_pct = floor_hardware_pct(d), soc_pct = 0;
 
 	view_soc(in->snapshot, device, &soc_pct); /* known, else there would be no battery in the plan */
-
 	memcpy(b->id, d->id, sizeof(b->id));
-	b->capacity_kwh = full_kwh * (isfinite(d->soc_max_pct) && d->soc_max_pct > 0 ? fmin(d->soc_max_pct, 100) : 100) / 100;
+	b->capacity_kwh =
+		full_kwh * (isfinite(d->soc_max_pct) && d->soc_max_pct > 0 ? fmin(d->soc_max_pct, 100) : 100) / 100;
 	b->soc_kwh = fmin(full_kwh * soc_pct / 100, b->capacity_kwh);
 	b->charge_eff = b->discharge_eff = EFFICIENCY;
 	b->wear_cost = c->plan.wear_cost;
@@ -297,7 +300,8 @@ int home_instance(const struct planning_inputs *in, const struct home *home, str
 			map->ev_device[n_evs++] = i;
 	}
 	if (n_batteries + n_evs == 0)
-		return errbuf_set(err, -ENODATA, "nothing to plan for: no battery with a known state of charge, no car in cheap mode");
+		return errbuf_set(err, -ENODATA,
+				  "nothing to plan for: no battery with a known state of charge, no car in cheap mode");
 	make_times(in, &home->config->plan, &t);
 	if (t.n == 0)
 		return errbuf_set(err, -ENODATA, "no prices from now on");

@@ -20,7 +20,8 @@ struct range {
 };
 
 static const struct range PRICE = { -PRICE_MAX, PRICE_MAX }, POWER = { 0, POWER_MAX }, SIGNED = { -POWER_MAX, POWER_MAX },
-			  ENERGY = { 0, ENERGY_MAX }, LENGTH_S = { 1, 86400 }, EFFICIENCY = { 0.05, 1 }, COST = { 0, PRICE_MAX };
+			  ENERGY = { 0, ENERGY_MAX }, LENGTH_S = { 1, 86400 }, EFFICIENCY = { 0.05, 1 },
+			  COST = { 0, PRICE_MAX };
 
 int instance_alloc(struct plan_instance *in, int slots, int n_batteries, int n_evs)
 {
@@ -41,8 +42,8 @@ int instance_alloc(struct plan_instance *in, int slots, int n_batteries, int n_e
 	in->n_evs = n_evs;
 	in->battery_to_ev = true;
 	in->floor_price = NAN;
-	double **const arrays[] = { &in->slot_h, &in->import_price, &in->export_price, &in->load_kw, &in->pv_kw,
-				    &in->import_max_kw, &in->export_max_kw, &in->curtail_max_kw };
+	double **const arrays[] = { &in->slot_h, &in->import_price,  &in->export_price,  &in->load_kw,
+				    &in->pv_kw,  &in->import_max_kw, &in->export_max_kw, &in->curtail_max_kw };
 	for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++, at += n)
 		*arrays[i] = at;
 	for (int b = 0; b < n_batteries; b++) {
@@ -78,7 +79,8 @@ static int fill_number(const cJSON *v, const struct place *at, const char *key, 
 	if (!cJSON_IsNumber(v))
 		return errbuf_set(at->err, -EINVAL, "%s%s: not a number", at->name, key);
 	if (!(v->valuedouble >= r.min && v->valuedouble <= r.max))
-		return errbuf_set(at->err, -ERANGE, "%s%s: %g is outside %g..%g", at->name, key, v->valuedouble, r.min, r.max);
+		return errbuf_set(at->err, -ERANGE, "%s%s: %g is outside %g..%g", at->name, key, v->valuedouble, r.min,
+				  r.max);
 	*out = v->valuedouble;
 	return 0;
 }
@@ -129,8 +131,10 @@ static int series(const struct place *at, const char *key, struct range r, unsig
 		return errbuf_set(at->err, -EINVAL, "%s%s: not %s", at->name, key,
 				  rules & ARRAY_OR_NUMBER ? "a number or an array" : "an array");
 	if (cJSON_GetArraySize(v) != n)
-		return errbuf_set(at->err, -EINVAL, "%s%s: has %d values, must have %d", at->name, key, cJSON_GetArraySize(v), n);
-	cJSON_ArrayForEach(item, v) {
+		return errbuf_set(at->err, -EINVAL, "%s%s: has %d values, must have %d", at->name, key,
+				  cJSON_GetArraySize(v), n);
+	cJSON_ArrayForEach(item, v)
+	{
 		char element[64];
 
 		snprintf(element, sizeof(element), "%s[%d]", key, i);
@@ -149,7 +153,8 @@ static int parse_id(const struct place *at, const char *prefix, int i, char id[D
 {
 	snprintf(id, DEVICE_ID_MAX, "%s-%d", prefix, i + 1);
 	if (json_get_text(at->object, "id", id, DEVICE_ID_MAX, at->err) < 0)
-		return errbuf_set(at->err, -EINVAL, "%sid: not a text of at most %d characters", at->name, DEVICE_ID_MAX - 1);
+		return errbuf_set(at->err, -EINVAL, "%sid: not a text of at most %d characters", at->name,
+				  DEVICE_ID_MAX - 1);
 	return 0;
 }
 
@@ -171,11 +176,12 @@ static int parse_battery(const struct place *at, struct plan_instance *in, int i
 	    (rc = flag(at, "grid_charge", &b->grid_charge)) || (rc = flag(at, "battery_export", &b->battery_export)))
 		return rc;
 	if (b->soc_kwh > b->capacity_kwh)
-		return errbuf_set(at->err, -ERANGE, "%ssoc_kwh: %g is above capacity_kwh %g", at->name, b->soc_kwh, b->capacity_kwh);
+		return errbuf_set(at->err, -ERANGE, "%ssoc_kwh: %g is above capacity_kwh %g", at->name, b->soc_kwh,
+				  b->capacity_kwh);
 	for (int t = 0; t <= in->slots; t++)
 		if (b->floor_kwh[t] > b->capacity_kwh)
-			return errbuf_set(at->err, -ERANGE, "%sfloor_kwh: %g (boundary %d) is above capacity_kwh %g", at->name,
-					  b->floor_kwh[t], t, b->capacity_kwh);
+			return errbuf_set(at->err, -ERANGE, "%sfloor_kwh: %g (boundary %d) is above capacity_kwh %g",
+					  at->name, b->floor_kwh[t], t, b->capacity_kwh);
 	return 0;
 }
 
@@ -186,9 +192,10 @@ static int parse_ev(const struct place *at, struct plan_instance *in, int i)
 	double arrive, depart;
 	int rc = parse_id(at, "ev", i, e->id);
 
-	if (rc || (rc = number(at, "arrive_slot", slot, NAN, &arrive)) || (rc = number(at, "depart_slot", slot, NAN, &depart)) ||
-	    (rc = number(at, "energy_kwh", ENERGY, NAN, &e->energy_kwh)) || (rc = number(at, "min_kw", POWER, 0, &e->min_kw)) ||
-	    (rc = number(at, "max_kw", POWER, NAN, &e->max_kw)))
+	if (rc || (rc = number(at, "arrive_slot", slot, NAN, &arrive)) ||
+	    (rc = number(at, "depart_slot", slot, NAN, &depart)) ||
+	    (rc = number(at, "energy_kwh", ENERGY, NAN, &e->energy_kwh)) ||
+	    (rc = number(at, "min_kw", POWER, 0, &e->min_kw)) || (rc = number(at, "max_kw", POWER, NAN, &e->max_kw)))
 		return rc;
 	e->arrive_slot = (int)arrive;
 	e->depart_slot = (int)depart;
@@ -215,7 +222,8 @@ static int parse_list(const cJSON *list, const cJSON *one, const char *name, str
 		snprintf(text, sizeof(text), "%s.", name);
 		return one ? parse(&at, in, 0) : 0;
 	}
-	cJSON_ArrayForEach(item, list) {
+	cJSON_ArrayForEach(item, list)
+	{
 		struct place at = { item, text, err };
 		int rc;
 
@@ -230,9 +238,11 @@ static int parse_list(const cJSON *list, const cJSON *one, const char *name, str
 }
 
 /* How many of a thing there are; *list and *one receive where they stand. Negative: wrong. */
-static int count(const cJSON *root, const char *single, const char *plural, int max, const cJSON *found[2], struct errbuf *err)
+static int count(const cJSON *root, const char *single, const char *plural, int max, const cJSON *found[2],
+		 struct errbuf *err)
 {
-	const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, plural), *one = cJSON_GetObjectItemCaseSensitive(root, single);
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, plural),
+		    *one = cJSON_GetObjectItemCaseSensitive(root, single);
 
 	found[0] = found[1] = NULL;
 	if (list && one && !cJSON_IsNull(one))

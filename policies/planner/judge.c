@@ -45,7 +45,8 @@ static double grid_choose(const struct plan_instance *in, const struct flows *f,
 	double low = fmax(f->net, f->low), high = fmin(f->net + in->curtail_max_kw[t], f->high), g = low;
 
 	if (low > high)
-		return f->low > f->net ? f->net + in->curtail_max_kw[t] < f->low ? f->net + in->curtail_max_kw[t] : f->low : f->net;
+		return f->low > f->net ? f->net + in->curtail_max_kw[t] < f->low ? f->net + in->curtail_max_kw[t] : f->low
+				       : f->net;
 	if (low < 0 && high > 0 && grid_cost(in, t, 0) < grid_cost(in, t, g))
 		g = 0;
 	if (grid_cost(in, t, high) < grid_cost(in, t, g))
@@ -118,7 +119,8 @@ static void watch_slot(struct watch *w, int t, double by)
 
 static void judge_grid(const struct plan_instance *in, struct plan *p)
 {
-	struct watch import = { p, "grid.import_max_kw", false, -1, 0, 0 }, export = { p, "grid.export_max_kw", false, -1, 0, 0 },
+	struct watch import = { p, "grid.import_max_kw", false, -1, 0, 0 },
+		     export = { p, "grid.export_max_kw", false, -1, 0, 0 },
 		     rules = { p, "grid_charge, battery_export, battery_to_ev", false, -1, 0, 0 };
 
 	for (int t = 0; t < in->slots; t++) {
@@ -152,7 +154,8 @@ static void judge_battery(const struct plan_instance *in, struct plan *p, int b)
 	name_of(in, "battery", x->id, "fixed_kw", fixed_name);
 	for (int t = 0; t < in->slots; t++) {
 		double soc = p->soc_kwh[b][t + 1], kw = p->battery_kw[b][t], due = x->fixed_kw[t];
-		bool at_end = due > 0 ? soc > x->capacity_kwh - POWER_TOLERANCE : soc < x->floor_kwh[t + 1] + POWER_TOLERANCE;
+		bool at_end =
+			due > 0 ? soc > x->capacity_kwh - POWER_TOLERANCE : soc < x->floor_kwh[t + 1] + POWER_TOLERANCE;
 
 		watch_slot(&low, t, x->floor_kwh[t + 1] - soc);
 		watch_slot(&high, t, soc - x->capacity_kwh);
@@ -175,7 +178,9 @@ static void judge_car(const struct plan_instance *in, struct plan *p, int e)
 	name_of(in, "ev", x->id, "energy_kwh", name);
 	energy.by = fabs(x->energy_kwh - kwh);
 	if (energy.by > CAR_TOLERANCE)
-		energy.worst = x->depart_slot > x->arrive_slot ? x->depart_slot - 1 : x->arrive_slot < in->slots ? x->arrive_slot : in->slots - 1;
+		energy.worst = x->depart_slot > x->arrive_slot ? x->depart_slot - 1
+			       : x->arrive_slot < in->slots    ? x->arrive_slot
+							       : in->slots - 1;
 	watch_end(&energy);
 }
 

@@ -19,10 +19,10 @@ struct label {
 struct beam {
 	const struct pair *pair;
 	int width, n_next, room_next;
-	struct label *kept;   /* (slots + 1) * width */
-	int *n;               /* kept per boundary */
-	struct label *next;   /* children of one boundary */
-	double limit;         /* a plan of this cost is known */
+	struct label *kept; /* (slots + 1) * width */
+	int *n;             /* kept per boundary */
+	struct label *next; /* children of one boundary */
+	double limit;       /* a plan of this cost is known */
 };
 
 static void offer(struct beam *m, int t, const struct label *from, int parent, double d)

@@ -73,7 +73,8 @@ static int pieces(const struct pair_view *v, int t, struct piece *out)
 	for (int i = at[1] > 0 ? 0 : 1; i < n; i++) {
 		double c = cost_of(v, t, at[i]);
 
-		while (m >= 2 && (c - cost[m - 1]) * (at[m - 1] - at[m - 2]) <= (cost[m - 1] - cost[m - 2]) * (at[i] - at[m - 1]))
+		while (m >= 2 &&
+		       (c - cost[m - 1]) * (at[m - 1] - at[m - 2]) <= (cost[m - 1] - cost[m - 2]) * (at[i] - at[m - 1]))
 			m--;
 		at[m] = at[i];
 		cost[m++] = c;

@@ -157,7 +157,8 @@ static void guide_car(const struct plan *p, const struct plan_ev *x, int e, int 
 	out->n_segments = 1;
 }
 
-void plan_guide_at(const struct plan *p, const struct plan_instance *in, bool ev, int b, int64_t utc_ms, struct plan_guide *out)
+void plan_guide_at(const struct plan *p, const struct plan_instance *in, bool ev, int b, int64_t utc_ms,
+		   struct plan_guide *out)
 {
 	double from_ms = (double)in->start_utc_ms;
 

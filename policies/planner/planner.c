@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define STEP_MIN_KWH 1e-3 /* shorter steps of the value say nothing to a control loop */
-#define ROUNDS 4 /* of turns between several batteries and cars */
+#define ROUNDS 4          /* of turns between several batteries and cars */
 
 struct solver {
 	const struct plan_instance *in;
@@ -18,10 +18,10 @@ struct solver {
 	struct pair pair;
 	bool (*expired)(void *context);
 	void *context;
-	bool soft;              /* limits are priced, because not all can hold */
-	double scale;           /* greatest price, for penalties */
-	double *floor;          /* slots + 1: zeros, or the merged store's */
-	double *spare[2];       /* power of a battery or car that is not there */
+	bool soft;        /* limits are priced, because not all can hold */
+	double scale;     /* greatest price, for penalties */
+	double *floor;    /* slots + 1: zeros, or the merged store's */
+	double *spare[2]; /* power of a battery or car that is not there */
 };
 
 static double greatest_price(const struct plan_instance *in)
@@ -205,7 +205,8 @@ static void pair_merge(struct solver *v)
 			const struct plan_battery *x = &in->battery[b];
 			double fixed = x->fixed_kw[t];
 
-			s->battery_min_kw -= isnan(fixed) ? x->discharge_max_kw[t] : fmin(x->discharge_max_kw[t], fmax(0, -fixed));
+			s->battery_min_kw -=
+				isnan(fixed) ? x->discharge_max_kw[t] : fmin(x->discharge_max_kw[t], fmax(0, -fixed));
 			s->battery_max_kw += isnan(fixed) ? x->charge_max_kw[t] : fmin(x->charge_max_kw[t], fmax(0, fixed));
 			s->grid_charge |= x->grid_charge;
 			s->battery_export |= x->battery_export;
@@ -240,7 +241,8 @@ static int slopes_row(const struct togo *g, int t, struct plan_slope *out)
 		at += s[i].len_kwh;
 		len += s[i].len_kwh;
 		sum += s[i].len_kwh * s[i].slope;
-		if (i + 1 < r->n && (len < STEP_MIN_KWH || (r->n > GUIDE_SEGMENTS_MAX && (len < part || n + 1 == GUIDE_SEGMENTS_MAX))))
+		if (i + 1 < r->n &&
+		    (len < STEP_MIN_KWH || (r->n > GUIDE_SEGMENTS_MAX && (len < part || n + 1 == GUIDE_SEGMENTS_MAX))))
 			continue;
 		if (n > 0 && len < STEP_MIN_KWH)
 			out[n - 1].upto_kwh = (float)at;
@@ -287,7 +289,9 @@ static void keep_values(struct solver *v, int b)
 /* Solves one pair and puts it into the plan. */
 static int pair_apply(struct solver *v, int b, int e, double *bound)
 {
-	struct pair_result r = { b >= 0 ? v->plan->battery_kw[b] : v->spare[0], e >= 0 ? v->plan->ev_kw[e] : v->spare[1], 0, 0, 0, 0 };
+	struct pair_result r = {
+		b >= 0 ? v->plan->battery_kw[b] : v->spare[0], e >= 0 ? v->plan->ev_kw[e] : v->spare[1], 0, 0, 0, 0
+	};
 	int rc;
 
 	memset(v->floor, 0, ((size_t)v->in->slots + 1) * sizeof(double));
@@ -334,7 +338,8 @@ static void start_fixed(struct solver *v)
 
 		for (int t = 0; t < v->in->slots; t++)
 			if (!isnan(x->fixed_kw[t]))
-				v->plan->battery_kw[b][t] = fmin(fmax(x->fixed_kw[t], -x->discharge_max_kw[t]), x->charge_max_kw[t]);
+				v->plan->battery_kw[b][t] =
+					fmin(fmax(x->fixed_kw[t], -x->discharge_max_kw[t]), x->charge_max_kw[t]);
 	}
 }
 
@@ -373,7 +378,8 @@ static int solve_many(struct solver *v, size_t room)
 		cost = plan_cost(v->in, p);
 		plan_judge(v->in, p);
 		bad = broken(p);
-		if (rc || (i > 0 && !(bad < best_broken - 1e-6 || (bad < best_broken + 1e-6 && cost < best - 1e-6 * fabs(best)))))
+		if (rc ||
+		    (i > 0 && !(bad < best_broken - 1e-6 || (bad < best_broken + 1e-6 && cost < best - 1e-6 * fabs(best)))))
 			break;
 		best = cost;
 		best_broken = bad;

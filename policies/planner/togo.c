@@ -49,7 +49,7 @@ struct writer {
 	struct togo *g;
 	struct togo_row *row;
 	const struct togo_cut *cut;
-	double at_kwh;  /* where the next segment begins, before cutting */
+	double at_kwh; /* where the next segment begins, before cutting */
 	bool any;
 };
 

@@ -15,16 +15,11 @@ static const struct {
 	const char *file;
 	double optimum, idle; /* tests/data/plan/README.md */
 } SAMPLES[] = {
-	{ "agile-winter-9.5-ev0-300", 4.674959, 6.807377 },
-	{ "agile_neg-summer-13.5-ev0-300", -8.267232, -1.185975 },
-	{ "flat-winter-13.5-ev0-300", 12.682772, 12.804047 },
-	{ "tou-summer-13.5-ev0-300", -6.991902, -3.608042 },
-	{ "bonus-winter-27-ev0-1800", 3.888576, 10.812545 },
-	{ "agile_neg-summer-5-ev3-300", -3.900646, 4.399281 },
-	{ "tou-winter-13.5-ev1-300", 9.973176, 21.271713 },
-	{ "agile-winter-13.5-ev1-1800", 6.735488, 10.896703 },
-	{ "bonus-summer-13.5-ev3-1800", -5.031251, 2.308941 },
-	{ "flat-summer-5-ev1-1800", 4.805849, 5.869763 },
+	{ "agile-winter-9.5-ev0-300", 4.674959, 6.807377 },    { "agile_neg-summer-13.5-ev0-300", -8.267232, -1.185975 },
+	{ "flat-winter-13.5-ev0-300", 12.682772, 12.804047 },  { "tou-summer-13.5-ev0-300", -6.991902, -3.608042 },
+	{ "bonus-winter-27-ev0-1800", 3.888576, 10.812545 },   { "agile_neg-summer-5-ev3-300", -3.900646, 4.399281 },
+	{ "tou-winter-13.5-ev1-300", 9.973176, 21.271713 },    { "agile-winter-13.5-ev1-1800", 6.735488, 10.896703 },
+	{ "bonus-summer-13.5-ev3-1800", -5.031251, 2.308941 }, { "flat-summer-5-ev1-1800", 4.805849, 5.869763 },
 };
 
 /* Worst over the samples of one kind: 576 slots without a car, with one. */
@@ -136,7 +131,8 @@ int main(void)
 	figure("planner: battery 576 slots median of the slowest sample (ms)", group[0].median_ms, "%.3f", 1);
 	figure("planner: battery 576 slots proven gap of the worst sample (of the saving)", group[0].gap, "%.1e", 1e-5);
 	figure("planner: battery and car 576 slots median of the slowest sample (ms)", group[1].median_ms, "%.3f", 10);
-	figure("planner: battery and car 576 slots proven gap of the worst sample (of the saving)", group[1].gap, "%.1e", 1e-4);
+	figure("planner: battery and car 576 slots proven gap of the worst sample (of the saving)", group[1].gap, "%.1e",
+	       1e-4);
 	figure("planner: memory of a solve with car 576 slots (MiB)", heap_mib(), "%.2f", 1);
 	return 0;
 }

@@ -185,11 +185,15 @@ def first_writes(sent, writes, unit, value_of):
     return out, lost
 
 
-def latency(rounds=240, gap_ms=260):
-    """Orders by MQTT, the write they cause, and the bare path to the same server."""
-    with QuietBroker() as broker, Sim("--load", "500", "--sun", "0", "--battery-wh", "100000", "--soc", "40",
+def latency(rounds=240, gap_ms=260, one_host=False):
+    """Orders by MQTT, the write they cause, and the bare path to the same server. Each device of the home has a host of its
+    own, or all share one (a gateway): then an order waits for the request of a neighbour that is under way."""
+    with QuietBroker() as broker, Sim("--load", "500", "--sun", "0", "--battery-wh", "100000", "--soc", "40", "--extra-ports", "2",
                                       binary=program("hearth-sim")) as sim:
-        config = bus("house", sim.port) + BATTERY.format(bus="house", wh=100000) + meter("grid", "house", 10, grid=True)
+        hosts = ["b0", "b0", "b0"] if one_host else ["b0", "b1", "b2"]
+        config = "".join(bus(b, sim.ports[int(b[1:])]) for b in dict.fromkeys(hosts))
+        config += BATTERY.format(bus=hosts[0], wh=100000).replace("bus = b0\nunit = 255", f"bus = {hosts[1]}\nunit = 255")
+        config += meter("grid", hosts[2], 10, grid=True)
         with agent_start(config, broker):
             with Mqtt(broker, R + "/#") as mqtt:
                 online(mqtt, ("battery", "charger", "grid"))
@@ -223,7 +227,7 @@ def latency(rounds=240, gap_ms=260):
     rows = []
     for name, part, target in (("p50", 0.5, 1.5), ("p99", 0.99, 2.0)):
         a, b = quantile(mine, part), quantile(bare, part)
-        rows.append(Row(f"command on MQTT to first Modbus write, {name} against the bare path", f"{a / b:.2f}x ({a:.2f} ms / {b:.2f} ms)",
+        rows.append(Row(f"command on MQTT to first Modbus write, {name} against the bare path" + (", all devices on one host" if one_host else ""), f"{a / b:.2f}x ({a:.2f} ms / {b:.2f} ms)",
                         f"<= {target:g}x", a / b <= target, f"{len(mine)} orders" + (f", {lost} without a write before the next" if lost else "")))
     rows.append(Row("... worst of the agent and of the bare path", f"{max(mine):.2f} ms / {max(bare):.2f} ms"))
     return rows
@@ -264,8 +268,8 @@ def poll(seconds=30, hosts=16):
             with Mqtt(broker, R + "/#") as mqtt:
                 online(mqtt, [f"m{i}" for i in range(16)])
             time.sleep(3)
-            counter = subprocess.Popen(["mosquitto_sub", "-h", "127.0.0.1", "-p", str(broker.port), "-R", "-v", "-t", R + "/#", "-t", "bench/poll/#"],
-                                       stdout=subprocess.PIPE, text=True, preexec_fn=_die_with_parent)
+            counter = Program(["mosquitto_sub", "-h", "127.0.0.1", "-p", str(broker.port), "-R", "-v", "-t", R + "/#", "-t", "bench/poll/#"],
+                              folder).start()
             time.sleep(0.5)
             pids, servers = (agent.pid, bare.pid), (for_agent, for_bare)
             cpu, wake, reads = [cpu_ns(p) for p in pids], [switches(p) for p in pids], [s.reads() for s in servers]
@@ -275,8 +279,8 @@ def poll(seconds=30, hosts=16):
             span = time.monotonic() - begun
             wake = [(switches(p) - w) / span for p, w in zip(pids, wake)]
             reads = [(s.reads() - r) / span for s, r in zip(servers, reads)]
-            counter.terminate()  # flushes what it has counted
-            lines = counter.communicate()[0].splitlines()
+            counter.stop()
+            lines = counter.log().splitlines()
     sizes = [[len(x.split(" ", 1)[1]) for x in lines if x.startswith(prefix)] for prefix in (R + "/device/", "bench/poll/")]
     other = sum(1 for x in lines if x.startswith(R + "/")) - len(sizes[0])
     a, b = [c / span / 1e7 for c in cpu]
@@ -375,8 +379,11 @@ def start(rounds=20):
         devices += "".join(bus(f"b{i}", p) + meter(f"m{i}", f"b{i}", i + 1) for i, p in enumerate(others.ports, 1))
         folder = scratch()
         agent = Hearthd(folder, HEAD.format(tick_ms=1000, mqtt_port=broker.port) + devices, site=SITE)
-        done = subprocess.run([program("bench_start"), str(port), str(rounds + 1), *agent.argv], env=agent.env, stdout=subprocess.PIPE,
-                              text=True, check=True)
+        with open(agent.log_path, "w", encoding="utf-8") as log:
+            done = subprocess.run([program("bench_start"), str(port), str(rounds + 1), *agent.argv], env=agent.env, stdout=subprocess.PIPE,
+                                  stderr=log, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError("the agent did not start:\n" + agent.tail())
     lines = [line.split() for line in done.stdout.splitlines()]
     asked = [float(x[3]) for x in lines]
     connected = [float(x[1]) for x in lines]

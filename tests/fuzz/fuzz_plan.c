@@ -22,7 +22,8 @@ static void check(const struct plan_instance *in, const struct plan *p)
 			double kw = p->battery_kw[b][t], soc = p->soc_kwh[b][t + 1];
 
 			if (!(kw <= x->charge_max_kw[t] + 1e-4) || !(kw >= -x->discharge_max_kw[t] - 1e-4) ||
-			    !(soc >= -1e-4 * (1 + x->capacity_kwh)) || !(soc <= x->capacity_kwh + 1e-4 * (1 + x->capacity_kwh)))
+			    !(soc >= -1e-4 * (1 + x->capacity_kwh)) ||
+			    !(soc <= x->capacity_kwh + 1e-4 * (1 + x->capacity_kwh)))
 				abort();
 		}
 	}

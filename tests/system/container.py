@@ -128,7 +128,10 @@ class Container:
         run("cmake", "--install", BUILD, env=dict(os.environ, DESTDIR=self.root))
         run("systemd-sysusers", "--root=" + self.root)
         run("systemd-tmpfiles", "--root=" + self.root, "--create", "hearth.conf")
-        run("systemctl", "--root=" + self.root, "enable", "hearth.service")
+        self.enable("hearth.service")
+
+    def enable(self, unit):
+        run("systemctl", "--root=" + self.root, "enable", unit)
 
     def boot(self):
         with open(self.log_path, "wb") as log:

@@ -11,7 +11,7 @@
 
 #define HOUR 3600000LL
 #define MINUTE 60000LL
-#define MARCH_28 1774656000000LL /* 2026-03-28T00:00:00Z; London jumps on the 29th at 01:00 UTC */
+#define MARCH_28 1774656000000LL   /* 2026-03-28T00:00:00Z; London jumps on the 29th at 01:00 UTC */
 #define OCTOBER_24 1792800000000LL /* 2026-10-24T00:00:00Z; London falls back on the 25th at 01:00 UTC */
 
 static const struct zone LONDON = { "Europe/London", 3, { { 0, 0 }, { 1774746000, 3600 }, { 1792890000, 0 } } };
@@ -94,8 +94,8 @@ static void test_gaps(void **context)
 	live(&f, &UTC, 0, now);
 	forecast_observe(&f, &UTC, now, NAN, NAN);
 	forecast_observe(&f, &UTC, now + MINUTE, INFINITY, NAN);
-	forecast_observe(&f, &UTC, now + 5 * HOUR, 9000, NAN);   /* long silence: the present starts anew */
-	forecast_observe(&f, &UTC, now - 5 * HOUR, 9000, NAN);   /* the clock was set back */
+	forecast_observe(&f, &UTC, now + 5 * HOUR, 9000, NAN); /* long silence: the present starts anew */
+	forecast_observe(&f, &UTC, now - 5 * HOUR, 9000, NAN); /* the clock was set back */
 	assert_true(fabs(forecast_load_w(&f, &UTC, now, now + 19 * HOUR - MINUTE) - 2000) < 100);
 	assert_true(isfinite(forecast_load_w(&f, &UTC, now, now)));
 }
@@ -108,12 +108,14 @@ static void test_sun_learned_and_scaled(void **context)
 	(void)context;
 	forecast_init(&f);
 	for (; t < 48 * HOUR; t += MINUTE)
-		forecast_observe(&f, &UTC, t, 400, fmax(0, 3000 * sin((double)(t % (24 * HOUR)) / (24.0 * HOUR) * 2 * 3.14159265 - 1.5708)));
+		forecast_observe(&f, &UTC, t, 400,
+				 fmax(0, 3000 * sin((double)(t % (24 * HOUR)) / (24.0 * HOUR) * 2 * 3.14159265 - 1.5708)));
 	noon = t + 12 * HOUR;
 	assert_true(fabs(forecast_pv_w(&f, &UTC, &NOWHERE, t, noon) - 3000) < 50);
 	assert_true(forecast_pv_w(&f, &UTC, &NOWHERE, t, t + HOUR) < 1);
 	for (; t < noon; t += MINUTE) /* half as bright today */
-		forecast_observe(&f, &UTC, t, 400, fmax(0, 1500 * sin((double)(t % (24 * HOUR)) / (24.0 * HOUR) * 2 * 3.14159265 - 1.5708)));
+		forecast_observe(&f, &UTC, t, 400,
+				 fmax(0, 1500 * sin((double)(t % (24 * HOUR)) / (24.0 * HOUR) * 2 * 3.14159265 - 1.5708)));
 	assert_true(fabs(forecast_pv_w(&f, &UTC, &NOWHERE, t, t) - 1500) < 100);
 	assert_true(forecast_pv_w(&f, &UTC, &NOWHERE, t, t + HOUR) < 2000);
 	assert_true(forecast_pv_w(&f, &UTC, &NOWHERE, t, t + 24 * HOUR) > 2200); /* tomorrow is another day */
@@ -126,21 +128,27 @@ static void test_clear_sky(void **context)
 	struct forecast_site london = { 51.5, 0, 4000 };
 
 	(void)context;
-	assert_true(fabs(forecast_clear_sky(0, 0, 1774008000000LL + 7 * MINUTE) - 1037) < 5);  /* 2026-03-20T12:07Z */
-	assert_true(forecast_clear_sky(0, 0, 1774008000000LL - 12 * HOUR) == 0);               /* midnight */
-	assert_true(fabs(forecast_clear_sky(0, 90, 1774008000000LL - 6 * HOUR + 7 * MINUTE) - 1037) < 5); /* east is earlier */
-	assert_true(forecast_clear_sky(51.5, 0, 1782043200000LL) > 850);                       /* midsummer noon */
-	assert_true(forecast_clear_sky(51.5, 0, 1797854400000LL) < 300);                       /* midwinter noon */
-	assert_true(forecast_clear_sky(80, 0, 1797854400000LL) == 0);                          /* polar night */
+	assert_true(fabs(forecast_clear_sky(0, 0, 1774008000000LL + 7 * MINUTE) - 1037) < 5); /* 2026-03-20T12:07Z */
+	assert_true(forecast_clear_sky(0, 0, 1774008000000LL - 12 * HOUR) == 0);              /* midnight */
+	assert_true(fabs(forecast_clear_sky(0, 90, 1774008000000LL - 6 * HOUR + 7 * MINUTE) - 1037) <
+		    5);                                                  /* east is earlier */
+	assert_true(forecast_clear_sky(51.5, 0, 1782043200000LL) > 850); /* midsummer noon */
+	assert_true(forecast_clear_sky(51.5, 0, 1797854400000LL) < 300); /* midwinter noon */
+	assert_true(forecast_clear_sky(80, 0, 1797854400000LL) == 0);    /* polar night */
 	forecast_init(&f);
-	assert_true(fabs(forecast_pv_w(&f, &UTC, &london, 0, 1782043200000LL) - 0.6 * 4 * forecast_clear_sky(51.5, 0, 1782043200000LL)) < 1);
+	assert_true(fabs(forecast_pv_w(&f, &UTC, &london, 0, 1782043200000LL) -
+			 0.6 * 4 * forecast_clear_sky(51.5, 0, 1782043200000LL)) < 1);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cold_start), cmocka_unit_test(test_odd_days), cmocka_unit_test(test_new_habits_win),
-		cmocka_unit_test(test_gaps), cmocka_unit_test(test_sun_learned_and_scaled), cmocka_unit_test(test_clear_sky),
+		cmocka_unit_test(test_cold_start),
+		cmocka_unit_test(test_odd_days),
+		cmocka_unit_test(test_new_habits_win),
+		cmocka_unit_test(test_gaps),
+		cmocka_unit_test(test_sun_learned_and_scaled),
+		cmocka_unit_test(test_clear_sky),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -188,7 +188,8 @@ static void test_encode_single(void **context)
 		assert_non_null(o);
 		assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(o, "format")), "ems-plan/1");
 		assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(o, "instance")), s.in.name);
-		assert_true(length_of(o, "battery_kw") == 576 && length_of(o, "ev_kw") == 576 && length_of(o, "curtail_kw") == 576);
+		assert_true(length_of(o, "battery_kw") == 576 && length_of(o, "ev_kw") == 576 &&
+			    length_of(o, "curtail_kw") == 576);
 		assert_true(length_of(o, "soc_kwh") == 577 && length_of(o, "value") == 577);
 		assert_true(number_at(o, "solve_ms", -1) == 1.5 && number_at(o, "bound", -1) <= number_at(o, "cost", -1));
 		for (int t = 0; t < 576; t++) {
@@ -234,8 +235,12 @@ static void test_encode_lists_and_violations(void **context)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_outside), cmocka_unit_test(test_battery), cmocka_unit_test(test_value_agrees_with_plan),
-		cmocka_unit_test(test_car), cmocka_unit_test(test_many_slopes), cmocka_unit_test(test_encode_single),
+		cmocka_unit_test(test_outside),
+		cmocka_unit_test(test_battery),
+		cmocka_unit_test(test_value_agrees_with_plan),
+		cmocka_unit_test(test_car),
+		cmocka_unit_test(test_many_slopes),
+		cmocka_unit_test(test_encode_single),
 		cmocka_unit_test(test_encode_lists_and_violations),
 	};
 

@@ -158,12 +158,12 @@ static void test_car_energy_cannot_fit(void **context)
 		double kwh, by;
 		int slot;
 	} ROWS[] = {
-		{ 2, 2, 4, 4, 2 },    /* no window */
-		{ 3, 1, 4, 4, 3 },    /* deadline before arrival */
-		{ 0, 0, 4, 4, 0 },    /* deadline in the past */
-		{ 1, 3, 20, 6, 2 },   /* 14 kWh fit */
-		{ 0, 4, 0.9, 0.5, 3 },/* less than the least power gives in a slot: 1.4 is nearer than 0 */
-		{ 0, 4, 0.5, 0.5, 3 },/* here 0 is */
+		{ 2, 2, 4, 4, 2 },     /* no window */
+		{ 3, 1, 4, 4, 3 },     /* deadline before arrival */
+		{ 0, 0, 4, 4, 0 },     /* deadline in the past */
+		{ 1, 3, 20, 6, 2 },    /* 14 kWh fit */
+		{ 0, 4, 0.9, 0.5, 3 }, /* less than the least power gives in a slot: 1.4 is nearer than 0 */
+		{ 0, 4, 0.5, 0.5, 3 }, /* here 0 is */
 	};
 
 	(void)context;

@@ -135,7 +135,8 @@ static double brute_slot(const struct plan_instance *in, int t, double b, double
 	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
 		double g = at[i];
 
-		if (g < y - 1e-12 || g > y + in->curtail_max_kw[t] + 1e-12 || g > in->import_max_kw[t] || g < -in->export_max_kw[t])
+		if (g < y - 1e-12 || g > y + in->curtail_max_kw[t] + 1e-12 || g > in->import_max_kw[t] ||
+		    g < -in->export_max_kw[t])
 			continue;
 		if ((b > 0 && !x->grid_charge && g > 0) || (b < 0 && !x->battery_export && g < 0) ||
 		    (b < 0 && e > 0 && !in->battery_to_ev && g < e))
@@ -168,7 +169,8 @@ static void brute_step(const struct plan_instance *in, int t, double (*from)[CAR
 			if (b > x->charge_max_kw[t] || b < -x->discharge_max_kw[t])
 				continue;
 			for (int k = 0; k <= (here ? 5 : 0); k++) {
-				double e = k * step, cost = ev && k && e < ev->min_kw - 1e-9 ? INFINITY : brute_slot(in, t, b, e);
+				double e = k * step,
+				       cost = ev && k && e < ev->min_kw - 1e-9 ? INFINITY : brute_slot(in, t, b, e);
 
 				for (int c = 0; c + k < CAR && !isinf(cost); c++)
 					to[j][c + k] = fmin(to[j][c + k], from[i][c] + cost);
@@ -286,7 +288,8 @@ static void test_everything(void **context)
 static double brute_orders(const struct plan_instance *in, int t, double soc)
 {
 	const struct plan_battery *x = &in->battery[0];
-	double room = (x->capacity_kwh - soc) / x->charge_eff, held = (soc - x->floor_kwh[0]) * x->discharge_eff, best = INFINITY;
+	double room = (x->capacity_kwh - soc) / x->charge_eff, held = (soc - x->floor_kwh[0]) * x->discharge_eff,
+	       best = INFINITY;
 	double most = fmin(x->charge_max_kw[0], room), least = -fmin(x->discharge_max_kw[0], held);
 
 	if (t == in->slots)
@@ -300,7 +303,8 @@ static double brute_orders(const struct plan_instance *in, int t, double soc)
 			b = fmin(fmax(x->fixed_kw[t], least), most);
 		cost = brute_slot(in, t, b, 0);
 		if (!isinf(cost))
-			best = fmin(best, cost + brute_orders(in, t + 1, b > 0 ? soc + b * x->charge_eff : soc + b / x->discharge_eff));
+			best = fmin(best, cost + brute_orders(in, t + 1,
+							      b > 0 ? soc + b * x->charge_eff : soc + b / x->discharge_eff));
 		if (!isnan(x->fixed_kw[t]))
 			break;
 	}
@@ -414,7 +418,8 @@ static void test_wild(void **context)
 			for (int t = 0; t < in.slots; t++) {
 				assert_true(p.battery_kw[b][t] <= in.battery[b].charge_max_kw[t] + 1e-6);
 				assert_true(p.battery_kw[b][t] >= -in.battery[b].discharge_max_kw[t] - 1e-6);
-				assert_true(p.soc_kwh[b][t + 1] > -1e-6 && p.soc_kwh[b][t + 1] < in.battery[b].capacity_kwh + 1e-6);
+				assert_true(p.soc_kwh[b][t + 1] > -1e-6 &&
+					    p.soc_kwh[b][t + 1] < in.battery[b].capacity_kwh + 1e-6);
 			}
 		}
 		plan_deinit(&p);
@@ -426,9 +431,9 @@ static void test_wild(void **context)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_convex), cmocka_unit_test(test_bonus), cmocka_unit_test(test_negative),
-		cmocka_unit_test(test_car), cmocka_unit_test(test_orders), cmocka_unit_test(test_everything), cmocka_unit_test(test_many),
-		cmocka_unit_test(test_wild),
+		cmocka_unit_test(test_convex), cmocka_unit_test(test_bonus),  cmocka_unit_test(test_negative),
+		cmocka_unit_test(test_car),    cmocka_unit_test(test_orders), cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_many),   cmocka_unit_test(test_wild),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

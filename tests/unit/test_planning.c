@@ -38,7 +38,10 @@ static void battery_set(struct snap_device *d, double soc_pct)
 	d->soc_max_pct = d->failsafe_a = NAN;
 	d->state.kinds = KIND_BATTERY;
 	d->state.availability = AVAIL_ONLINE;
-	d->state.caps = (struct device_caps){ .charge_max_w = 4000, .discharge_max_w = 4000, .can_power = true, .can_hold = true,
+	d->state.caps = (struct device_caps){ .charge_max_w = 4000,
+					      .discharge_max_w = 4000,
+					      .can_power = true,
+					      .can_hold = true,
 					      .guarded_by = GUARDED_DEVICE };
 	value_set(&d->state.f[F_BATTERY_SOC_PCT], soc_pct, 1000, Q_GOOD);
 	value_set(&d->state.ac_power_w, 0, 1000, Q_GOOD);
@@ -74,7 +77,10 @@ static struct world *world_make(void)
 	w->s.now_ms = 1000;
 	w->s.utc_ms = NOW;
 	w->s.clock_trusted = true;
-	w->s.site = (struct site_params){ .import_limit_w = 11500, .export_limit_w = 3680, .reserve_pct = 20, .grid_charging = true,
+	w->s.site = (struct site_params){ .import_limit_w = 11500,
+					  .export_limit_w = 3680,
+					  .reserve_pct = 20,
+					  .grid_charging = true,
 					  .battery_export = true };
 	w->s.external = (struct external_limit){ NAN, NAN };
 	w->s.n_devices = 3;
@@ -86,7 +92,8 @@ static struct world *world_make(void)
 	value_set(&w->s.grid_w, 800, 1000, Q_GOOD);
 	battery_set(&w->s.dev[1], 50);
 	charger_set(&w->s.dev[2]);
-	assert_int_equal(tariff_parse("00:00-07:00 0.09, 07:00-16:00 0.28, 16:00-19:00 0.38, 19:00-00:00 0.28", &t, NULL), 0);
+	assert_int_equal(tariff_parse("00:00-07:00 0.09, 07:00-16:00 0.28, 16:00-19:00 0.38, 19:00-00:00 0.28", &t, NULL),
+			 0);
 	tariff_expand(&t, &w->zone, NOW - HOUR, NOW + 30 * HOUR, &w->import_prices);
 	assert_int_equal(tariff_parse("0.15", &t, NULL), 0);
 	tariff_expand(&t, &w->zone, NOW - HOUR, NOW + 72 * HOUR, &w->export_prices);
@@ -124,7 +131,8 @@ static void test_instance(void **context)
 	assert_true(in.import_max_kw[0] == 11.5 && in.export_max_kw[0] == 3.68 && in.curtail_max_kw[0] == 0);
 	assert_true(in.battery[0].capacity_kwh == 10 && in.battery[0].soc_kwh == 5 && in.battery[0].floor_kwh[1] == 2);
 	assert_true(in.battery[0].grid_charge && in.battery[0].wear_cost == 0.01 && in.load_kw[0] == 0.35);
-	assert_true(in.ev[0].energy_kwh == 12 && in.ev[0].min_kw == 1.38 && in.ev[0].depart_slot > 200 && in.ev[0].depart_slot < in.slots);
+	assert_true(in.ev[0].energy_kwh == 12 && in.ev[0].min_kw == 1.38 && in.ev[0].depart_slot > 200 &&
+		    in.ev[0].depart_slot < in.slots);
 	/* the cheap 7 of 30 hours, and 8 of those at 0.28 */
 	assert_true(in.battery[0].terminal_value > 0.15 && in.battery[0].terminal_value < 0.20);
 	instance_deinit(&in);
@@ -151,7 +159,8 @@ static void test_event_window(void **context)
 		assert_true(!(at < from && end > from) && !(at < to && end > to)); /* slots end where the event does */
 		assert_true(isnan(in.battery[0].fixed_kw[t]) == !in_event);
 		if (in_event) {
-			assert_true(fabs(in.battery[0].fixed_kw[t] + 4) < 1e-9); /* rating; 3.68 + 0.35 would pass the grid */
+			assert_true(fabs(in.battery[0].fixed_kw[t] + 4) <
+				    1e-9); /* rating; 3.68 + 0.35 would pass the grid */
 			assert_true(in.battery[0].floor_kwh[t + 1] == 1);
 			inside++;
 		}
@@ -248,7 +257,7 @@ static void test_on_a_worker(void **context)
 
 	(void)context;
 	assert_int_equal(uv_loop_init(&loop), 0);
-	assert_int_equal(planning_start(&p, &loop, &w->config, &w->zone, changed, w, NULL), 0);
+	assert_int_equal(planning_start(&p, &loop, &(struct planning_options){ &w->config, &w->zone, changed, w }, NULL), 0);
 	planning_guide(p, 1, NOW, &g);
 	assert_false(g.valid);
 	assert_null(planning_encode(p));
@@ -268,8 +277,11 @@ static void test_on_a_worker(void **context)
 
 		assert_non_null(o);
 		assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(o, "start")), "2026-01-15T10:05:10.000Z");
-		assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(o, "slot_s")), cJSON_GetArraySize(cJSON_GetObjectItem(o, "curtail_kw")));
-		assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(o, "batteries"), 0), "id")), "battery");
+		assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(o, "slot_s")),
+				 cJSON_GetArraySize(cJSON_GetObjectItem(o, "curtail_kw")));
+		assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(
+					    cJSON_GetArrayItem(cJSON_GetObjectItem(o, "batteries"), 0), "id")),
+				    "battery");
 		assert_non_null(cJSON_GetObjectItem(cJSON_GetObjectItem(o, "prices"), "import"));
 	}
 	/* no prices any more: said, and the last good plan stays */
@@ -293,8 +305,9 @@ static void test_on_a_worker(void **context)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_instance), cmocka_unit_test(test_event_window), cmocka_unit_test(test_nothing_to_plan),
-		cmocka_unit_test(test_unguarded_battery), cmocka_unit_test(test_measure), cmocka_unit_test(test_on_a_worker),
+		cmocka_unit_test(test_instance),        cmocka_unit_test(test_event_window),
+		cmocka_unit_test(test_nothing_to_plan), cmocka_unit_test(test_unguarded_battery),
+		cmocka_unit_test(test_measure),         cmocka_unit_test(test_on_a_worker),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
