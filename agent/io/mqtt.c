@@ -492,7 +492,7 @@ int mqtt_subscribe(struct mqtt *m, const char *filter, int qos)
 {
 	int rc;
 
-	if (m->stage != STAGE_UP)
+	if (!m || m->stage != STAGE_UP)
 		return -ENOTCONN;
 	rc = mosquitto_subscribe_v5(m->mosq, NULL, filter, qos, MQTT_SUB_OPT_RETAIN_AS_PUBLISHED, NULL);
 	watch_update(m);
@@ -503,7 +503,7 @@ int mqtt_unsubscribe(struct mqtt *m, const char *filter)
 {
 	int rc;
 
-	if (m->stage != STAGE_UP)
+	if (!m || m->stage != STAGE_UP)
 		return -ENOTCONN;
 	rc = mosquitto_unsubscribe(m->mosq, NULL, filter);
 	watch_update(m);
@@ -516,7 +516,7 @@ int mqtt_publish(struct mqtt *m, const char *topic, const char *payload, size_t 
 	mosquitto_property *list = NULL;
 	int rc = 0;
 
-	if (m->stage != STAGE_UP || m->broken)
+	if (!m || m->stage != STAGE_UP || m->broken)
 		return -ENOTCONN;
 	if (!topic || !topic[0] || len > INT32_MAX)
 		return -EINVAL;

@@ -66,7 +66,7 @@ struct mqtt_publish_extra {
 };
 
 /**
- * Publishes now, or returns -ENOTCONN while the link is down (state is published again after connecting; promises wait
+ * Publishes now, or returns -ENOTCONN while the link is down (or @m is NULL) (state is published again after connecting; promises wait
  * in the outbox, never here), -ENOBUFS when the broker stopped reading, -EINVAL, -EMSGSIZE. payload NULL with len 0 clears a retained topic. @extra may be NULL.
  */
 int mqtt_publish(struct mqtt *m, const char *topic, const char *payload, size_t len, int qos, bool retain,

@@ -106,12 +106,6 @@ def bench_profile(folder):
             os.symlink(os.path.join(PROFILES, name), os.path.join(path, name))
     with open(os.path.join(path, "bench-meter.json"), "w", encoding="utf-8") as f:
         json.dump(p, f)
-    with open(os.path.join(PROFILES, "eastron-sdm630.json"), encoding="utf-8") as f:
-        p = json.load(f)
-    p["id"] = "fast-meter"
-    p["transport"].update(min_poll_ms=50)
-    with open(os.path.join(path, "fast-meter.json"), "w", encoding="utf-8") as f:
-        json.dump(p, f)
     return {"HEARTH_PROFILES": path}
 
 
@@ -295,42 +289,39 @@ def poll(seconds=30, hosts=16):
 # ---- tick lateness ----
 
 def tick(seconds=105, tick_ms=100):
-    """Four buses of four devices; on one they answer, the others hang in three ways."""
-    with QuietBroker() as broker, Meters(0, 1, 1, 1) as dead, \
-            Sim("--noise", "4000", "--sun", "0", "--devices", "2", "--battery-wh", "100000", binary=program("hearth-sim")) as sim:
-        config = bus("alive", sim.port) + bus("silent", dead.ports[0]) + bus("drips", dead.ports[1]) + bus("full", dead.ports[2])
-        config += BATTERY.format(bus="alive", wh=100000)
-        config += meter("grid", "alive", 10, grid=True, profile="fast-meter", poll_ms=100) + meter("m0", "alive", 101, profile="fast-meter", poll_ms=100)
-        config += "".join(meter(f"{b}-{u}", b, u) for b in ("silent", "drips", "full") for u in range(1, 5))
+    """Four buses of four devices: one answers, with news for every tick; the others hang in three ways."""
+    with QuietBroker() as broker, Meters(1, 1, 1, 1) as meters:
+        names = ("alive", "silent", "drips", "full")
+        config = "".join(bus(name, port) for name, port in zip(names, meters.ports))
+        config += "".join(meter(f"{name}-{u}", name, u, grid=(name, u) == ("alive", 1), profile="bench-meter", poll_ms=tick_ms)
+                          for name in names for u in range(1, 5))
         with agent_start(config, broker, tick_ms=tick_ms, env=bench_profile(scratch())):
-            mqtt = Mqtt(broker, R + "/#")
-            online(mqtt, ("grid", "battery"))
-            mqtt.close()
+            with Mqtt(broker, R + "/#") as mqtt:
+                online(mqtt, [f"alive-{u}" for u in range(1, 5)])
+            time.sleep(1)
             done = subprocess.run([program("bench_tick"), str(broker.port), R, str(seconds)], stdout=subprocess.PIPE, text=True, check=True)
             with Mqtt(broker, "none") as ask:
                 inside = ask.ok(R, "state.get", {"parts": ["agent", "buses"]})
-    at = [int(line.split()[0]) for line in done.stdout.splitlines()]
     hung = [b for b in inside["buses"] if b["name"] != "alive"]
     assert len(hung) == 3 and not any(b["ok"] for b in hung), f"these should hang: {hung}"
-    late = lateness(at, tick_ms)
+    at = [int(line.split()[0]) for line in done.stdout.splitlines()]
+    late, gap = lateness(at, tick_ms)
     a = inside["agent"]
-    worst = max(quantile(late, 1), a["tick_late_ms_max"])
-    note = (f"{len(late)} ticks of {tick_ms} ms seen from outside by their \"at\"; the agent itself says p99 {a['tick_late_ms_p99']:g} ms, "
-            f"max {a['tick_late_ms_max']:g} ms of {a['ticks']} ticks since its start")
+    worst = max(max(late), gap - tick_ms, a["tick_late_ms_max"])
+    note = (f"{len(at)} of {int(seconds * 1000 / tick_ms)} ticks of {tick_ms} ms seen from outside by their \"at\", longest gap {gap} ms; the "
+            f"agent itself says p99 {a['tick_late_ms_p99']:g} ms, max {a['tick_late_ms_max']:g} ms of {a['ticks']} ticks since its start")
     return [Row("tick lateness with 3 of 4 buses hanging (silent, dripping, full), p99.9", f"{quantile(late, 0.999):.0f} ms", "< 50 ms",
                 quantile(late, 0.999) < 50, note),
-            Row("... max (the worse of both views)", f"{worst:.0f} ms", "< 250 ms", worst < 250)]
+            Row("... max (the worst of both views and of the gaps)", f"{worst:.0f} ms", "< 250 ms", worst < 250)]
 
 
 def lateness(at, step):
-    """How late each tick was, ms. The beat moves by exactly `step`, unless a tick came later than that: then it starts anew."""
+    """How late each tick was, and the longest gap between two, ms. The beat moves by exactly `step`."""
     counts = {}
     for t in at:
         counts[t % step] = counts.get(t % step, 0) + 1
     phase = max(counts, key=lambda r: counts[r] + counts.get((r + 1) % step, 0) + counts.get((r - 1) % step, 0))
-    out = [max(0, (t - phase + 5) % step - 5) for t in at]
-    gaps = [b - a - step for a, b in zip(at, at[1:])]
-    return out + [g for g in gaps if g >= step * 1.9]  # a tick without news leaves a gap of one step: not late, only silent
+    return [max(0, (t - phase + 5) % step - 5) for t in at], max(b - a for a, b in zip(at, at[1:]))
 
 
 # ---- memory ----
@@ -363,7 +354,7 @@ def memory(settle=20, hosts=16):
         bare.stdin.close()
         bare.wait(5)
         bare.stdout.close()
-    slots = len(plan["batteries"][0].get("kw") or next(v for v in plan["batteries"][0].values() if isinstance(v, list)))
+    slots = len(plan["prices"]["import"])
     note = f"plan of {slots} slots; {threads} threads; most ever {high:.1f} MiB; 16 devices on {hosts} buses"
     return [Row("memory of hearthd, 16 devices, 48 h plan: RSS", f"{mine[0]:.1f} MiB (bare libraries {libs[0]:.1f})", "<= 20 MiB", mine[0] <= 20, note),
             Row("... Private_Dirty", f"{mine[1]:.1f} MiB (bare libraries {libs[1]:.1f})", "<= 6 MiB", mine[1] <= 6)]

@@ -278,7 +278,7 @@ def test_kill_releases_and_restarts():
     wait_for(lambda: home.active() and home.pid() != pid, 15, lambda: home.systemctl("status", UNIT, check=False).stdout)
     journal = home.box.journal(UNIT, mark)
     assert "device battery: under its own control" in journal, journal
-    home.ctl("override", "auto", "battery")
+    home.ctl("override", "clear", "battery")
     home.steered()
 
 
@@ -355,7 +355,7 @@ def test_needs_no_forbidden_call():
         home.systemctl("restart", UNIT)
         home.charge()
         home.systemctl("reload", UNIT)
-        home.ctl("override", "auto", "battery")
+        home.ctl("override", "clear", "battery")
         pid = home.pid()
         os.kill(outside(pid), 9)  # the stop hook under the same filter
         wait_for(lambda: home.active() and home.pid() != pid, 15, lambda: home.systemctl("status", UNIT, check=False).stdout)
