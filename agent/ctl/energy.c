@@ -98,7 +98,7 @@ static int show_plan(struct ctl *c)
 	prices = cJSON_GetObjectItemCaseSensitive(plan, "prices");
 	draw("buy", cJSON_GetObjectItemCaseSensitive(prices, "import"), "/kWh");
 	draw("sell", cJSON_GetObjectItemCaseSensitive(prices, "export"), "/kWh");
-	draw("battery", first(plan, "batteries", "battery_kw"), "kW (charging above the lowest bar)");
+	draw("battery", first(plan, "batteries", "battery_kw"), "kW (discharging..charging)");
 	draw("stored", first(plan, "batteries", "soc_kwh"), "kWh");
 	draw("value", first(plan, "batteries", "value"), "/kWh stored");
 	draw("car", first(plan, "evs", "ev_kw"), "kW");

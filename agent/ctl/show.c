@@ -25,6 +25,7 @@ static void print_flow(const char *name, const cJSON *site, const char *key, con
 static void print_site(const cJSON *site)
 {
 	char bar[3 * 20 + 1] = "";
+	const char *reason = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(site, "reason")), *mode = show_word(site, "mode");
 	double soc = number(site, "soc_pct"), floor_pct = number(site, "floor_pct");
 
 	print_flow("grid", site, "grid_w", "importing", "exporting");
@@ -37,9 +38,9 @@ static void print_site(const cJSON *site)
 			strcat(bar, i * 5 + 2.5 <= soc ? "█" : i * 5 <= floor_pct && i * 5 + 5 > floor_pct ? "│" : "░");
 		printf("  stored    %7.1f %%  %s  floor %.0f %% (%s)\n", soc, bar, floor_pct, show_word(site, "floor_source"));
 	}
-	printf("  mode      %s: %s\n", show_word(site, "mode"),
-	       cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(site, "reason")) ?
-	       cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(site, "reason")) : "");
+	printf("  mode      %s\n", mode);
+	if (reason && *reason)
+		printf("  because   %s\n", !strncmp(reason, mode, strlen(mode)) && reason[strlen(mode)] == ':' ? reason + strlen(mode) + 2 : reason);
 	fflush(stdout);
 }
 

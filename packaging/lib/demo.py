@@ -233,7 +233,7 @@ class Story:
             bar = "#" * int(s.get("soc_pct", 0) / 5)
             self.say(f"  grid {s.get('grid_w', float('nan')):6.0f} W   home {s.get('load_w', float('nan')):6.0f} W   "
                      f"pv {s.get('pv_w', 0):6.0f} W   battery {s.get('battery_w', float('nan')):6.0f} W   "
-                     f"[{bar:<20}] {s.get('soc_pct', float('nan')):5.1f} %   {s.get('mode', '?')}: {s.get('reason', '')}")
+                     f"[{bar:<20}] {s.get('soc_pct', float('nan')):5.1f} %   {s.get('mode', '?')}: {s.get('reason', '').removeprefix(s.get('mode', '?') + ': ')}")
 
     def chapter(self, name):
         self.done.append(name)
