@@ -307,12 +307,12 @@ def tick(seconds=105, tick_ms=100):
     at = [int(line.split()[0]) for line in done.stdout.splitlines()]
     late, gap = lateness(at, tick_ms)
     a = inside["agent"]
-    worst = max(max(late), gap - tick_ms, a["tick_late_ms_max"])
-    note = (f"{len(at)} of {int(seconds * 1000 / tick_ms)} ticks of {tick_ms} ms seen from outside by their \"at\", longest gap {gap} ms; the "
+    worst = max(max(late), a["tick_late_ms_max"])
+    note = (f"{len(at)} of {int(seconds * 1000 / tick_ms)} ticks of {tick_ms} ms seen from outside by their \"at\" (the others had no news), longest gap {gap} ms; the "
             f"agent itself says p99 {a['tick_late_ms_p99']:g} ms, max {a['tick_late_ms_max']:g} ms of {a['ticks']} ticks since its start")
     return [Row("tick lateness with 3 of 4 buses hanging (silent, dripping, full), p99.9", f"{quantile(late, 0.999):.0f} ms", "< 50 ms",
                 quantile(late, 0.999) < 50, note),
-            Row("... max (the worst of both views and of the gaps)", f"{worst:.0f} ms", "< 250 ms", worst < 250)]
+            Row("... max (the worse of both views)", f"{worst:.0f} ms", "< 250 ms", worst < 250)]
 
 
 def lateness(at, step):

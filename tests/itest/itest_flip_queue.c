@@ -124,8 +124,11 @@ static void post(const char *webhook_id, const char *id, int64_t starts_in_ms)
 
 static void wait_for_answer(const char *id)
 {
+	char member[64];
+
+	snprintf(member, sizeof(member), "\"id\":\"%s\"", id); /* the message_id is random hex: it may hold any short text */
 	for (int i = 0; i < 500; i++) {
-		if (strstr(answer, id))
+		if (strstr(answer, member))
 			return;
 		run_ms(10);
 	}

@@ -131,6 +131,9 @@ class Home:
         self.box.write("/etc/credstore/flip-webhook-key", KEY, 0o600)
         self.box.write("/etc/systemd/system/hearth-sim.service", SIM_UNIT.format(binary=self.installed("hearth-sim")))
         self.box.enable("hearth-sim.service")
+        self.box.install()
+        with open(self.box.path("/etc/hearth/hearth.conf"), encoding="utf-8") as f:
+            assert "ttyHEARTH" in f.read(), "a second installation replaced the owner's configuration"
         self.box.boot()
         self.line = SerialLine(self.box, "/dev/ttyHEARTH")
 
@@ -219,8 +222,8 @@ def test_confined():
     for path, mode in (("/var/lib/hearth", "750"), ("/run/hearth", "755"), ("/var/lib/hearth/hearth.db", "600")):
         assert home.box.run("stat", "-c", "%U %a", path).stdout.strip() == f"hearth {mode}", path
     assert home.box.run("stat", "-c", "%U %a", "/etc/credstore").stdout.strip() == "root 700"
-    mounts = open(home.box.live(f"/proc/{home.pid()}/mounts"), encoding="utf-8").read()
-    assert re.search(r"^\S+ / \S+ ro,", mounts, re.M), "the root is writable for the service"
+    with open(home.box.live(f"/proc/{home.pid()}/mounts"), encoding="utf-8") as f:
+        assert re.search(r"^\S+ / \S+ ro,", f.read(), re.M), "the root is writable for the service"
 
 
 def test_clock_can_be_read():
