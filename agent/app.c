@@ -1,6 +1,7 @@
 /* See app.h. Order matters here and nowhere else: each part only uses what was built before it. */
 #include "app.h"
 
+#include "flow/discovery.h"
 #include "flow/hub.h"
 #include "flow/inbox.h"
 #include "flow/round.h"
@@ -40,6 +41,7 @@ static void on_connected(void *context, bool session_present)
 	log_notice("mqtt", "connected to the broker");
 	mqtt_publish(a->hub.mqtt, a->status_topic, "online", 6, 1, true, NULL);
 	inbox_subscribe(a->hub.inbox);
+	discovery_connected(a->hub.discovery);
 	round_publish_again(&a->hub);
 }
 
@@ -53,7 +55,7 @@ static void on_message(void *context, const struct mqtt_message *m)
 {
 	struct app *a = context;
 
-	if (!inbox_message(a->hub.inbox, m))
+	if (!inbox_message(a->hub.inbox, m) && !discovery_message(a->hub.discovery, m))
 		publish_message(&a->hub.publish, m);
 }
 
@@ -228,6 +230,7 @@ static int start(struct app *a, struct errbuf *err)
 	    (r = plant_start(&h->plant, h->loop, &h->cfg, on_device, h, err)) < 0 || (r = load_memory(a, err)) < 0 ||
 	    (r = planning_start(&h->planning, h->loop, &planning, err)) < 0 ||
 	    (r = tick_start(&h->tick, h, round_after_tick, h, err)) < 0 || (r = inbox_start(&h->inbox, h, err)) < 0 ||
+	    (r = discovery_start(&h->discovery, h, err)) < 0 ||
 	    (r = start_mqtt(a, err)) < 0 || (r = start_flip(a, err)) < 0)
 		return r;
 	return 0;
@@ -246,6 +249,7 @@ static void stop(struct app *a)
 	if (h->mqtt)
 		mqtt_publish(h->mqtt, a->status_topic, "offline", 7, 1, true, NULL);
 	mqtt_close(h->mqtt);
+	discovery_stop(h->discovery);
 	inbox_stop(h->inbox);
 	publish_deinit(&h->publish);
 	plant_stop(h->plant);
@@ -309,6 +313,7 @@ static void links_rebuild(struct app *a, uint32_t changes)
 	flip_link_stop(h->flip);
 	h->flip = NULL;
 	if (changes & CHANGE_MQTT) {
+		discovery_leave(h->discovery);
 		mqtt_close(h->mqtt);
 		h->mqtt = NULL;
 		if (start_mqtt(a, &err) < 0)

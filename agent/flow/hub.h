@@ -21,6 +21,7 @@
 #include <uv.h>
 
 struct inbox;
+struct discovery_link;
 
 struct hub {
 	uv_loop_t *loop;
@@ -44,6 +45,7 @@ struct hub {
 	struct mqtt *mqtt;
 	struct publish publish;
 	struct inbox *inbox;
+	struct discovery_link *discovery;
 	struct flip_link *flip;
 
 	char damaged[160];              /* the store had to begin anew: what was said */

@@ -61,6 +61,8 @@ static void answer_send(const struct request *rq, const char *text)
 {
 	struct mqtt_publish_extra extra = { .correlation = rq->correlation, .correlation_len = rq->correlation_len };
 
+	if (!rq->response_topic[0])
+		return; /* nobody waits for it */
 	if (mqtt_publish(rq->hub->mqtt, rq->response_topic, text, strlen(text), 1, false, &extra) < 0)
 		log_info("inbox", "the answer to %s could not be sent: the broker is away", rq->verb_name);
 }
@@ -164,12 +166,39 @@ static void response_choose(struct request *rq, const struct mqtt_message *m)
 		topic_make(&h->root, rq->response_topic, sizeof(rq->response_topic), "response/%s", rq->verb_name);
 }
 
+static void request_run_as(struct request *rq, enum user_role role)
+{
+	rq->verb = verb_find(rq->verb_name);
+	if (!rq->verb)
+		request_error(rq, "unknown_verb", "there is no verb '%s'", rq->verb_name);
+	else if (role < rq->verb->least)
+		request_error(rq, "refused", role == USER_NONE ? "user '%s' has no role on this hub" : "the role of '%s' does not allow this", rq->user);
+	else if (!rq->verb->run)
+		request_error(rq, "unavailable", "'%s' is not available in this version", rq->verb_name);
+	else
+		rq->verb->run(rq);
+}
+
+void inbox_submit(struct inbox *in, const char *verb, cJSON *args, enum user_role role, const char *origin)
+{
+	struct request *rq = calloc(1, sizeof(*rq));
+
+	if (!rq) {
+		cJSON_Delete(args);
+		return;
+	}
+	rq->hub = in->hub;
+	rq->args = args;
+	snprintf(rq->user, sizeof(rq->user), "%s", origin);
+	snprintf(rq->verb_name, sizeof(rq->verb_name), "%s", verb);
+	request_run_as(rq, role);
+}
+
 static void request_run(struct inbox *in, struct request *rq, const struct mqtt_message *m)
 {
 	struct errbuf err = { "" };
 	struct repeat *seen;
 	int64_t now = loop_now_ms();
-	enum user_role role;
 
 	rq->args = m->len ? json_parse(m->payload, m->len, REQUEST_BYTES_MAX, REQUEST_DEPTH_MAX, &err) : cJSON_CreateObject();
 	if (!rq->args || !cJSON_IsObject(rq->args)) {
@@ -192,18 +221,10 @@ static void request_run(struct inbox *in, struct request *rq, const struct mqtt_
 		return;
 	}
 	repeat_begin(in, rq, now);
-	rq->verb = verb_find(rq->verb_name);
-	role = role_of(rq->user);
 	if (m->expiry_s == 0)
 		request_error(rq, "expired", "the request was too old when it arrived");
-	else if (!rq->verb)
-		request_error(rq, "unknown_verb", "there is no verb '%s'", rq->verb_name);
-	else if (role < rq->verb->least)
-		request_error(rq, "refused", role == USER_NONE ? "user '%s' has no role on this hub" : "the role of '%s' does not allow this", rq->user);
-	else if (!rq->verb->run)
-		request_error(rq, "unavailable", "'%s' is not available in this version", rq->verb_name);
 	else
-		rq->verb->run(rq);
+		request_run_as(rq, role_of(rq->user));
 }
 
 bool inbox_message(struct inbox *in, const struct mqtt_message *m)

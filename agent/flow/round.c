@@ -1,6 +1,7 @@
 /* See round.h. */
 #include "flow/round.h"
 
+#include "flow/discovery.h"
 #include "flow/hub.h"
 #include "io/log.h"
 #include "io/loop.h"
@@ -316,6 +317,7 @@ void round_after_tick(void *context, const struct snapshot *s, const struct deci
 		publish_device(&h->publish, i, s);
 	publish_decisions(&h->publish, s, d);
 	publish_site(&h->publish, s, d);
+	discovery_step(h->discovery, s);
 	if (s->now_ms >= h->step_due_ms) {
 		h->step_due_ms = s->now_ms + STEP_MS;
 		step_flip(h, s);

@@ -26,6 +26,8 @@ bool loop_clock_synchronised(void)
 {
 	struct timex tx = { .modes = 0 };
 
+	int state = adjtimex(&tx); /* -1: not allowed to ask, and what we may not ask vouches for nothing */
+
 	/* TIME_ERROR comes with STA_UNSYNC, but also alone when the kernel distrusts the clock. */
-	return adjtimex(&tx) != TIME_ERROR && !(tx.status & STA_UNSYNC);
+	return state >= 0 && state != TIME_ERROR && !(tx.status & STA_UNSYNC);
 }

@@ -203,7 +203,8 @@ static bool plan_write(struct sunspec *s, int64_t now_ms, struct batch *batch)
 		return false;
 	}
 	s->before = storage_inforce(s);
-	if (s->setpoint.order.kind == ORDER_RELEASE && s->before.known && !s->before.active) {
+	if (s->setpoint.order.kind == ORDER_RELEASE && s->before.known && !s->before.active &&
+	    s->image[slot].at_ms > s->touched_ms) {
 		setpoint_sent(&s->setpoint); /* already under its own control: nothing to write */
 		setpoint_done(&s->setpoint, REQUEST_OK, now_ms);
 		setpoint_judge(&s->setpoint, SEEN_SAME, (double)NAN, now_ms);
@@ -387,6 +388,8 @@ static void feed_read(struct sunspec *s, const struct batch_result *r, int64_t n
 static void feed_write(struct sunspec *s, const struct batch_result *r, int64_t now_ms)
 {
 	enum request_status status = first_failure(r);
+
+	s->touched_ms = now_ms;
 
 	if (status == 1 && !s->fc6) { /* illegal function: this one wants single registers by function 6 */
 		s->fc6 = true;

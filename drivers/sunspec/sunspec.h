@@ -57,6 +57,7 @@ struct sunspec {
 	struct inforce before; /* before the write under way */
 	bool fc6;              /* function 16 was refused for single registers */
 	bool timer_ok;         /* our reversion time read back */
+	int64_t touched_ms;    /* the last write that may have reached the device, answered or not */
 	int64_t prepare_at_ms; /* when the reversion time may be set while nothing is commanded */
 	bool grid_charge_set;  /* we switched ChaGriSet on; release puts it back */
 	double pv_w;           /* production the last 704 setpoint allowed for */

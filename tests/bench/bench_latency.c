@@ -110,11 +110,13 @@ int main(int argc, char **argv)
 	snprintf(topic, sizeof(topic), "%s/request/override.set", argv[2]);
 	due = bench_us() + 500000;
 	for (int i = 0; i < rounds; i++) {
-		int value = WATT_LOW + i % 200 * 10; /* each order differs from those before, so that its write is known by its value */
+		int value = WATT_LOW +
+			    i % 200 * 10; /* each order differs from those before, so that its write is known by its value */
 		int64_t wander = random() % (gap_ms * 100); /* no lockstep with the agent's beat */
 
 		wait_until(m, due + wander);
-		snprintf(text, sizeof(text), "{\"device\":\"battery\",\"mode\":\"charge\",\"power_w\":%d,\"duration_s\":600}", value);
+		snprintf(text, sizeof(text),
+			 "{\"device\":\"battery\",\"mode\":\"charge\",\"power_w\":%d,\"duration_s\":600}", value);
 		send_order(m, "agent", topic, value, text);
 		wait_until(m, due + wander + gap_ms * 500);
 		snprintf(text, sizeof(text), "%d", 500 + i % 200);

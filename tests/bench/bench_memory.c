@@ -36,7 +36,8 @@ int main(int argc, char **argv)
 	modbus_set_slave(mb, 10);
 	if (r || modbus_connect(mb) || modbus_read_input_registers(mb, 0, 10, words) != 10)
 		return 1;
-	if (sqlite3_open(argv[3], &db) || sqlite3_exec(db, "PRAGMA journal_mode=WAL; CREATE TABLE t(a,b); INSERT INTO t VALUES(1,2)", NULL, NULL, NULL))
+	if (sqlite3_open(argv[3], &db) ||
+	    sqlite3_exec(db, "PRAGMA journal_mode=WAL; CREATE TABLE t(a,b); INSERT INTO t VALUES(1,2)", NULL, NULL, NULL))
 		return 1;
 	HMAC(EVP_sha256(), "key", 3, (const unsigned char *)"text", 4, digest, &n);
 	cJSON_Delete(cJSON_Parse("{\"a\":[1,2,3]}"));

@@ -37,7 +37,8 @@ static int listen_on(int backlog, int *port)
 	socklen_t size = sizeof(in);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (bind(fd, (struct sockaddr *)&in, size) || listen(fd, backlog) || getsockname(fd, (struct sockaddr *)&in, &size)) {
+	if (bind(fd, (struct sockaddr *)&in, size) || listen(fd, backlog) ||
+	    getsockname(fd, (struct sockaddr *)&in, &size)) {
 		perror("listen");
 		exit(1);
 	}
@@ -48,10 +49,13 @@ static int listen_on(int backlog, int *port)
 /* Takes every place in the queue of connections nobody accepts: whoever comes now waits for an answer to its SYN. */
 static void fill(int port)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port) };
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				  .sin_port = htons((uint16_t)port) };
 
 	for (int i = 0; i < FULL_CLIENTS; i++)
-		if (connect(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), (struct sockaddr *)&in, sizeof(in)) &&
+		if (connect(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), (struct sockaddr *)&in,
+			    sizeof(in)) &&
 		    errno != EINPROGRESS)
 			perror("connect");
 }

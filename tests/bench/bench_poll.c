@@ -33,9 +33,9 @@ struct host {
 	bool wanted;
 };
 
-static const char *const NAMES[] = { "voltage_l1_v", "voltage_l2_v", "voltage_l3_v", "current_l1_a", "current_l2_a",
-				     "current_l3_a", "power_l1_w", "power_l2_w", "power_l3_w", "power_w", "power_factor",
-				     "frequency_hz", "energy_import_wh", "energy_export_wh" };
+static const char *const NAMES[] = { "voltage_l1_v", "voltage_l2_v", "voltage_l3_v",     "current_l1_a",    "current_l2_a",
+				     "current_l3_a", "power_l1_w",   "power_l2_w",       "power_l3_w",      "power_w",
+				     "power_factor", "frequency_hz", "energy_import_wh", "energy_export_wh" };
 static struct device devices[DEVICES_MAX];
 static struct host hosts[DEVICES_MAX];
 static int n_devices, n_hosts;
@@ -78,10 +78,12 @@ static void *host_run(void *arg)
 static void publish(int i)
 {
 	char text[1024], name[128];
-	int n = snprintf(text, sizeof(text), "{\"at\":%llu,\"quality\":\"good\",\"meter\":{", (unsigned long long)uv_hrtime());
+	int n = snprintf(text, sizeof(text), "{\"at\":%llu,\"quality\":\"good\",\"meter\":{",
+			 (unsigned long long)uv_hrtime());
 
 	for (size_t k = 0; k < sizeof(NAMES) / sizeof(NAMES[0]); k++)
-		n += snprintf(text + n, sizeof(text) - (size_t)n, "%s\"%s\":%.1f", k ? "," : "", NAMES[k], devices[i].values[k]);
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "%s\"%s\":%.1f", k ? "," : "", NAMES[k],
+			      devices[i].values[k]);
 	n += snprintf(text + n, sizeof(text) - (size_t)n, "}}");
 	snprintf(name, sizeof(name), "%s/device/m%d", topic, i + 1);
 	mosquitto_publish(mosq, NULL, name, n, text, 0, true);

@@ -139,6 +139,24 @@ static void test_release_of_the_free_writes_nothing(void **state)
 	rig_stop(r);
 }
 
+/* An image from before our own write says nothing about what it left behind. */
+static void test_release_right_after_an_order_is_written(void **state)
+{
+	struct rig *r = rig_start(STORAGE_704 | STORAGE_TIMER, NULL);
+
+	(void)state;
+	rig_run(r, 3000);
+	fake_aim_power(&r->run, 2000);
+	rig_run(r, 20); /* written; the confirming read is a second away */
+	assert_int_equal(model_get(&r->s.unit, r->s.control, "WSetEna"), 1);
+	fake_aim(&r->run, (struct order){ .kind = ORDER_RELEASE });
+	rig_run(r, 100);
+	assert_int_equal(model_get(&r->s.unit, r->s.control, "WSetEna"), 0);
+	rig_run(r, 2500);
+	assert_true(r->run.state.released);
+	rig_stop(r);
+}
+
 static void test_leftover_is_reported_not_touched(void **state)
 {
 	struct rig *r = rig_start(STORAGE_704, NULL);
@@ -510,6 +528,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_704_setpoint),
 		cmocka_unit_test(test_release_of_the_free_writes_nothing),
+		cmocka_unit_test(test_release_right_after_an_order_is_written),
 		cmocka_unit_test(test_leftover_is_reported_not_touched),
 		cmocka_unit_test(test_124_order_of_writes),
 		cmocka_unit_test(test_without_a_timer_nobody_guards),
