@@ -19,13 +19,15 @@
 
 #define EXIT_CONFIG 78
 #define RELEASE_MS 5000 /* devices have this long to be released */
+#define APPLY_MS 50     /* a reload waits this long, so that its answer is out before a link is restarted */
 
 struct app {
 	struct hub hub;             /* first: callbacks get the hub and find the app by it */
 	uv_signal_t signals[3];
 	int64_t release_until_ms;   /* monotonic; 0 = not releasing */
-	uint32_t changes;           /* of a reload that waits for the release; 0 = the release is for the end */
-	bool ready;
+	uv_timer_t apply_timer;
+	uint32_t changes;           /* of a reload under way; 0 = none */
+	bool ready, ending;
 	struct config next;
 	char status_topic[MQTT_TOPIC_MAX];
 	char password[256], key_text[600];
@@ -67,11 +69,9 @@ static void on_device(void *context, int device)
 
 static bool flip_clock(void *context, int64_t *now_ms, int64_t *utc_ms)
 {
-	const struct hub *h = context;
-
 	*now_ms = loop_now_ms();
 	*utc_ms = loop_utc_ms();
-	return h->clock_trusted;
+	return hub_clock(context);
 }
 
 static bool flip_paused(void *context)
@@ -93,8 +93,8 @@ static void flip_changed(void *context)
 {
 	struct hub *h = context;
 
-	h->step_due_ms = 0;
-	tick_soon(h->tick);
+	h->flip_due_utc_ms = 1; /* the book moves before this tick thinks */
+	tick_now(h->tick);
 	hub_replan(h, "a command or an event");
 }
 
@@ -199,13 +199,14 @@ static int load_memory(struct app *a, struct errbuf *err)
 	r = store_load(h->store, STORE_SETTING, load_setting, h, err);
 	if (r < 0)
 		return r;
-	owner_reserve_yield(&h->owner, h->cfg.site.reserve_pct);
+	if (owner_reserve_yield(&h->owner, h->cfg.site.reserve_pct))
+		hub_store_owner(h);
 	o.store = h->store;
 	return outbox_open(&h->outbox, &o, err);
 }
 
 static void finished(struct hub *h);
-static void apply(struct hub *h, const struct config *cfg, uint32_t changes);
+static bool apply(struct hub *h, const struct config *cfg, uint32_t changes);
 
 static int start(struct app *a, struct errbuf *err)
 {
@@ -253,6 +254,7 @@ static void stop(struct app *a)
 	inbox_stop(h->inbox);
 	publish_deinit(&h->publish);
 	plant_stop(h->plant);
+	uv_close((uv_handle_t *)&a->apply_timer, NULL);
 	for (int i = 0; i < 3; i++)
 		if (a->signals[i].data)
 			uv_close((uv_handle_t *)&a->signals[i], NULL);
@@ -264,9 +266,9 @@ static void stop(struct app *a)
 	explicit_bzero(a->key_text, sizeof(a->key_text));
 }
 
-static void release_begin(struct app *a, uint32_t changes)
+/* From here on everything is ordered back to its own control; finished() goes on once that is read back. */
+static void release_begin(struct app *a)
 {
-	a->changes = changes;
 	a->hub.stopping = true;
 	if (!a->release_until_ms)
 		a->release_until_ms = loop_now_ms() + RELEASE_MS;
@@ -292,11 +294,29 @@ static void plant_rebuild(struct app *a)
 			return;
 		}
 	}
+	h->plant_started_ms = loop_now_ms();
 	tick_reset(h->tick);
 	planning_configure(h->planning, &h->cfg, &h->zone);
 	publish_all_again(&h->publish);
 	h->stopping = false;
 	hub_replan(h, "other devices");
+}
+
+/* Another site id or root: what stands retained below the old one would stand there for ever. */
+static void leave_root(struct app *a)
+{
+	struct hub *h = &a->hub;
+	struct topic_root root;
+
+	mqtt_publish(h->mqtt, a->status_topic, "offline", 7, 1, true, NULL);
+	topic_root_set(&root, h->cfg.mqtt.root, h->cfg.site.id);
+	if (!strcmp(root.text, h->root.text))
+		return;
+	publish_leave(&h->publish);
+	for (int i = 0; i < h->book->n; i++)
+		round_publish_gone(h, h->book->entry[i].c.id, false);
+	for (int i = 0; i < h->book->n_events; i++)
+		round_publish_gone(h, h->book->event[i].e.id, true);
 }
 
 static void links_rebuild(struct app *a, uint32_t changes)
@@ -314,8 +334,11 @@ static void links_rebuild(struct app *a, uint32_t changes)
 	h->flip = NULL;
 	if (changes & CHANGE_MQTT) {
 		discovery_leave(h->discovery);
+		leave_root(a);
 		mqtt_close(h->mqtt);
 		h->mqtt = NULL;
+		topic_root_set(&h->root, h->cfg.mqtt.root, h->cfg.site.id);
+		topic_make(&h->root, a->status_topic, sizeof(a->status_topic), "status");
 		if (start_mqtt(a, &err) < 0)
 			log_error("mqtt", "%s", err.text);
 	}
@@ -323,9 +346,22 @@ static void links_rebuild(struct app *a, uint32_t changes)
 		log_error("flip", "%s", err.text);
 }
 
-static void apply_now(struct app *a, uint32_t changes)
+static void reload_again(struct app *a)
 {
+	static struct config_errors errors;
+
+	if (!a->hub.reload_again)
+		return;
+	a->hub.reload_again = false;
+	hub_reload(&a->hub, &errors);
+}
+
+/* On a timer of its own, so that nothing is taken apart inside one of its callbacks. */
+static void on_apply(uv_timer_t *timer)
+{
+	struct app *a = timer->data;
 	struct hub *h = &a->hub;
+	uint32_t changes = a->changes;
 
 	if (changes & CHANGE_PLANT)
 		plant_rebuild(a);
@@ -333,24 +369,35 @@ static void apply_now(struct app *a, uint32_t changes)
 		h->cfg = a->next;
 	if (zone_load(h->cfg.site.timezone, &h->zone, NULL) < 0)
 		log_error("config", "time zone %s cannot be loaded", h->cfg.site.timezone);
-	owner_reserve_yield(&h->owner, h->cfg.site.reserve_pct);
+	if (owner_reserve_yield(&h->owner, h->cfg.site.reserve_pct))
+		hub_store_owner(h);
+	h->book->max_endless_ms = (int64_t)h->cfg.flip.max_endless_h * 3600 * 1000;
+	outbox_limit(h->outbox, (int64_t)h->cfg.outbox.max_mib << 20);
 	planning_configure(h->planning, &h->cfg, &h->zone);
 	links_rebuild(a, changes);
 	h->prices_due_ms = 0;
 	hub_replan(h, "another configuration");
 	tick_soon(h->tick);
 	log_notice("config", "the new configuration is in force");
+	a->changes = 0;
+	h->applying = false;
+	reload_again(a);
 }
 
-static void apply(struct hub *h, const struct config *cfg, uint32_t changes)
+static bool apply(struct hub *h, const struct config *cfg, uint32_t changes)
 {
 	struct app *a = (struct app *)h;
 
+	if (a->ending)
+		return false;
+	h->applying = true;
 	a->next = *cfg;
+	a->changes = changes;
 	if (changes & CHANGE_PLANT)
-		release_begin(a, changes);
+		release_begin(a);
 	else
-		apply_now(a, changes);
+		uv_timer_start(&a->apply_timer, on_apply, APPLY_MS, 0);
+	return true;
 }
 
 static void finished(struct hub *h)
@@ -367,12 +414,10 @@ static void finished(struct hub *h)
 	if (!plant_released(h->plant))
 		log_warning("plant", "not every device could be released in %d s; their own timers must do it", RELEASE_MS / 1000);
 	a->release_until_ms = 0;
-	if (a->changes) {
-		apply_now(a, a->changes);
-		a->changes = 0;
-	} else {
+	if (a->ending)
 		uv_stop(h->loop);
-	}
+	else
+		uv_timer_start(&a->apply_timer, on_apply, 0, 0);
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -388,7 +433,8 @@ static void on_signal(uv_signal_t *signal, int number)
 	}
 	log_notice("hearthd", "stopping: releasing devices");
 	notify_stopping();
-	release_begin(a, 0);
+	a->ending = true;
+	release_begin(a);
 }
 
 static void watch_signals(struct app *a)
@@ -412,6 +458,9 @@ int app_run(const char *path, const struct config *cfg)
 	app.hub.loop = uv_default_loop();
 	app.hub.config_path = path;
 	app.hub.cfg = *cfg;
+	uv_timer_init(app.hub.loop, &app.apply_timer);
+	app.apply_timer.data = &app;
+	app.hub.plant_started_ms = loop_now_ms();
 	watch_signals(&app);
 	log_notice("hearthd", "version %s, site %s", HEARTH_VERSION, cfg->site.id);
 	r = start(&app, &err);

@@ -36,6 +36,18 @@ static int print_errors(const struct config_errors *errors)
 	return EXIT_CONFIG;
 }
 
+static int check_done(const char *path, const struct config *cfg)
+{
+	static char unused[64][CONFIG_UNUSED_TEXT];
+	int n = config_unused(cfg, unused, 64);
+
+	for (int i = 0; i < n; i++)
+		fprintf(stderr, "note: %s\n", unused[i]);
+	printf("%s: fine: site %s, %d bus%s, %d device%s\n", path, cfg->site.id, cfg->n_buses, cfg->n_buses == 1 ? "" : "es",
+	       cfg->n_devices, cfg->n_devices == 1 ? "" : "s");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option OPTIONS[] = {
@@ -79,11 +91,8 @@ int main(int argc, char **argv)
 	}
 	if (conffile_load(path, &cfg, &errors) < 0)
 		return print_errors(&errors);
-	if (check) {
-		printf("%s: fine: site %s, %d bus%s, %d device%s\n", path, cfg.site.id, cfg.n_buses, cfg.n_buses == 1 ? "" : "es",
-		       cfg.n_devices, cfg.n_devices == 1 ? "" : "s");
-		return 0;
-	}
+	if (check)
+		return check_done(path, &cfg);
 	log_open("hearthd", verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	return release ? release_run(&cfg) : app_run(path, &cfg);
 }

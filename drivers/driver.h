@@ -30,6 +30,7 @@ struct driver_options {
 	double capacity_wh, charge_max_w, discharge_max_w, soh_pct;
 	double failsafe_a;     /* chargers: 0 or >= 6 */
 	int phases;            /* 1 or 3; 0 = what the device says */
+	int timeout_ms;        /* for each answer, 50..10000; 0 = the bus's */
 	int poll_ms;           /* control values; 0 = the profile's own, never below its minimum */
 	bool invert;           /* meter wired the other way round */
 	bool allow_unverified; /* use writes the reference marks C */

@@ -199,6 +199,7 @@ static int64_t batch_begin(struct profile_driver *d, struct batch *b, enum profi
 {
 	b->id = ++d->batch_id;
 	b->unit = d->o.unit;
+	b->timeout_ms = (uint16_t)d->o.timeout_ms;
 	b->command = flight != PROFILE_READ;
 	b->expires_ms =
 		now_ms + (b->command ? SETPOINT_EXPIRY_MS : 2 * (int64_t)d->fast.cadence.interval_ms + SETPOINT_EXPIRY_MS);

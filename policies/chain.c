@@ -262,6 +262,22 @@ static void reason(const struct work_device *d, struct decision *out)
 		snprintf(out->why, sizeof(out->why), "%.80s; limited: %.100s", wish, d->cut);
 }
 
+/* Nobody's order is in force: what holds is the guard's word that nothing can be asked of a device. */
+static void nobody_leads(const struct work *w, struct decisions *out)
+{
+	bool devices = false, answers = false;
+
+	for (int i = 0; i < w->n; i++) {
+		if (!view_battery(w->d[i].dev) && !w->d[i].charger)
+			continue;
+		devices = true;
+		answers = answers || w->d[i].dev->state.availability == AVAIL_ONLINE || w->d[i].dev->state.availability == AVAIL_FAULT;
+	}
+	out->mode = RANK_GUARD;
+	snprintf(out->why, sizeof(out->why), "%s",
+		 !devices ? "there is no device to steer" : answers ? "no device that answers takes orders" : "no device answers");
+}
+
 static void conclude(const struct work *w, struct decisions *out)
 {
 	int lead = -1;
@@ -269,10 +285,8 @@ static void conclude(const struct work *w, struct decisions *out)
 	out->n = w->n;
 	out->limited_by = 0;
 	out->limit_unreachable_w = w->unreachable_w;
-	out->mode = RANK_NONE;
 	out->floor_pct = NAN;
 	out->floor_source[0] = '\0';
-	out->why[0] = '\0';
 	for (int i = 0; i < w->n; i++) {
 		const struct work_device *d = &w->d[i];
 		struct decision *one = &out->d[i];
@@ -293,10 +307,12 @@ static void conclude(const struct work *w, struct decisions *out)
 			snprintf(out->floor_source, sizeof(out->floor_source), "%s", f.source);
 		}
 	}
-	if (lead >= 0) {
-		out->mode = w->d[lead].rank;
-		memcpy(out->why, out->d[lead].why, sizeof(out->why));
+	if (lead < 0) {
+		nobody_leads(w, out);
+		return;
 	}
+	out->mode = w->d[lead].rank;
+	memcpy(out->why, out->d[lead].why, sizeof(out->why));
 }
 
 void chain_step(struct chain *c, const struct snapshot *s, struct decisions *out)

@@ -216,6 +216,23 @@ static bool supports(const struct work *w, int i, const struct room *r)
 	       d->power_band.min_w < work_power(w, i) - 1;
 }
 
+/* Support that still leaves the device charging is only a cut: whose order it is and how it is meant stay as they were. A
+ * balance turned into a power would be charging by force, which no command that forbids import has asked for. */
+static void give(struct work_device *d, const struct room *r, double power_w)
+{
+	if (power_w < 0) {
+		d->order = (struct order){ .kind = ORDER_POWER, .w = power_w };
+		d->rank = RANK_LIMIT;
+		work_cut(d, r->by->rank, "support with %.0f W for the %s", power_w, r->by->why);
+		return;
+	}
+	work_cut(d, r->by->rank, "%s: %.0f W of %.0f W left", r->by->why, power_w, d->order.native ? d->order.max_w : d->order.w);
+	if (d->order.native)
+		d->order.max_w = double_min(d->order.max_w, power_w);
+	else
+		d->order.w = power_w;
+}
+
 /* Lowest rank first, within a rank by what each still can. */
 static void support(struct work *w, const struct room *r, double need_w)
 {
@@ -234,9 +251,7 @@ static void support(struct work *w, const struct room *r, double need_w)
 
 			if ((int)d->rank != rank || !supports(w, i, r))
 				continue;
-			d->order = (struct order){ .kind = ORDER_POWER, .w = power_w - share * (power_w - d->power_band.min_w) };
-			d->rank = RANK_LIMIT;
-			work_cut(d, r->by->rank, "support with %.0f W for the %s", d->order.w, r->by->why);
+			give(d, r, power_w - share * (power_w - d->power_band.min_w));
 		}
 		need_w -= share * can_w;
 	}

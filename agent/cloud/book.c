@@ -149,7 +149,7 @@ static enum book_outcome same_version(struct book_entry *e, const struct flip_co
 		return BOOK_UPDATED;
 	}
 	if (c->device_status == FLIP_PENDING && e->ack != FLIP_PENDING && !e->ack_due) {
-		e->ack_due = true;
+		e->ack_due = e->ack_again = true;
 		e->changed = true;
 	}
 	return BOOK_STALE;
@@ -170,6 +170,7 @@ enum book_outcome book_offer(struct book *b, const struct flip_command *c, const
 	if (e) {
 		same = flip_command_same(&e->c, c) && e->c.status == c->status;
 		e->c = *c;
+		e->ack_again = false;
 		if (c->event_id[0])
 			memcpy(e->wish_id, c->event_id, sizeof(e->wish_id));
 	} else {

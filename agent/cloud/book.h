@@ -17,6 +17,7 @@ struct book_device {
 	char flip_device_id[FLIP_ID_MAX];
 	bool battery;                   /* false: EV charger -> "unsupported command type" */
 	bool reachable;                 /* answered on Modbus within 60 s */
+	bool not_asked;                 /* we have only just started: its silence says nothing yet */
 	bool islanded, fault;
 	double charge_max_w, discharge_max_w;
 };
@@ -28,6 +29,7 @@ struct book_entry {
 	enum flip_device_status ack;    /* what was (to be) acknowledged for c.updated_utc_ms; FLIP_PENDING = nothing yet */
 	char ack_reason[96];
 	bool ack_due;                   /* the caller must send {id, ack, ack_reason}, then clears it */
+	bool ack_again;                 /* it is due once more for the same version: not while the first one is still owed */
 	int64_t ack_by_utc_ms;          /* OFFLINE is said at the latest then (10 min after arrival) */
 	double power_w;                 /* the setpoint after clamping to the rating; NAN without a setpoint */
 	double delivered_wh;            /* AC energy moved in the command's direction; added up by the caller */
@@ -62,7 +64,10 @@ struct book {
 	int64_t max_endless_ms;         /* safety limit of commands without an end */
 	int n_seen;                     /* ever marked; the ring keeps the last BOOK_SEEN_MAX */
 	uint64_t seen[BOOK_SEEN_MAX];   /* hashes of webhook ids */
-	bool loaded;                    /* filled from the store once; for the caller */
+	/* For the caller, so that it outlives a link: */
+	bool loaded;                    /* filled from the store once */
+	int64_t newest_utc_ms;          /* of the webhook-timestamps that were read */
+	int64_t stored_utc_ms;          /* of those whose message is on disk */
 };
 
 enum book_outcome {

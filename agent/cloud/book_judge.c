@@ -25,6 +25,7 @@ void book_answer(struct book_entry *e, enum flip_device_status s, bool due, cons
 	va_end(ap);
 	e->ack = s;
 	e->ack_due = due;
+	e->ack_again = false;
 	e->changed = true;
 }
 

@@ -40,6 +40,8 @@ static void watch(struct book_entry *e, const struct book_device *d)
 
 	if (!book_running(e) || e->ack == FLIP_PENDING)
 		return;
+	if (d && d->not_asked)
+		return;
 	if (!d || !d->reachable)
 		set_trouble(e, FLIP_FAILED_OFFLINE, GONE);
 	else if (d->fault)

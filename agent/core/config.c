@@ -413,6 +413,17 @@ static int handler(void *user, const char *section, const char *key, const char 
 	return 1;
 }
 
+/* A device that is switched off is checked like the others and then left out: nobody has to ask again. */
+static void drop_disabled(struct config *c)
+{
+	int kept = 0;
+
+	for (int i = 0; i < c->n_devices; i++)
+		if (c->device[i].enabled)
+			c->device[kept++] = c->device[i];
+	c->n_devices = kept;
+}
+
 int config_parse_checked(const struct config_file *files, int n, const struct config_checks *checks, struct config *out,
 			 struct config_errors *errors)
 {
@@ -438,8 +449,10 @@ int config_parse_checked(const struct config_file *files, int n, const struct co
 		c->tariff.set = p->section_at[CS_TARIFF].line != 0;
 		config_check(p);
 		r = errors->n ? -EINVAL : 0;
-		if (r == 0)
+		if (r == 0) {
+			drop_disabled(c);
 			*out = *c;
+		}
 	}
 	free(c);
 	free(p);

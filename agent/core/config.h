@@ -14,6 +14,7 @@
 #define CONFIG_TEXT_MAX 128
 #define CONFIG_BUS_MAX 16
 #define CONFIG_ERRORS_MAX 64
+#define CONFIG_UNUSED_TEXT 96 /* of one sentence */
 
 typedef char config_text[CONFIG_TEXT_MAX];
 
@@ -137,6 +138,12 @@ int config_parse(const struct config_file *files, int n, config_profile_roles_fn
 /** What a reload must do, as bits; 0 = nothing changed. */
 enum config_change { CHANGE_LIVE = 1, CHANGE_MQTT = 2, CHANGE_PLANT = 4, CHANGE_FLIP = 8, CHANGE_TARIFF = 16, CHANGE_FLATPEAK = 32 };
 uint32_t config_compare(const struct config *a, const struct config *b);
+
+/**
+ * A sentence for every key that is set to something else than its default and that nothing reads yet: "[flip] mode =
+ * direct has no effect in this version". Returns how many were written, at most @max.
+ */
+int config_unused(const struct config *c, char out[][CONFIG_UNUSED_TEXT], int max);
 
 /** Writes the effective configuration as an INI file (secrets never are in it). For `config show`. */
 void config_print(const struct config *c, FILE *out);

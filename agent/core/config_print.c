@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NO_EFFECT "no effect in this version"
 #define LINE_MAX_BYTES 199 /* what config_parse takes */
 
 static bool roles_text(const struct config_row *row, uint32_t roles, char *out, size_t size)
@@ -136,6 +137,11 @@ static bool row_means(const struct config *c, int section, int i, const struct c
 	return section != CS_BUS || !(row->flags & (c->bus[i].rtu ? CF_TCP : CF_RTU));
 }
 
+static bool row_later(const struct config_row *row, const char *value)
+{
+	return (row->flags & CF_LATER) || ((row->flags & CF_LATER_DIRECT) && !strcmp(value, "direct"));
+}
+
 static void row_print(const struct config_row *row, const void *base, FILE *out)
 {
 	char value[2048], line[2200], note[200];
@@ -147,7 +153,8 @@ static void row_print(const struct config_row *row, const void *base, FILE *out)
 		     set && value[0] && value[0] != ';' ? " " : "", set ? value : "");
 	if (n > LINE_MAX_BYTES)
 		n = snprintf(line, sizeof(line), "%s=%s", row->key, value);
-	snprintf(note, sizeof(note), "%s%s%s", row->unit, row->unit[0] && row->help[0] ? ", " : "", row->help);
+	snprintf(note, sizeof(note), "%s%s%s%s%s", row->unit, row->unit[0] && row->help[0] ? ", " : "", row->help,
+		 row_later(row, value) && (row->unit[0] || row->help[0]) ? "; " : "", row_later(row, value) ? NO_EFFECT : "");
 	if (n > 0 && note[0] && (size_t)n + strlen(note) + 12 < LINE_MAX_BYTES)
 		snprintf(line + n, sizeof(line) - (size_t)n, "%*s; %s", n < 32 ? 32 - n : 1, "", note);
 	fputs(line, out);
@@ -174,6 +181,35 @@ void config_print(const struct config *c, FILE *out)
 					row_print(&table->rows[k], config_base(c, s, i), out);
 		}
 	}
+}
+
+/* A long value is left out: the key says enough. */
+static void sentence(const char *head, const char *key, const char *value, char out[CONFIG_UNUSED_TEXT])
+{
+	if (snprintf(out, CONFIG_UNUSED_TEXT, "%s %s = %s has " NO_EFFECT, head, key, value) >= CONFIG_UNUSED_TEXT)
+		snprintf(out, CONFIG_UNUSED_TEXT, "%s %s has " NO_EFFECT, head, key);
+}
+
+int config_unused(const struct config *c, char out[][CONFIG_UNUSED_TEXT], int max)
+{
+	char value[2048], head[64];
+	int n = 0;
+
+	for (int s = 0; s < CONFIG_SECTIONS; s++) {
+		const struct config_section *table = &CONFIG_TABLE[s];
+
+		for (int i = 0; i < instances(c, s); i++) {
+			snprintf(head, sizeof(head), table->named ? "[%s %s]" : "[%s]", table->name, name_of(c, s, i));
+			for (int k = 0; k < table->n_rows && n < max; k++) {
+				const struct config_row *row = &table->rows[k];
+
+				if (config_value_text(row, config_base(c, s, i), value, sizeof(value)) && row_later(row, value) &&
+				    strcmp(value, row->fallback ? row->fallback : "") != 0)
+					sentence(head, row->key, value, out[n++]);
+			}
+		}
+	}
+	return n;
 }
 
 uint32_t config_compare(const struct config *a, const struct config *b)

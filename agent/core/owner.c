@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define STEP_MS 2000 /* less than that apart, two clocks agree */
 
 static const char *const OVERRIDE[] = { "none", "auto", "hold", "charge", "discharge" };
 static const char *const EV_MODE[] = { "unset", "off", "solar", "cheap", "now" };
@@ -128,6 +131,7 @@ int owner_pause(struct owner *o, int64_t duration_ms, int64_t utc_ms, struct err
 		return errbuf_set(err, -ERANGE, "pause: %lld s is outside 0..%lld", (long long)(duration_ms / 1000),
 				  OWNER_PAUSE_MAX_MS / 1000);
 	o->pause_until_utc_ms = duration_ms ? utc_ms + duration_ms : 0;
+	o->pause_until_ms = 0;
 	return 0;
 }
 
@@ -135,6 +139,16 @@ bool owner_paused(const struct owner *o, int64_t utc_ms)
 {
 	/* the bound keeps a clock that was set back from stretching the pause for ever */
 	return utc_ms < o->pause_until_utc_ms && o->pause_until_utc_ms - utc_ms <= OWNER_PAUSE_MAX_MS;
+}
+
+void owner_pause_mono(struct owner *o, int64_t now_ms, int64_t duration_ms)
+{
+	o->pause_until_ms = duration_ms ? now_ms + duration_ms : 0;
+}
+
+bool owner_paused_at(const struct owner *o, int64_t utc_ms, int64_t now_ms)
+{
+	return o->pause_until_ms ? now_ms < o->pause_until_ms : owner_paused(o, utc_ms);
 }
 
 int owner_ev_set(struct owner *o, const struct owner_ev *v, int64_t utc_ms, struct errbuf *err)
@@ -168,7 +182,7 @@ const struct owner_ev *owner_ev_of(const struct owner *o, const char *device)
 	return i >= 0 ? &o->ev[i] : NULL;
 }
 
-bool owner_expire(struct owner *o, int64_t utc_ms)
+static bool expire_wishes(struct owner *o, int64_t utc_ms)
 {
 	bool changed = false;
 
@@ -189,9 +203,33 @@ bool owner_expire(struct owner *o, int64_t utc_ms)
 		v->energy_wh = v->soc_pct = NAN;
 		changed = true;
 	}
-	if (o->pause_until_utc_ms && !owner_paused(o, utc_ms)) {
-		o->pause_until_utc_ms = 0;
-		changed = true;
-	}
 	return changed;
+}
+
+static bool end_pause(struct owner *o)
+{
+	o->pause_until_utc_ms = o->pause_until_ms = 0;
+	return true;
+}
+
+bool owner_expire(struct owner *o, int64_t utc_ms)
+{
+	const bool changed = expire_wishes(o, utc_ms);
+
+	return (o->pause_until_utc_ms && !o->pause_until_ms && !owner_paused(o, utc_ms) && end_pause(o)) || changed;
+}
+
+bool owner_expire_at(struct owner *o, int64_t utc_ms, int64_t now_ms)
+{
+	const bool changed = expire_wishes(o, utc_ms);
+	const int64_t until_utc_ms = utc_ms + o->pause_until_ms - now_ms;
+
+	if (!o->pause_until_utc_ms)
+		return changed;
+	if (!owner_paused_at(o, utc_ms, now_ms))
+		return end_pause(o);
+	if (!o->pause_until_ms || llabs(until_utc_ms - o->pause_until_utc_ms) <= STEP_MS)
+		return changed;
+	o->pause_until_utc_ms = until_utc_ms; /* the clock was stepped: a restart must find the end where it is */
+	return true;
 }

@@ -31,7 +31,8 @@ struct owner_ev {
 struct owner {
 	double reserve_pct;            /* NAN = the configuration's */
 	double reserve_config_pct;     /* what the configuration said when it was set: when that changes, it yields */
-	int64_t pause_until_utc_ms;    /* 0 = not paused */
+	int64_t pause_until_utc_ms;    /* 0 = not paused; the end that is stored and shown */
+	int64_t pause_until_ms;        /* monotonic, the end that counts; 0 = unknown after a restart: then UTC counts */
 	int n_overrides, n_evs;
 	struct owner_override override[DEVICE_MAX];
 	struct owner_ev ev[DEVICE_MAX];
@@ -57,12 +58,19 @@ const struct owner_override *owner_override_at(const struct owner *o, const char
 /** @duration_ms 0 ends the pause; up to OWNER_PAUSE_MAX_MS. */
 int owner_pause(struct owner *o, int64_t duration_ms, int64_t utc_ms, struct errbuf *err);
 bool owner_paused(const struct owner *o, int64_t utc_ms);
+/** After owner_pause succeeded: its end by the monotonic clock, so that no step of the wall clock ends it while somebody
+ *  works on the inverter. */
+void owner_pause_mono(struct owner *o, int64_t now_ms, int64_t duration_ms);
+/** By the monotonic end where it is known, else like owner_paused. */
+bool owner_paused_at(const struct owner *o, int64_t utc_ms, int64_t now_ms);
 
 int owner_ev_set(struct owner *o, const struct owner_ev *v, int64_t utc_ms, struct errbuf *err);
 const struct owner_ev *owner_ev_of(const struct owner *o, const char *device);
 
 /** Drops what is over (overrides, pause, a car's ready_by with its energy); true when something was. Trusted clock only. */
 bool owner_expire(struct owner *o, int64_t utc_ms);
+/** The same with both clocks: a pause ends by owner_paused_at, and its UTC end follows a step of the wall clock. */
+bool owner_expire_at(struct owner *o, int64_t utc_ms, int64_t now_ms);
 
 const char *override_word(enum override_mode m); /* "auto", "hold", "charge", "discharge"; "none" */
 const char *ev_mode_word(enum ev_mode m);        /* "off", "solar", "cheap", "now"; "unset" */

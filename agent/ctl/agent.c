@@ -11,7 +11,7 @@
 int ctl_why(struct ctl *c)
 {
 	int code;
-	AUTO_JSON *data = NULL;
+	AUTO_JSON *data = NULL, *agent = NULL;
 	cJSON *args;
 	const cJSON *d;
 
@@ -27,6 +27,9 @@ int ctl_why(struct ctl *c)
 		ctl_print_json(data);
 		return CTL_DONE;
 	}
+	agent = ctl_state(c, "agent", &code);
+	if (agent && cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(agent, "clock_trusted")))
+		puts("warning: " CTL_CLOCK_WAITS);
 	cJSON_ArrayForEach(d, cJSON_GetObjectItemCaseSensitive(data, "devices")) {
 		const char *why = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(d, "reason"));
 
@@ -42,25 +45,26 @@ int ctl_why(struct ctl *c)
 
 int ctl_log(struct ctl *c)
 {
-	int code, skip, i = 0;
+	int code, skip;
 	AUTO_JSON *log = NULL;
 	const cJSON *line;
-	long want = c->argc == 1 ? strtol(c->argv[0], NULL, 10) : 50;
+	char *end = "";
+	long want = c->argc == 1 ? strtol(c->argv[0], &end, 10) : 50;
 
-	if (c->argc > 1 || want < 1)
+	if (c->argc > 1 || want < 1 || *end)
 		return ctl_usage(c);
 	log = ctl_state(c, "log", &code);
 	if (!log)
 		return code;
+	for (skip = cJSON_GetArraySize(log); skip > want; skip--)
+		cJSON_DeleteItemFromArray(log, 0);
 	if (c->json) {
 		ctl_print_json(log);
 		return CTL_DONE;
 	}
-	skip = cJSON_GetArraySize(log) - (int)want;
 	cJSON_ArrayForEach(line, log)
-		if (i++ >= skip)
-			printf("%s %s %s: %s\n", show_time(line, "at"), show_word(line, "level"), show_word(line, "part"),
-			       cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "text")));
+		printf("%s %s %s: %s\n", show_time(line, "at"), show_word(line, "level"), show_word(line, "part"),
+		       cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "text")));
 	return CTL_DONE;
 }
 
@@ -125,16 +129,39 @@ int ctl_version(struct ctl *c)
 	return CTL_DONE;
 }
 
+/* {"ok":bool,"errors":[...]} */
+static void print_checked(const struct config_errors *errors)
+{
+	AUTO_JSON *o = cJSON_CreateObject();
+	cJSON *list;
+
+	cJSON_AddBoolToObject(o, "ok", errors->n == 0);
+	list = cJSON_AddArrayToObject(o, "errors");
+	for (int i = 0; i < errors->n && i < CONFIG_ERRORS_MAX; i++)
+		cJSON_AddItemToArray(list, cJSON_CreateString(errors->text[i]));
+	ctl_print_json(o);
+}
+
 int ctl_config(struct ctl *c)
 {
 	static struct config cfg;
 	static struct config_errors errors;
 	const char *path = c->argc == 2 ? c->argv[1] : CONFFILE_DEFAULT;
 	bool check = c->argc >= 1 && !strcmp(c->argv[0], "check");
+	int r;
 
 	if (c->argc < 1 || c->argc > 2 || (!check && strcmp(c->argv[0], "show") != 0))
 		return ctl_usage(c);
-	if (conffile_load(path, &cfg, &errors) < 0) {
+	if (!check && c->json) {
+		fputs("hearthctl: config show speaks the language of hearth.conf only; running values: hearthctl dump\n", stderr);
+		return CTL_USAGE;
+	}
+	r = conffile_load(path, &cfg, &errors);
+	if (c->json) {
+		print_checked(&errors);
+		return r < 0 ? CTL_CONFIG : CTL_DONE;
+	}
+	if (r < 0) {
 		for (int i = 0; i < errors.n && i < CONFIG_ERRORS_MAX; i++)
 			fprintf(stderr, "%s\n", errors.text[i]);
 		fprintf(stderr, "hearthctl: %d mistake%s\n", errors.n, errors.n == 1 ? "" : "s");

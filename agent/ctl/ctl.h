@@ -25,6 +25,9 @@ struct ctl_verb {
 	int (*run)(struct ctl *c); /* returns an enum ctl_exit; NULL = not in this version */
 };
 
+/* Said wherever somebody wonders why nothing happens. */
+#define CTL_CLOCK_WAITS "the clock is not trusted: events, overrides and the plan wait ([site] clock in hearth.conf)"
+
 extern const struct ctl_verb CTL_VERBS[]; /* ends with a NULL name */
 
 /** Prints the verb's usage to stderr; returns CTL_USAGE. */
@@ -34,9 +37,13 @@ int ctl_usage(const struct ctl *c);
 cJSON *ctl_request(struct ctl *c, const char *verb, cJSON *args, int *code);
 /** The same for requests whose data does not matter; prints @done on success unless JSON. */
 int ctl_change(struct ctl *c, const char *verb, cJSON *args, const char *done);
-/** state.get of one part. */
+/** state.get of one part, and of two (an object with both, @other may be NULL). Caller owns; NULL after printing why. */
 cJSON *ctl_state(struct ctl *c, const char *part, int *code);
+cJSON *ctl_states(struct ctl *c, const char *one, const char *other, int *code);
 void ctl_print_json(const cJSON *o);
+
+/* refusal.c: prints the error of an answer to stderr, for people without its code and with our options' names */
+void ctl_refused(const struct ctl *c, const char *verb, const cJSON *error);
 
 /* text.c: numbers and tables for people */
 struct table;
@@ -47,8 +54,12 @@ void table_print(struct table *t);
 /** Text of a member: numbers with @decimals and @unit, words as they are, "-" when absent. Valid until 16 calls later. */
 const char *show(const cJSON *o, const char *key, int decimals, const char *unit);
 const char *show_word(const cJSON *o, const char *key);
-/** Local time "Sat 18:00" or "18:00" today of an RFC 3339 member; "-" when absent. */
+/** Local time of an RFC 3339 member, "-" when absent: "18:00:05", or "Sat 21 Nov 18:00" when not today. */
 const char *show_time(const cJSON *o, const char *key);
+/** The same for schedules: always the day, "Sat 18:00", with the date when more than six days away. */
+const char *show_day(const cJSON *o, const char *key);
+/** Local time for a sentence: "18:00" today, "Sun 07:00", "Sun 29 Nov 07:00". */
+const char *show_instant(int64_t utc_ms);
 
 /* verb files */
 int ctl_status(struct ctl *c);

@@ -125,7 +125,7 @@ static void print_direction(struct table *t, const char *name, const cJSON *tari
 
 		if (!end || calendar_parse(end, &to) < 0 || to <= now || shown++ >= 12)
 			continue;
-		table_row(t, name, show_time(s, "from"), show_time(s, "to"), show(s, "value", 4, ""), show_word(tariff, "currency"),
+		table_row(t, name, show_day(s, "from"), show_day(s, "to"), show(s, "value", 4, ""), show_word(tariff, "currency"),
 			  show_word(tariff, "source"));
 	}
 	if (!shown)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define ANSWER_BYTES_MAX (8 * 1024 * 1024)
+#define WORD_BYTES_MAX 64 /* "online" is not JSON */
 #define FIND_S 0.6 /* retained status topics arrive at once; this is for slow machines */
 
 struct link {
@@ -112,6 +113,12 @@ static void on_message(struct mosquitto *m, void *user, const struct mosquitto_m
 		}
 		free(data);
 		return;
+	}
+	if (!payload && msg->payloadlen > 0 && msg->payloadlen < WORD_BYTES_MAX) {
+		char word[WORD_BYTES_MAX] = "";
+
+		memcpy(word, msg->payload, (size_t)msg->payloadlen);
+		payload = cJSON_CreateString(word);
 	}
 	below = topic_below(&l->root, msg->topic);
 	if (below && l->seen && !l->enough && !l->seen(l->context, below, payload))
@@ -267,16 +274,17 @@ int link_request(struct link *l, const char *verb, const cJSON *args, cJSON **an
 	return 0;
 }
 
-int link_watch(struct link *l, const char *filter, bool (*seen)(void *context, const char *below, const cJSON *payload),
+int link_watch(struct link *l, const char *const *filters, bool (*seen)(void *context, const char *below, const cJSON *payload),
 	       void *context, double seconds, struct errbuf *err)
 {
 	char topic[160];
-	int r;
+	int r = 0;
 
 	l->seen = seen;
 	l->context = context;
 	l->enough = false;
-	r = subscribe(l, topic_make(&l->root, topic, sizeof(topic), "%s", filter), err);
+	for (; *filters && r == 0; filters++)
+		r = subscribe(l, topic_make(&l->root, topic, sizeof(topic), "%s", *filters), err);
 	if (r < 0)
 		return r;
 	if (!run_until(l, &l->enough, seconds))

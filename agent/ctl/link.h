@@ -30,8 +30,9 @@ const char *link_site(const struct link *l);
  */
 int link_request(struct link *l, const char *verb, const cJSON *args, cJSON **answer, struct errbuf *err);
 
-/** Subscribes below R and calls @seen for each message until it returns false or @seconds passed (0 = no limit). */
-int link_watch(struct link *l, const char *filter, bool (*seen)(void *context, const char *below, const cJSON *payload),
+/** Subscribes to @filters (ends with NULL) below R, one after the other, and calls @seen for each message until it returns
+ *  false or @seconds passed (0 = no limit). A payload that is not JSON comes as a string, an empty one as NULL. */
+int link_watch(struct link *l, const char *const *filters, bool (*seen)(void *context, const char *below, const cJSON *payload),
 	       void *context, double seconds, struct errbuf *err);
 
 void link_close(struct link *l);

@@ -1,4 +1,5 @@
 /* hearthctl: options, the verb table, exit codes. */
+#include "core/nearest.h"
 #include "ctl/ctl.h"
 
 #include <errno.h>
@@ -89,7 +90,7 @@ cJSON *ctl_request(struct ctl *c, const char *verb, cJSON *args, int *code)
 	AUTO_JSON *owned = args ? args : cJSON_CreateObject();
 	AUTO_JSON *answer = NULL;
 	struct errbuf err = { "" };
-	const cJSON *status, *error;
+	const cJSON *status;
 	int r = 0;
 
 	if (!c->link)
@@ -106,9 +107,7 @@ cJSON *ctl_request(struct ctl *c, const char *verb, cJSON *args, int *code)
 		*code = CTL_DONE;
 		return cJSON_DetachItemFromObjectCaseSensitive(answer, "data");
 	}
-	error = cJSON_GetObjectItemCaseSensitive(answer, "error");
-	fprintf(stderr, "hearthctl: %s: %s\n", show_word(error, "code"),
-		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(error, "message")));
+	ctl_refused(c, verb, cJSON_GetObjectItemCaseSensitive(answer, "error"));
 	*code = CTL_FAILED;
 	return NULL;
 }
@@ -127,12 +126,20 @@ int ctl_change(struct ctl *c, const char *verb, cJSON *args, const char *done)
 	return CTL_DONE;
 }
 
+cJSON *ctl_states(struct ctl *c, const char *one, const char *other, int *code)
+{
+	cJSON *args = cJSON_CreateObject(), *parts = cJSON_AddArrayToObject(args, "parts");
+
+	cJSON_AddItemToArray(parts, cJSON_CreateString(one));
+	if (other)
+		cJSON_AddItemToArray(parts, cJSON_CreateString(other));
+	return ctl_request(c, "state.get", args, code);
+}
+
 cJSON *ctl_state(struct ctl *c, const char *part, int *code)
 {
-	cJSON *args = cJSON_CreateObject(), *parts = cJSON_AddArrayToObject(args, "parts"), *data, *wanted;
+	cJSON *data = ctl_states(c, part, NULL, code), *wanted;
 
-	cJSON_AddItemToArray(parts, cJSON_CreateString(part));
-	data = ctl_request(c, "state.get", args, code);
 	if (!data)
 		return NULL;
 	wanted = cJSON_DetachItemFromObjectCaseSensitive(data, part);
@@ -225,6 +232,19 @@ static void take_json(struct ctl *c)
 	c->argc = kept;
 }
 
+static int no_such_verb(const char *name)
+{
+	struct nearest near;
+
+	nearest_start(&near, name);
+	for (const struct ctl_verb *v = CTL_VERBS; v->name; v++)
+		if (v->run)
+			nearest_offer(&near, v->name);
+	fprintf(stderr, "hearthctl: there is no verb '%s'%s%s%s. Try 'hearthctl --help'.\n", name, near.best[0] ? ", did you mean " : "",
+		near.best, near.best[0] ? "?" : "");
+	return CTL_USAGE;
+}
+
 int main(int argc, char **argv)
 {
 	static struct ctl c = { .link_options = { .host = "127.0.0.1", .port = 1883, .root = "hearth/1", .timeout_s = 5 } };
@@ -243,10 +263,8 @@ int main(int argc, char **argv)
 	}
 	for (c.verb = CTL_VERBS; c.verb->name && strcmp(c.verb->name, argv[at]) != 0; c.verb++)
 		;
-	if (!c.verb->name) {
-		fprintf(stderr, "hearthctl: there is no verb '%s'. Try 'hearthctl --help'.\n", argv[at]);
-		return CTL_USAGE;
-	}
+	if (!c.verb->name)
+		return no_such_verb(argv[at]);
 	c.argc = argc - at - 1;
 	c.argv = argv + at + 1;
 	take_json(&c);

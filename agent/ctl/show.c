@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define FLOW_W 5 /* below it nothing flows: meters are never quite at 0 */
+
 static double number(const cJSON *o, const char *key)
 {
 	const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
@@ -19,7 +21,21 @@ static void print_flow(const char *name, const cJSON *site, const char *key, con
 	double w = number(site, key);
 
 	if (cJSON_HasObjectItem(site, key))
-		printf("  %-9s %7.0f W  %s\n", name, w < 0 ? -w : w, w > 5 ? in : w < -5 ? out : "");
+		printf("  %-9s %7.0f W%s%s\n", name, w < 0 ? -w : w, w > FLOW_W || w < -FLOW_W ? "  " : "",
+		       w > FLOW_W ? in : w < -FLOW_W ? out : "");
+}
+
+/* The rest of the balance. A home gives nothing: below 0 something stands in it that nobody measures, a PV inverter mostly. */
+static void print_home(const cJSON *site)
+{
+	double w = number(site, "load_w");
+
+	if (!cJSON_HasObjectItem(site, "load_w"))
+		return;
+	if (w < -FLOW_W)
+		printf("  %-9s not measured\n", "home");
+	else
+		printf("  %-9s %7.0f W\n", "home", w > 0 ? w : 0);
 }
 
 static void print_site(const cJSON *site)
@@ -29,7 +45,7 @@ static void print_site(const cJSON *site)
 	double soc = number(site, "soc_pct"), floor_pct = number(site, "floor_pct");
 
 	print_flow("grid", site, "grid_w", "importing", "exporting");
-	print_flow("home", site, "load_w", "", "");
+	print_home(site);
 	print_flow("sun", site, "pv_w", "", "producing");
 	print_flow("battery", site, "battery_w", "charging", "discharging");
 	print_flow("car", site, "ev_w", "charging", "feeding");
@@ -54,13 +70,16 @@ static void print_status(struct ctl *c, const cJSON *site, const cJSON *agent)
 		printf("  warning   %s\n", cJSON_GetStringValue(w));
 }
 
-static bool on_site(void *context, const char *below, const cJSON *payload)
+struct watch {
+	struct ctl *c;
+	bool offline, clock_waits;
+};
+
+static bool on_site(const struct watch *w, const cJSON *payload)
 {
-	struct ctl *c = context;
+	const struct ctl *c = w->c;
 	char *line;
 
-	if (strcmp(below, "site") != 0 || !payload)
-		return true;
 	if (c->json) {
 		line = cJSON_PrintUnformatted(payload);
 		puts(line ? line : "");
@@ -70,13 +89,42 @@ static bool on_site(void *context, const char *below, const cJSON *payload)
 	}
 	if (isatty(STDOUT_FILENO))
 		printf("\033[H\033[J%s  %s\n", link_site(c->link), show_time(payload, "at"));
+	if (w->clock_waits)
+		printf("  warning   " CTL_CLOCK_WAITS "\n");
 	print_site(payload);
 	return true;
 }
 
+static bool on_watched(void *context, const char *below, const cJSON *payload)
+{
+	struct watch *w = context;
+
+	if (!strcmp(below, "status")) {
+		w->offline = cJSON_IsString(payload) && !strcmp(payload->valuestring, "offline");
+		return !w->offline;
+	}
+	if (!strcmp(below, "agent") && payload)
+		w->clock_waits = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(payload, "clock_trusted"));
+	return !strcmp(below, "site") && payload ? on_site(w, payload) : true;
+}
+
+static int watch(struct ctl *c)
+{
+	static const char *const FILTERS[] = { "agent", "status", "site", NULL };
+	struct watch w = { .c = c };
+	struct errbuf err = { "" };
+
+	if (link_watch(c->link, FILTERS, on_watched, &w, 0, &err) < 0)
+		fprintf(stderr, "hearthctl: %s\n", err.text);
+	else if (w.offline)
+		fprintf(stderr, "hearthctl: the agent is offline\n");
+	else
+		return CTL_DONE;
+	return CTL_UNREACHABLE;
+}
+
 int ctl_status(struct ctl *c)
 {
-	struct errbuf err = { "" };
 	int code;
 	AUTO_JSON *site = NULL, *agent = NULL;
 
@@ -85,13 +133,8 @@ int ctl_status(struct ctl *c)
 	site = ctl_state(c, "site", &code);
 	if (!site)
 		return code;
-	if (c->argc == 1) {
-		if (link_watch(c->link, "site", on_site, c, 0, &err) < 0) {
-			fprintf(stderr, "hearthctl: %s\n", err.text);
-			return CTL_UNREACHABLE;
-		}
-		return CTL_DONE;
-	}
+	if (c->argc == 1)
+		return watch(c);
 	agent = ctl_state(c, "agent", &code);
 	if (!agent)
 		return code;
@@ -119,11 +162,14 @@ int ctl_devices(struct ctl *c)
 {
 	static const char *const HEADERS[] = { "device", "kind", "state", "power", "stored", "guarded by", "verdict", "note" };
 	int code;
-	AUTO_JSON *devices = ctl_state(c, "devices", &code);
+	AUTO_JSON *devices = NULL;
 	const cJSON *d;
 	struct table *t;
 	char kinds[64];
 
+	if (c->argc != 0)
+		return ctl_usage(c);
+	devices = ctl_state(c, "devices", &code);
 	if (!devices)
 		return code;
 	if (c->json) {
@@ -188,10 +234,13 @@ int ctl_bus(struct ctl *c)
 {
 	static const char *const HEADERS[] = { "bus", "link", "requests", "exceptions", "timeouts", "bad answers", "load", "last trouble" };
 	int code;
-	AUTO_JSON *buses = ctl_state(c, "buses", &code);
+	AUTO_JSON *buses = NULL;
 	const cJSON *b;
 	struct table *t;
 
+	if (c->argc != 0)
+		return ctl_usage(c);
+	buses = ctl_state(c, "buses", &code);
 	if (!buses)
 		return code;
 	if (c->json) {
@@ -221,8 +270,8 @@ int ctl_outbox(struct ctl *c)
 	if (c->json)
 		ctl_print_json(o);
 	else
-		printf("%s rows wait (oldest %s s), %s sent, %s tries failed, %s quarantined, link %s\n", show_word(o, "rows"),
-		       show_word(o, "oldest_s"), show_word(o, "sent_total"), show_word(o, "failed_total"), show_word(o, "quarantined"),
+		printf("%s row%s (oldest %s s), %s sent, %s tries failed, %s quarantined, link %s\n", show_word(o, "rows"),
+		       number(o, "rows") == 1 ? " waits" : "s wait", show_word(o, "oldest_s"), show_word(o, "sent_total"), show_word(o, "failed_total"), show_word(o, "quarantined"),
 		       show_word(o, "link"));
 	return CTL_DONE;
 }
@@ -230,8 +279,11 @@ int ctl_outbox(struct ctl *c)
 int ctl_vpp(struct ctl *c)
 {
 	int code;
-	AUTO_JSON *o = ctl_state(c, "vpp", &code);
+	AUTO_JSON *o = NULL;
 
+	if (c->argc != 0)
+		return ctl_usage(c);
+	o = ctl_state(c, "vpp", &code);
 	if (!o)
 		return code;
 	if (c->json)

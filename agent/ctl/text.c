@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define COLUMNS_MAX 12
+#define DAY_S 86400
 
 struct table {
 	const char *const *headers;
@@ -79,18 +80,22 @@ void table_print(struct table *t)
 			if (width(t->cells[r * t->columns + c]) > widths[c])
 				widths[c] = width(t->cells[r * t->columns + c]);
 	}
-	for (int r = people ? -1 : 0; r < t->rows; r++)
-		for (int c = 0; c < t->columns; c++) {
+	for (int r = people ? -1 : 0; r < t->rows; r++) {
+		int last = t->columns - 1; /* for people: the last that says something, so that no line ends in blanks */
+
+		while (people && r >= 0 && last > 0 && !t->cells[r * t->columns + last][0])
+			last--;
+		for (int c = 0; c <= last; c++) {
 			const char *cell = r < 0 ? t->headers[c] : t->cells[r * t->columns + c];
-			bool last = c == t->columns - 1;
 
 			if (people)
 				printf("%s%s%s%*s", r < 0 ? "\033[1m" : "", cell, r < 0 ? "\033[0m" : "",
-				       last ? 0 : widths[c] - width(cell) + 2, "");
+				       c == last ? 0 : widths[c] - width(cell) + 2, "");
 			else
 				fputs(cell, stdout);
-			fputs(last ? "\n" : people ? "" : "\t", stdout);
+			fputs(c == last ? "\n" : people ? "" : "\t", stdout);
 		}
+	}
 	for (int i = 0; i < t->rows * t->columns; i++)
 		free(t->cells[i]);
 	free(t->cells);
@@ -124,21 +129,44 @@ const char *show_word(const cJSON *o, const char *key)
 	return out;
 }
 
-const char *show_time(const cJSON *o, const char *key)
+/* The local time of a member; false when there is none. */
+static bool member_time(const cJSON *o, const char *key, int64_t *utc_ms)
 {
 	const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-	time_t now = time(NULL), then;
+
+	return cJSON_IsString(v) && calendar_parse(v->valuestring, utc_ms) == 0;
+}
+
+static const char *format(int64_t utc_ms, const char *today, const char *near, const char *far)
+{
+	time_t now = time(NULL), then = (time_t)(utc_ms / 1000);
 	struct tm a, b;
-	int64_t utc_ms;
 	char *out = slot();
 
-	if (!cJSON_IsString(v) || calendar_parse(v->valuestring, &utc_ms) < 0) {
-		snprintf(out, 96, "-");
-		return out;
-	}
-	then = (time_t)(utc_ms / 1000);
 	localtime_r(&now, &a);
 	localtime_r(&then, &b);
-	strftime(out, 96, a.tm_yday == b.tm_yday && a.tm_year == b.tm_year ? "%H:%M:%S" : "%a %d %b %H:%M", &b);
+	if (a.tm_yday == b.tm_yday && a.tm_year == b.tm_year)
+		strftime(out, 96, today, &b);
+	else
+		strftime(out, 96, then > now - DAY_S && then < now + 6 * DAY_S ? near : far, &b);
 	return out;
+}
+
+const char *show_time(const cJSON *o, const char *key)
+{
+	int64_t utc_ms;
+
+	return member_time(o, key, &utc_ms) ? format(utc_ms, "%H:%M:%S", "%a %d %b %H:%M", "%a %d %b %H:%M") : "-";
+}
+
+const char *show_day(const cJSON *o, const char *key)
+{
+	int64_t utc_ms;
+
+	return member_time(o, key, &utc_ms) ? format(utc_ms, "%a %H:%M", "%a %H:%M", "%a %d %b %H:%M") : "-";
+}
+
+const char *show_instant(int64_t utc_ms)
+{
+	return format(utc_ms, "%H:%M", "%a %H:%M", "%a %d %b %H:%M");
 }

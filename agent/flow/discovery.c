@@ -17,7 +17,7 @@
 
 struct discovery_link {
 	struct hub *hub;
-	char prefix[CONFIG_TEXT_MAX]; /* in use since the last connect; "" = nothing to do */
+	char prefix[CONFIG_TEXT_MAX], site[DEVICE_ID_MAX]; /* in use since the last connect; prefix "" = nothing to do */
 	struct announced {
 		char id[DEVICE_ID_MAX];
 		uint64_t fields;      /* shown so far; what is only silent now keeps its place */
@@ -58,7 +58,7 @@ static uint64_t device_hash(const struct snap_device *d, uint64_t fields)
 
 static struct discovery_names names(const struct discovery_link *l)
 {
-	return (struct discovery_names){ &l->hub->root, l->hub->cfg.site.id, l->hub->cfg.site.name };
+	return (struct discovery_names){ &l->hub->root, l->site, l->hub->cfg.site.name };
 }
 
 /* 0, or negative: tried again with the next tick. */
@@ -66,7 +66,7 @@ static int announce(struct discovery_link *l, const char *device, size_t len)
 {
 	char topic[MQTT_TOPIC_MAX];
 
-	if (!discovery_topic(l->prefix, l->hub->cfg.site.id, device, topic, sizeof(topic))[0] || len == 0) {
+	if (!discovery_topic(l->prefix, l->site, device, topic, sizeof(topic))[0] || len == 0) {
 		log_error("discovery", "the message of %s does not fit", device ? device : "the site");
 		return 0;
 	}
@@ -180,6 +180,7 @@ void discovery_connected(struct discovery_link *l)
 	char topic[MQTT_TOPIC_MAX + 8];
 
 	snprintf(l->prefix, sizeof(l->prefix), "%s", l->hub->cfg.mqtt.discovery_prefix);
+	snprintf(l->site, sizeof(l->site), "%.*s", DEVICE_ID_MAX - 1, l->hub->cfg.site.id);
 	if (!l->prefix[0])
 		return;
 	mqtt_subscribe(l->hub->mqtt, topic_make(&l->hub->root, topic, sizeof(topic), "set/+"), 1);
@@ -231,7 +232,7 @@ static void on_announced(struct discovery_link *l, const struct mqtt_message *m)
 	char device[DEVICE_ID_MAX];
 
 	if (!l->sweep_until_ms || !m->retained || !m->len ||
-	    !discovery_topic_device(l->prefix, l->hub->cfg.site.id, m->topic, device))
+	    !discovery_topic_device(l->prefix, l->site, m->topic, device))
 		return;
 	for (int i = 0; i < l->n; i++)
 		if (!strcmp(l->device[i].id, device))
@@ -260,18 +261,29 @@ bool discovery_message(struct discovery_link *l, const struct mqtt_message *m)
 	return true;
 }
 
+/* QoS 0: the link closes at once, and acknowledgements nobody reads any more reset it before the broker has read the rest. */
+static void clear(struct discovery_link *l, const char *topic)
+{
+	mqtt_publish(l->hub->mqtt, topic, NULL, 0, 0, true, NULL);
+}
+
 void discovery_leave(struct discovery_link *l)
 {
-	const char *site = l->hub->cfg.site.id;
+	const struct config *next = &l->hub->cfg;
+	bool same_names = !strcmp(l->prefix, next->mqtt.discovery_prefix) && !strcmp(l->site, next->site.id);
+	struct topic_root root;
 	char topic[MQTT_TOPIC_MAX];
 
-	if (!l->prefix[0] || !strcmp(l->prefix, l->hub->cfg.mqtt.discovery_prefix))
+	if (!l->prefix[0])
 		return;
-	mqtt_publish(l->hub->mqtt, discovery_topic(l->prefix, site, NULL, topic, sizeof(topic)), NULL, 0, 1, true, NULL);
+	topic_root_set(&root, next->mqtt.root, next->site.id);
+	if (!next->mqtt.discovery_prefix[0] || strcmp(root.text, l->hub->root.text) != 0)
+		clear(l, topic_make(&l->hub->root, topic, sizeof(topic), "owner"));
+	if (same_names)
+		return; /* announced once more, in place, with the next connect */
+	clear(l, discovery_topic(l->prefix, l->site, NULL, topic, sizeof(topic)));
 	for (int i = 0; i < l->n; i++)
-		mqtt_publish(l->hub->mqtt, discovery_topic(l->prefix, site, l->device[i].id, topic, sizeof(topic)), NULL, 0, 1, true, NULL);
-	mqtt_publish(l->hub->mqtt, topic_make(&l->hub->root, topic, sizeof(topic), "owner"), NULL, 0, 1, true, NULL);
-	l->prefix[0] = '\0';
+		clear(l, discovery_topic(l->prefix, l->site, l->device[i].id, topic, sizeof(topic)));
 }
 
 int discovery_start(struct discovery_link **out, struct hub *hub, struct errbuf *err)

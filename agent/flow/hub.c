@@ -10,6 +10,18 @@
 
 #define REPLAN_BURST_MS 1000
 
+bool hub_clock(struct hub *h)
+{
+	bool stepped, before = h->clock_trusted;
+
+	h->clock_trusted = clock_gate_step(&h->clock, loop_now_ms(), loop_utc_ms(), loop_clock_synchronised(), h->cfg.site.clock_trust, &stepped);
+	if (stepped)
+		log_warning("clock", "the wall clock was stepped");
+	if (before != h->clock_trusted)
+		log_notice("clock", h->clock_trusted ? "trusted" : "not trusted: time-based actions wait");
+	return h->clock_trusted;
+}
+
 void hub_replan(struct hub *h, const char *reason)
 {
 	if (h->replan_due_ms)
@@ -40,6 +52,15 @@ int hub_store_setting(struct hub *h, const char *key, const char *body, store_do
 
 	snprintf(op.key, sizeof(op.key), "%s", key);
 	return store_submit(h->store, &op, 1, done, context, NULL);
+}
+
+void hub_store_owner(struct hub *h)
+{
+	AUTO_JSON *o = owner_encode(&h->owner);
+	AUTO_TEXT *text = o ? cJSON_PrintUnformatted(o) : NULL;
+
+	if (!text || hub_store_setting(h, "owner", text, NULL, NULL) < 0)
+		log_error("store", "the owner's settings could not be stored");
 }
 
 cJSON *hub_encode_agent(const struct hub *h)
@@ -82,9 +103,13 @@ int hub_reload(struct hub *h, struct config_errors *errors)
 		log_error("config", "the old configuration stays in force");
 		return -EINVAL;
 	}
+	if (h->applying) { /* what is in force is about to change: the file is compared with that */
+		h->reload_again = true;
+		return -EBUSY;
+	}
 	changes = config_compare(&h->cfg, &cfg);
 	log_notice("config", changes ? "read again, applying what changed" : "read again, nothing changed");
-	if (changes)
-		h->apply(h, &cfg, changes);
+	if (changes && !h->apply(h, &cfg, changes))
+		return -EBUSY;
 	return 0;
 }

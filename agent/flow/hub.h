@@ -53,21 +53,28 @@ struct hub {
 	int64_t replan_due_ms, replan_last_ms; /* monotonic; due 0 = nothing due */
 	int64_t flip_due_utc_ms;        /* when the book changes by itself next; 0 = not known */
 	bool was_paused;
+	int64_t plant_started_ms;       /* monotonic */
+	bool applying, reload_again;    /* a reload is under way; another was asked for meanwhile */
 	int64_t step_due_ms, agent_due_ms, prices_due_ms, accounted_ms;
 	void (*finished)(struct hub *h); /* app's part after each tick: watchdog, readiness, waiting for release */
-	/* app's part of a reload: restarts what cannot change in place */
-	void (*apply)(struct hub *h, const struct config *cfg, uint32_t changes);
+	/* app's part of a reload: takes it over for later (never inside a callback of what it restarts); false = busy */
+	bool (*apply)(struct hub *h, const struct config *cfg, uint32_t changes);
 };
 
+/** Looks at the clocks; what it finds is in clock_trusted. Before anything is judged by the time of day. */
+bool hub_clock(struct hub *h);
 /** Who calls: replan soon (reasons come in bursts: a second is waited). */
 void hub_replan(struct hub *h, const char *reason);
 /** Says what was asked and what came of it, on R/audit and in the log. */
 void hub_audit(struct hub *h, const char *origin, const char *request, const char *result);
+/** Stores what the owner set, unasked. */
+void hub_store_owner(struct hub *h);
 /** Stores one setting (a promise); @body is JSON text. */
 int hub_store_setting(struct hub *h, const char *key, const char *body, store_done_fn done, void *context);
 /** R/agent: version, boot, clock, lateness, warnings. The caller owns the tree. */
 cJSON *hub_encode_agent(const struct hub *h);
-/** Reads the configuration again and applies what changed; 0, or -EINVAL with every error in @errors. */
+/** Reads the configuration again and applies what changed, soon. 0; -EINVAL with every error in @errors; -EBUSY while another
+ *  reload is under way (then the file is read once more after it) or the agent is ending. */
 int hub_reload(struct hub *h, struct config_errors *errors);
 
 #endif

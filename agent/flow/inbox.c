@@ -16,20 +16,21 @@
 
 #define REQUEST_BYTES_MAX (64 * 1024)
 #define REQUEST_DEPTH_MAX 16
-#define REPEAT_KEEP 128            /* answers kept for repeated transactions */
+#define REPEAT_KEEP 256            /* transactions remembered */
 #define REPEAT_MS (10 * 60 * 1000)
+#define REPEAT_BYTES 4096          /* longer answers of verbs that only read are made again instead */
 
-/* An answer already given (or still to come: answer NULL) for a transaction of a user. */
+/* A transaction of a user, and the answer given (NULL: still to come). */
 struct repeat {
-	char user[33], transaction[65];
-	int64_t at_ms;
+	char user[33], transaction[65], verb[33];
+	bool change;
+	int64_t at_ms; /* 0 = free */
 	char *answer;
 };
 
 struct inbox {
 	struct hub *hub;
 	struct repeat repeat[REPEAT_KEEP];
-	int next;
 };
 
 static struct repeat *repeat_find(struct inbox *in, const char *user, const char *transaction, int64_t now)
@@ -43,18 +44,43 @@ static struct repeat *repeat_find(struct inbox *in, const char *user, const char
 	return NULL;
 }
 
-static void repeat_begin(struct inbox *in, const struct request *rq, int64_t now)
+/* A free or forgotten place; else that of the oldest request that only read. NULL: ten minutes full of changes. */
+static struct repeat *repeat_place(struct inbox *in, int64_t now)
 {
-	struct repeat *r = &in->repeat[in->next];
+	struct repeat *best = NULL;
 
-	if (!rq->transaction[0])
-		return;
-	in->next = (in->next + 1) % REPEAT_KEEP;
+	for (int i = 0; i < REPEAT_KEEP; i++) {
+		struct repeat *r = &in->repeat[i];
+
+		if (!r->at_ms || now - r->at_ms > REPEAT_MS)
+			return r;
+		if (!r->change && r->answer && (!best || r->at_ms < best->at_ms))
+			best = r;
+	}
+	return best;
+}
+
+static bool repeat_begin(struct inbox *in, const struct request *rq, bool change, int64_t now)
+{
+	struct repeat *r = repeat_place(in, now);
+
+	if (!r)
+		return false;
 	free(r->answer);
-	r->answer = NULL;
-	r->at_ms = now;
+	*r = (struct repeat){ .change = change, .at_ms = now };
 	memcpy(r->user, rq->user, sizeof(r->user));
 	memcpy(r->transaction, rq->transaction, sizeof(r->transaction));
+	memcpy(r->verb, rq->verb_name, sizeof(r->verb));
+	return true;
+}
+
+/* The answer is known: kept for the next time, or the place is free again. */
+static void repeat_end(struct repeat *r, const char *answer)
+{
+	if (r->change || strlen(answer) <= REPEAT_BYTES)
+		r->answer = strdup(answer);
+	if (!r->answer)
+		r->at_ms = 0;
 }
 
 static void answer_send(const struct request *rq, const char *text)
@@ -77,13 +103,13 @@ static void request_free(struct request *rq)
 static void answer(struct request *rq, cJSON *o, const char *result)
 {
 	AUTO_TEXT *text = cJSON_PrintUnformatted(o);
-	struct repeat *r = repeat_find(rq->hub->inbox, rq->user, rq->transaction, loop_now_ms());
+	struct repeat *r = rq->remembered ? repeat_find(rq->hub->inbox, rq->user, rq->transaction, loop_now_ms()) : NULL;
 
 	cJSON_Delete(o);
 	if (text) {
 		answer_send(rq, text);
 		if (r && !r->answer)
-			r->answer = strdup(text);
+			repeat_end(r, text);
 	}
 	if ((rq->verb && rq->verb->change) || strcmp(result, "ok") != 0)
 		hub_audit(rq->hub, rq->user[0] ? rq->user : "hub", rq->verb_name, result);
@@ -194,11 +220,32 @@ void inbox_submit(struct inbox *in, const char *verb, cJSON *args, enum user_rol
 	request_run_as(rq, role);
 }
 
+/* True when this transaction is new and shall run; else it has been answered. */
+static bool repeat_ask(struct inbox *in, struct request *rq)
+{
+	int64_t now = loop_now_ms();
+	struct repeat *seen = repeat_find(in, rq->user, rq->transaction, now);
+	const struct verb *verb = verb_find(rq->verb_name);
+
+	if (seen && strcmp(seen->verb, rq->verb_name) != 0) {
+		request_error(rq, "bad_request", "transaction '%s' was used for %s", rq->transaction, seen->verb);
+	} else if (seen && !seen->answer) {
+		request_error(rq, "busy", "transaction '%s' is still at work", rq->transaction);
+	} else if (seen) {
+		answer_send(rq, seen->answer);
+		request_free(rq);
+	} else if (!repeat_begin(in, rq, verb && verb->change, now)) {
+		request_error(rq, "busy", "too many transactions in ten minutes");
+	} else {
+		rq->remembered = true;
+		return true;
+	}
+	return false;
+}
+
 static void request_run(struct inbox *in, struct request *rq, const struct mqtt_message *m)
 {
 	struct errbuf err = { "" };
-	struct repeat *seen;
-	int64_t now = loop_now_ms();
 
 	rq->args = m->len ? json_parse(m->payload, m->len, REQUEST_BYTES_MAX, REQUEST_DEPTH_MAX, &err) : cJSON_CreateObject();
 	if (!rq->args || !cJSON_IsObject(rq->args)) {
@@ -210,17 +257,8 @@ static void request_run(struct inbox *in, struct request *rq, const struct mqtt_
 		request_error(rq, "bad_request", "%s", err.text);
 		return;
 	}
-	seen = repeat_find(in, rq->user, rq->transaction, now);
-	if (seen && seen->answer) {
-		answer_send(rq, seen->answer);
-		request_free(rq);
+	if (rq->transaction[0] && !repeat_ask(in, rq))
 		return;
-	}
-	if (seen) { /* the first one is still at work; its answer comes on the same topic */
-		request_free(rq);
-		return;
-	}
-	repeat_begin(in, rq, now);
 	if (m->expiry_s == 0)
 		request_error(rq, "expired", "the request was too old when it arrived");
 	else

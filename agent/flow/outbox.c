@@ -61,6 +61,11 @@ static struct row *find(struct outbox *o, const char *message_id)
 	return NULL;
 }
 
+void outbox_limit(struct outbox *o, int64_t max_bytes)
+{
+	o->max_bytes = max_bytes > 0 ? max_bytes : MAX_BYTES_DEFAULT;
+}
+
 int outbox_open(struct outbox **out, const struct outbox_options *options, struct errbuf *err)
 {
 	struct outbox *o = calloc(1, sizeof(*o));
@@ -153,6 +158,29 @@ int outbox_add(struct outbox *o, const char *kind, const cJSON *body, int64_t ut
 	snprintf(op->key, sizeof(op->key), "%s", r->id);
 	snprintf(op->kind, sizeof(op->kind), "%s", r->kind);
 	return 0;
+}
+
+/* The body as it was given, without our message_id: at its first member's quote. */
+static const char *given(const struct row *r)
+{
+	const char *comma = strchr(r->body, ',');
+
+	return comma ? comma + 1 : "}";
+}
+
+bool outbox_holds(const struct outbox *o, const char *kind, const cJSON *body)
+{
+	AUTO_TEXT *text = cJSON_PrintUnformatted(body);
+	const char *comma = text ? strchr(text, ',') : NULL;
+
+	if (!comma)
+		return false;
+	for (const struct row *r = o->list[class_of(kind)].last; r; r = r->prev) {
+		if (strcmp(r->kind, kind) != 0 || strncmp(given(r), text + 1, (size_t)(comma - text)) != 0)
+			continue;
+		return r->state != ROW_DONE && r->state != ROW_QUARANTINED && !strcmp(given(r), text + 1);
+	}
+	return false;
 }
 
 void outbox_committed(struct outbox *o, const char *message_id, int status, int64_t now_ms)

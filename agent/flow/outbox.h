@@ -41,6 +41,8 @@ struct outbox_stats {
 	int64_t bytes_written_today;
 };
 
+/** Another limit, after a reload. */
+void outbox_limit(struct outbox *o, int64_t max_bytes);
 /** Loads the rows of the store (synchronous, before its first transaction). */
 int outbox_open(struct outbox **out, const struct outbox_options *options, struct errbuf *err);
 /** Frees memory; rows stay in the store. NULL is fine. The store must be closed before (its callbacks use the outbox). */
@@ -64,6 +66,8 @@ void outbox_link(struct outbox *o, bool up, int64_t now_ms);
  */
 int outbox_add(struct outbox *o, const char *kind, const cJSON *body, int64_t utc_ms, struct store_op *op,
 	       char message_id[OUTBOX_ID_MAX]);
+/** Is the newest row about the same thing (the same first member, say the command's id) this very body, and still owed? */
+bool outbox_holds(const struct outbox *o, const char *kind, const cJSON *body);
 /** The transaction ended. status 0: the row may go (now, if the link is up). Negative: it never was; it is forgotten. */
 void outbox_committed(struct outbox *o, const char *message_id, int status, int64_t now_ms);
 

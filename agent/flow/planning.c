@@ -64,7 +64,7 @@ static void work(struct worker *w, void *context, const void *message)
 
 	(void)context;
 	memcpy(&j, message, sizeof(j));
-	j->solved = !worker_stopping(w) && !planner_solve(&j->in, expired, &limit, &j->plan, &j->err);
+	j->solved = !worker_stopping(w) && !planner_solve_soft(&j->in, expired, &limit, &j->plan, &j->err);
 	j->plan.solve_ms = (double)(uv_hrtime() - start) / 1e6;
 	worker_reply(w, &j);
 }
@@ -94,6 +94,8 @@ static void on_reply(void *context, const void *reply)
 	p->force = j;
 	if (j->plan.status == PLAN_INFEASIBLE)
 		snprintf(p->status, sizeof(p->status), "infeasible: %s", j->plan.why);
+	else if (j->plan.n_softened)
+		snprintf(p->status, sizeof(p->status), "feasible, %.1f ms, softened: %.200s", j->plan.solve_ms, j->plan.why);
 	else
 		snprintf(p->status, sizeof(p->status), "%s, %.1f ms", plan_status_word(j->plan.status), j->plan.solve_ms);
 	if (p->changed)

@@ -159,7 +159,7 @@ static int device_start(struct plant *p, int i, struct errbuf *err)
 		.id = c->id, .profile = c->profile, .profile_json = d->profile, .profile_json_len = len,
 		.unit = (uint8_t)c->unit, .roles = d->roles, .capacity_wh = c->capacity_wh, .charge_max_w = c->charge_max_w,
 		.discharge_max_w = c->discharge_max_w, .soh_pct = c->soh_pct, .failsafe_a = c->failsafe_a, .phases = c->phases,
-		.poll_ms = c->poll_ms, .invert = c->invert, .allow_unverified = c->allow_unverified,
+		.timeout_ms = c->timeout_ms, .poll_ms = c->poll_ms, .invert = c->invert, .allow_unverified = c->allow_unverified,
 	};
 	return d->driver->init(d->memory, &o, &d->state, err);
 }

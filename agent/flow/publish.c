@@ -234,6 +234,20 @@ void publish_text(struct publish *p, const char *below, const cJSON *o, int64_t 
 		p->n_texts++;
 }
 
+void publish_leave(struct publish *p)
+{
+	static const char *const TOPICS[] = { "site", "decision", "agent", "plan", "outbox", "vpp", "tariff/import", "tariff/export" };
+	char topic[MQTT_TOPIC_MAX];
+
+	for (size_t i = 0; i < sizeof(TOPICS) / sizeof(TOPICS[0]); i++)
+		mqtt_publish(p->mqtt, topic_make(p->root, topic, sizeof(topic), "%s", TOPICS[i]), NULL, 0, 0, true, NULL);
+	for (int i = 0; i < p->n_devices; i++) {
+		mqtt_publish(p->mqtt, topic_make(p->root, topic, sizeof(topic), "device/%s", p->device[i].id), NULL, 0, 0, true, NULL);
+		topic_make(p->root, topic, sizeof(topic), "device/%s/availability", p->device[i].id);
+		mqtt_publish(p->mqtt, topic, NULL, 0, 0, true, NULL);
+	}
+}
+
 void publish_all_again(struct publish *p)
 {
 	memset(p->device, 0, sizeof(p->device));

@@ -46,6 +46,8 @@ void publish_text(struct publish *p, const char *below, const cJSON *o, int64_t 
 /** After (re)connecting, or when the devices changed: forgets what was sent, and looks for topics of devices that are gone
  *  (their retained messages come to publish_message). */
 void publish_all_again(struct publish *p);
+/** Clears every state topic this agent keeps below R: it is leaving this root for another. */
+void publish_leave(struct publish *p);
 /** A message that was no request: clears retained topics of unknown devices. */
 void publish_message(struct publish *p, const struct mqtt_message *m);
 

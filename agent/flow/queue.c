@@ -68,25 +68,23 @@ static void on_row_over(void *context, const char *kind, const char *body, int s
 		book_told(l->o.book, id);
 }
 
+/* Asks for everything open. What was taken from the broker and not stored before a power cut comes back only this way, so it
+ * is asked on every connect, and `since` names what is on disk, not what was read. */
 static void resync(struct flip_link *l, int64_t now_ms)
 {
 	AUTO_JSON *o = cJSON_CreateObject();
 	AUTO_TEXT *text = NULL;
-	int64_t since = 0;
+	const int64_t since = l->o.book->stored_utc_ms;
 
-	for (int i = 0; i < l->o.book->n; i++)
-		if (l->o.book->entry[i].c.updated_utc_ms > since)
-			since = l->o.book->entry[i].c.updated_utc_ms;
-	for (int i = 0; i < l->o.book->n_events; i++)
-		if (l->o.book->event[i].e.updated_utc_ms > since)
-			since = l->o.book->event[i].e.updated_utc_ms;
 	cJSON_AddStringToObject(o, "boot_id", l->boot_id);
 	json_add_time(o, "since", since);
 	if (!since)
 		cJSON_AddNullToObject(o, "since");
 	text = cJSON_PrintUnformatted(o);
-	if (text && send_row(l, "resync", text) == 0)
-		l->stats.resyncs++;
+	l->resync_due = !text || send_row(l, "resync", text) < 0;
+	if (l->resync_due)
+		return;
+	l->stats.resyncs++;
 	l->heard_ms = now_ms;
 }
 
@@ -229,7 +227,7 @@ int64_t flip_link_step(struct flip_link *l)
 	keep_progress(l, now_ms);
 	link_flush(l, NULL, NULL, NULL);
 	outbox_step(l->o.outbox, now_ms);
-	if (l->connected && now_ms - l->heard_ms >= FLIP_SILENCE_MS)
+	if (l->connected && (l->resync_due || now_ms - l->heard_ms >= FLIP_SILENCE_MS))
 		resync(l, now_ms);
 	if (trusted && (l->kept_ms == 0 || now_ms - l->kept_ms >= FORGET_EVERY_MS)) {
 		l->kept_ms = now_ms;

@@ -35,15 +35,15 @@ static void judge_clock(struct flip_link *l, int64_t flip_utc_ms)
 	int64_t now_ms, utc_ms;
 
 	link_clock(l, &now_ms, &utc_ms);
-	if (flip_utc_ms > l->newest_utc_ms)
-		l->newest_utc_ms = flip_utc_ms;
+	if (flip_utc_ms > l->o.book->newest_utc_ms)
+		l->o.book->newest_utc_ms = flip_utc_ms;
 	if (!l->o.cb.clock_word)
 		return;
 	if (flip_utc_ms - utc_ms > FLIP_CLOCK_TOLERANCE_MS) {
 		log_warning("flip", "a verified message is %lld s ahead of this clock: the clock is wrong",
 			    (long long)((flip_utc_ms - utc_ms) / 1000));
 		l->o.cb.clock_word(l->o.cb.context, FLIP_CLOCK_REFUTED, flip_utc_ms);
-	} else if (utc_ms - flip_utc_ms <= FLIP_CLOCK_TOLERANCE_MS && l->newest_utc_ms - utc_ms <= FLIP_CLOCK_TOLERANCE_MS) {
+	} else if (utc_ms - flip_utc_ms <= FLIP_CLOCK_TOLERANCE_MS && l->o.book->newest_utc_ms - utc_ms <= FLIP_CLOCK_TOLERANCE_MS) {
 		l->o.cb.clock_word(l->o.cb.context, FLIP_CLOCK_PROVEN, flip_utc_ms);
 	}
 }

@@ -21,8 +21,8 @@ struct flip_link {
 	struct flip_link_stats stats;
 	int transactions;            /* under way; the last one frees a stopped link */
 	bool stopped, connected;
+	bool resync_due;             /* asked for on connecting, and not handed over yet */
 	int64_t heard_ms, kept_ms, minute_ms; /* monotonic: last message or resync; last forgetting; last progress kept */
-	int64_t newest_utc_ms;       /* of verified webhook-timestamps */
 	int64_t write_after_ms;      /* after a failed transaction */
 	struct backoff write_backoff;
 	int n_seen;                  /* handled, not on disk yet */
@@ -38,7 +38,8 @@ void link_audit(const struct flip_link *l, const char *result, const char *fmt, 
 /** Fills book and seen ids from the store. */
 int link_load(struct flip_link *l, struct errbuf *err);
 /** Everything that changed, each entry with its acknowledgement, in as few transactions as it takes; publishes too.
- *  @extra (may be NULL) and @done (may be NULL) belong to the first. Returns 0 or negative: kept, and tried again. */
+ *  @extra (may be NULL) goes into the first; @done (may be NULL) is called once, when all of them ended: 0 = every one is on
+ *  disk. Returns 0 or negative: kept, and tried again. */
 int link_flush(struct flip_link *l, const struct link_row *extra, store_done_fn done, void *context);
 /** Clears rows and topics of what is over and older than @keep_ms, and old webhook ids. */
 void link_forget(struct flip_link *l, int64_t utc_ms, int64_t keep_ms);

@@ -16,17 +16,33 @@
 /* What was in it, so that it can be owed again. */
 struct item { char id[FLIP_ID_MAX]; bool event, ack, participating, reserve; int owed; };
 
+/* Who waits for all that one flush writes. A wish changes its event and every command of it, which may take several
+ * transactions: it is promised when the last of them is on disk, and only if none failed. */
+struct waiter { int left, status; store_done_fn done; void *context; };
+
 struct transaction {
 	struct flip_link *l;
 	int n_ops, n_items, n_rows, n_seen;
+	bool short_of_memory;        /* something that is owed is not in it */
 	struct store_op ops[STORE_OPS_MAX];
 	char *text[STORE_OPS_MAX];   /* bodies that are ours to free */
 	struct item item[ITEMS_MAX];
 	char row[STORE_OPS_MAX][OUTBOX_ID_MAX];
 	struct seen seen[SEEN_PENDING_MAX];
-	store_done_fn done;
-	void *context;
+	struct waiter *waiter;       /* NULL = nobody */
 };
+
+static void waiter_part(struct waiter *w, uint64_t ticket, int status)
+{
+	if (!w)
+		return;
+	if (status < 0 && w->status == 0)
+		w->status = status;
+	if (--w->left > 0)
+		return;
+	w->done(w->context, ticket, w->status);
+	free(w);
+}
 
 static void forget_texts(struct transaction *t)
 {
@@ -48,8 +64,10 @@ static void put(struct transaction *t, enum store_table table, const char *key, 
 /* A row of the outbox. False when there was no memory for it: then the cause must not count as answered. */
 static bool add_row(struct transaction *t, const char *kind, const cJSON *body, int64_t utc_ms)
 {
-	if (!body || outbox_add(t->l->o.outbox, kind, body, utc_ms, &t->ops[t->n_ops], t->row[t->n_rows]) < 0)
+	if (!body || outbox_add(t->l->o.outbox, kind, body, utc_ms, &t->ops[t->n_ops], t->row[t->n_rows]) < 0) {
+		t->short_of_memory = true;
 		return false;
+	}
 	t->n_ops++;
 	t->n_rows++;
 	return true;
@@ -82,8 +100,12 @@ static void add_entry(struct transaction *t, struct book_entry *e, int64_t utc_m
 	if (due) {
 		AUTO_JSON *body = flip_ack_encode(e->c.id, e->ack, e->ack_reason);
 
-		item->ack = add_row(t, OUTBOX_COMMAND_STATUS, body, utc_ms);
-		e->ack_due = !item->ack;
+		/* a cloud that asks again while our answer is on its way to it is owed one answer, not two */
+		if (e->ack_again && outbox_holds(t->l->o.outbox, OUTBOX_COMMAND_STATUS, body))
+			e->ack_due = false;
+		else
+			e->ack_due = !(item->ack = add_row(t, OUTBOX_COMMAND_STATUS, body, utc_ms));
+		e->ack_again = e->ack_again && e->ack_due;
 	}
 	o = book_entry_encode(e);
 	put(t, STORE_COMMAND, e->c.id, utc_ms, cJSON_PrintUnformatted(o));
@@ -151,9 +173,11 @@ static void committed(void *context, uint64_t ticket, int status)
 		undo(t, now_ms);
 	} else {
 		backoff_reset(&l->write_backoff);
+		for (int i = 0; i < t->n_seen; i++)
+			if (t->seen[i].flip_utc_ms > l->o.book->stored_utc_ms)
+				l->o.book->stored_utc_ms = t->seen[i].flip_utc_ms;
 	}
-	if (t->done)
-		t->done(t->context, ticket, status);
+	waiter_part(t->waiter, ticket, status < 0 ? status : t->short_of_memory ? -ENOMEM : 0);
 	if (l->stopped && l->transactions == 0)
 		free(l);
 	free(t);
@@ -189,7 +213,7 @@ static bool collect(struct transaction *t, const struct link_row *extra, int64_t
 }
 
 /* 1 = something was submitted, 0 = nothing to do, negative = not now. */
-static int flush_once(struct flip_link *l, const struct link_row *extra, store_done_fn done, void *context)
+static int flush_once(struct flip_link *l, const struct link_row *extra, struct waiter *waiter)
 {
 	struct transaction *t = calloc(1, sizeof(*t));
 	int64_t now_ms, utc_ms;
@@ -199,8 +223,7 @@ static int flush_once(struct flip_link *l, const struct link_row *extra, store_d
 		return -ENOMEM;
 	link_clock(l, &now_ms, &utc_ms);
 	t->l = l;
-	t->done = done;
-	t->context = context;
+	t->waiter = waiter;
 	if (!collect(t, extra, utc_ms)) {
 		free(t);
 		return 0;
@@ -209,6 +232,8 @@ static int flush_once(struct flip_link *l, const struct link_row *extra, store_d
 	forget_texts(t);
 	if (r == 0) {
 		l->transactions++;
+		if (waiter)
+			waiter->left++;
 		return 1;
 	}
 	for (int i = 0; i < t->n_rows; i++)
@@ -220,17 +245,25 @@ static int flush_once(struct flip_link *l, const struct link_row *extra, store_d
 
 int link_flush(struct flip_link *l, const struct link_row *extra, store_done_fn done, void *context)
 {
+	struct waiter *waiter = NULL;
 	int64_t now_ms, utc_ms;
 	int r;
 
 	link_clock(l, &now_ms, &utc_ms);
 	if (!extra && !done && now_ms < l->write_after_ms)
 		return -EAGAIN;
-	r = flush_once(l, extra, done, context);
-	if (r <= 0 && done)
-		done(context, 0, r);
+	if (done) {
+		waiter = malloc(sizeof(*waiter));
+		if (!waiter) {
+			done(context, 0, -ENOMEM);
+			return -ENOMEM;
+		}
+		*waiter = (struct waiter){ .left = 1, .done = done, .context = context }; /* 1: until all is submitted */
+	}
+	r = flush_once(l, extra, waiter);
 	for (int i = 0; r > 0 && i < BOOK_COMMANDS_MAX; i++)
-		r = flush_once(l, NULL, NULL, NULL);
+		r = flush_once(l, NULL, waiter);
+	waiter_part(waiter, 0, r < 0 ? r : 0);
 	return r < 0 ? r : 0;
 }
 
@@ -273,8 +306,8 @@ static int load_seen(void *context, const struct store_row *row)
 	const int64_t flip_utc_ms = strtoll(row->kind, NULL, 10);
 
 	book_mark_seen(l->o.book, row->key);
-	if (flip_utc_ms > l->newest_utc_ms)
-		l->newest_utc_ms = flip_utc_ms;
+	if (flip_utc_ms > l->o.book->stored_utc_ms)
+		l->o.book->stored_utc_ms = l->o.book->newest_utc_ms = flip_utc_ms;
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "core/json.h"
 #include "io/mqtt.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct hub;
@@ -34,6 +35,7 @@ struct request {
 	char response_topic[MQTT_TOPIC_MAX];
 	unsigned char correlation[MQTT_CORRELATION_MAX];
 	size_t correlation_len;
+	bool remembered;               /* its transaction has a place in the inbox's memory */
 	cJSON *args;                   /* an object; owned by the request */
 };
 

@@ -32,6 +32,7 @@ int round_book_devices(void *context, struct book_device *out, int max)
 		memset(&out[i], 0, sizeof(out[i]));
 		snprintf(out[i].flip_device_id, sizeof(out[i].flip_device_id), "%.*s", FLIP_ID_MAX - 1, c->flip_device_id);
 		out[i].battery = plant_roles(h->plant, i) & ROLE_BATTERY;
+		out[i].not_asked = silence < 0 && now - h->plant_started_ms <= REACHABLE_MS;
 		out[i].reachable = silence >= 0 && silence <= REACHABLE_MS && d->availability != AVAIL_UNKNOWN;
 		out[i].islanded = s->grid_lost;
 		out[i].fault = d->availability == AVAIL_FAULT ||
@@ -287,6 +288,7 @@ static void step_pause(struct hub *h, const struct snapshot *s)
 
 void round_before_tick(struct hub *h)
 {
+	hub_clock(h);
 	if (h->flip && h->flip_due_utc_ms && loop_utc_ms() >= h->flip_due_utc_ms)
 		h->flip_due_utc_ms = flip_link_step(h->flip);
 }
@@ -296,12 +298,8 @@ static void step_flip(struct hub *h, const struct snapshot *s)
 	for (int i = 0; i < s->n_devices; i++)
 		book_suspend(h->book, i, s->grid_lost);
 	step_pause(h, s);
-	if (h->clock_trusted && owner_expire(&h->owner, s->utc_ms)) {
-		AUTO_JSON *o = owner_encode(&h->owner);
-		AUTO_TEXT *text = cJSON_PrintUnformatted(o);
-
-		hub_store_setting(h, "owner", text, NULL, NULL);
-	}
+	if (h->clock_trusted && owner_expire(&h->owner, s->utc_ms))
+		hub_store_owner(h);
 	h->flip_due_utc_ms = flip_link_step(h->flip);
 	publish_made(h, "outbox", round_encode_outbox(h, s->utc_ms));
 	publish_made(h, "vpp", round_encode_vpp(h));

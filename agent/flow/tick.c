@@ -12,13 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SOON_MIN_MS 100   /* ticks out of the beat: at most 10 a second */
+#define SOON_MAX 10       /* ticks out of the beat in any second */
+#define SOON_MS 1000
 #define LATE_KEEP 1024
 
 struct tick {
 	struct hub *hub;
 	uv_timer_t beat, soon;
-	bool closing, soon_set;
+	bool closing, soon_set, running;
+	int64_t soon_ms[SOON_MAX]; /* when the last ones out of the beat ran, a ring */
+	int soon_next;
 	tick_done_fn done;
 	void *context;
 	struct chain chain;
@@ -28,7 +31,6 @@ struct tick {
 	int64_t last_at_ms[DEVICE_MAX];
 	int64_t grid_sample_at_ms;
 	int64_t beat_ms;          /* when the next beat should be */
-	int64_t ran_ms;
 	int handles;
 	uint64_t count, beats;
 	float late_ms[LATE_KEEP];
@@ -123,13 +125,9 @@ static void freeze(struct tick *t)
 	struct hub *h = t->hub;
 	struct snapshot *s = &t->s;
 	const struct config_site *c = &h->cfg.site;
-	bool stepped;
 
 	s->now_ms = loop_now_ms();
 	s->utc_ms = loop_utc_ms();
-	h->clock_trusted = clock_gate_step(&h->clock, s->now_ms, s->utc_ms, loop_clock_synchronised(), c->clock_trust, &stepped);
-	if (stepped)
-		log_warning("clock", "the wall clock was stepped; %s", h->clock_trusted ? "it is trusted" : "time-based actions wait until it is trusted");
 	s->clock_trusted = h->clock_trusted;
 	s->paused = owner_paused(&h->owner, s->utc_ms);
 	s->pause_until_utc_ms = h->owner.pause_until_utc_ms;
@@ -158,6 +156,7 @@ static bool order_same(const struct order *a, const struct order *b)
 
 static void run(struct tick *t)
 {
+	t->running = true;
 	round_before_tick(t->hub);
 	freeze(t);
 	chain_step(&t->chain, &t->s, &t->d);
@@ -170,9 +169,9 @@ static void run(struct tick *t)
 		}
 		plant_aim(t->hub->plant, i, o);
 	}
-	t->ran_ms = t->s.now_ms;
 	t->count++;
 	t->done(t->context, &t->s, &t->d);
+	t->running = false;
 }
 
 static void on_beat(uv_timer_t *timer)
@@ -193,12 +192,17 @@ static void on_beat(uv_timer_t *timer)
 	uv_timer_start(&t->beat, on_beat, wait > 0 ? (uint64_t)wait : 0, 0);
 }
 
+static void run_soon(struct tick *t)
+{
+	t->soon_set = false;
+	t->soon_ms[t->soon_next] = loop_now_ms();
+	t->soon_next = (t->soon_next + 1) % SOON_MAX;
+	run(t);
+}
+
 static void on_soon(uv_timer_t *timer)
 {
-	struct tick *t = timer->data;
-
-	t->soon_set = false;
-	run(t);
+	run_soon(timer->data);
 }
 
 int tick_start(struct tick **out, struct hub *hub, tick_done_fn done, void *context, struct errbuf *err)
@@ -221,15 +225,31 @@ int tick_start(struct tick **out, struct hub *hub, tick_done_fn done, void *cont
 	return 0;
 }
 
+/* Milliseconds until another tick out of the beat may run. */
+static int64_t soon_wait_ms(const struct tick *t)
+{
+	int64_t oldest = t->soon_ms[t->soon_next], now = loop_now_ms();
+
+	return oldest && now - oldest < SOON_MS ? SOON_MS - (now - oldest) : 0;
+}
+
 void tick_soon(struct tick *t)
 {
-	int64_t since = loop_now_ms() - t->ran_ms;
-
 	if (t->soon_set || t->closing)
 		return;
 	t->soon_set = true;
 	uv_update_time(t->hub->loop);
-	uv_timer_start(&t->soon, on_soon, since >= SOON_MIN_MS ? 0 : (uint64_t)(SOON_MIN_MS - since), 0);
+	uv_timer_start(&t->soon, on_soon, (uint64_t)soon_wait_ms(t), 0);
+}
+
+void tick_now(struct tick *t)
+{
+	if (t->running || t->closing || soon_wait_ms(t) > 0) {
+		tick_soon(t);
+		return;
+	}
+	uv_timer_stop(&t->soon);
+	run_soon(t);
 }
 
 void tick_at(struct tick *t, int64_t at_ms)

@@ -18,8 +18,10 @@ typedef void (*tick_done_fn)(void *context, const struct snapshot *s, const stru
 /** Prepares; the beat starts with tick_run. @done is called after each finished tick. */
 int tick_start(struct tick **out, struct hub *hub, tick_done_fn done, void *context, struct errbuf *err);
 
-/** Something arrived that must not wait for the beat. */
+/** Something arrived that must not wait for the beat: a tick at the next turn of the loop. At most 10 a second. */
 void tick_soon(struct tick *t);
+/** The same within this call, for an order that should be at the device before anything else is done with it. */
+void tick_now(struct tick *t);
 
 /** A tick out of the beat at a monotonic time, for what begins or ends by the clock. An earlier one stays. */
 void tick_at(struct tick *t, int64_t at_ms);

@@ -4,6 +4,8 @@
 #include "flow/verbs.h"
 #include "io/loop.h"
 
+#include <errno.h>
+
 void verb_plan_refresh(struct request *rq)
 {
 	hub_replan(rq->hub, "asked for");
@@ -15,7 +17,13 @@ void verb_config_reload(struct request *rq)
 	static struct config_errors errors;
 	cJSON *data, *changed;
 
-	if (hub_reload(rq->hub, &errors) < 0) {
+	int r = hub_reload(rq->hub, &errors);
+
+	if (r == -EBUSY) {
+		request_error(rq, "busy", "another reload is under way; the file is read once more after it");
+		return;
+	}
+	if (r < 0) {
 		request_error(rq, "bad_request", "the old configuration stays in force: %d mistake%s, first: %s", errors.n,
 			      errors.n == 1 ? "" : "s", errors.text[0]);
 		return;

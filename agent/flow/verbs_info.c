@@ -111,6 +111,15 @@ static cJSON *part_outbox(struct hub *h)
 	return o;
 }
 
+static cJSON *part_owner(struct hub *h)
+{
+	cJSON *o = owner_encode(&h->owner);
+
+	cJSON_DeleteItemFromObjectCaseSensitive(o, "reserve_pct");
+	json_add_number(o, "reserve_pct", owner_reserve(&h->owner, h->cfg.site.reserve_pct), 1);
+	return o;
+}
+
 static cJSON *part_log(struct hub *h)
 {
 	static const char *const LEVELS[] = { "", "", "", "error", "warning", "notice", "info", "debug" };
@@ -163,7 +172,7 @@ static const struct {
 } PARTS[] = {
 	{ "agent", true, part_agent }, { "site", true, part_site }, { "decision", true, part_decision }, { "devices", true, part_devices },
 	{ "buses", true, part_buses }, { "commands", true, part_commands }, { "events", true, part_events },
-	{ "outbox", true, part_outbox }, { "vpp", true, round_encode_vpp }, { "plan", false, round_encode_plan }, { "tariff", false, part_tariff },
+	{ "outbox", true, part_outbox }, { "owner", true, part_owner }, { "vpp", true, round_encode_vpp }, { "plan", false, round_encode_plan }, { "tariff", false, part_tariff },
 	{ "log", false, part_log }, { "config", false, part_config },
 };
 #define PARTS_COUNT (sizeof(PARTS) / sizeof(PARTS[0]))

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,32 +17,64 @@
 /* A change waiting for its commit. */
 struct change {
 	struct request *rq;
-	struct owner before;
+	struct owner after;        /* what it wrote */
+	cJSON *data;               /* of the answer; ours until then */
+	struct change *next;
 };
+
+/* The whole of struct owner is one row, so a later change writes the earlier ones with it. One that could not be stored while
+ * a later one is on its way therefore waits for that: once it is on disk, both are; if the last fails too, all of them are
+ * taken back to what the disk is known to hold. Restoring the state before an earlier change would drop the later one. */
+static struct {
+	int under_way;             /* transactions not ended */
+	struct owner committed;    /* what the disk holds; meaningless while none is under way */
+	struct change *failed;     /* wait for a later one */
+} changes;
 
 static const char *code_of(int error)
 {
 	return error == -ENOENT ? "not_found" : error == -EPERM ? "refused" : "bad_request";
 }
 
-static void on_stored(void *context, uint64_t ticket, int status)
+static void answer(struct change *c, int status)
 {
-	struct change *c = context;
-	struct hub *h = c->rq->hub;
-
-	(void)ticket;
 	if (status < 0) {
-		h->owner = c->before;
-		tick_soon(h->tick);
 		request_error(c->rq, "unavailable", "the change could not be stored (%s) and was taken back", strerror(-status));
+		cJSON_Delete(c->data);
 	} else {
-		request_ok(c->rq, NULL);
+		request_ok(c->rq, c->data);
 	}
 	free(c);
 }
 
-/* The owner struct was changed: in force now, stored, answered after the commit. */
-static void keep(struct request *rq, const struct owner *before)
+static void on_stored(void *context, uint64_t ticket, int status)
+{
+	struct change *c = context, *list = changes.failed;
+	struct hub *h = c->rq->hub;
+
+	(void)ticket;
+	changes.under_way--;
+	if (status < 0 && changes.under_way > 0) {
+		c->next = changes.failed;
+		changes.failed = c;
+		return;
+	}
+	changes.failed = NULL;
+	if (status < 0) {
+		h->owner = changes.committed;
+		hub_store_owner(h); /* somebody else may have written it meanwhile, with the change in it */
+		tick_soon(h->tick);
+	}
+	changes.committed = c->after;
+	answer(c, status);
+	while ((c = list)) {
+		list = c->next;
+		answer(c, status);
+	}
+}
+
+/* The owner struct was changed: in force now, stored, answered with @data (taken over) after the commit. */
+static void keep(struct request *rq, const struct owner *before, cJSON *data)
 {
 	struct hub *h = rq->hub;
 	AUTO_JSON *o = owner_encode(&h->owner);
@@ -49,18 +82,21 @@ static void keep(struct request *rq, const struct owner *before)
 	struct change *c = malloc(sizeof(*c));
 	int r = -ENOMEM;
 
-	if (c && text) {
-		c->rq = rq;
-		c->before = *before;
+	if (c)
+		*c = (struct change){ .rq = rq, .after = h->owner, .data = data };
+	tick_now(h->tick); /* the device does not wait, the answer does */
+	if (c && text)
 		r = hub_store_setting(h, "owner", text, on_stored, c);
-	}
 	if (r < 0) {
 		h->owner = *before;
+		tick_soon(h->tick);
 		free(c);
+		cJSON_Delete(data);
 		request_error(rq, r == -EAGAIN ? "busy" : "unavailable", "the change could not be stored: %s", strerror(-r));
 		return;
 	}
-	tick_soon(h->tick);
+	if (changes.under_way++ == 0)
+		changes.committed = *before;
 	hub_replan(h, "the owner changed something");
 }
 
@@ -137,7 +173,7 @@ void verb_reserve_set(struct request *rq)
 		request_error(rq, "bad_request", "%s", err.text);
 		return;
 	}
-	keep(rq, &before);
+	keep(rq, &before, NULL);
 }
 
 void verb_override_set(struct request *rq)
@@ -174,7 +210,7 @@ void verb_override_set(struct request *rq)
 	if (r < 0)
 		request_error(rq, code_of(r), "%s", err.text);
 	else
-		keep(rq, &before);
+		keep(rq, &before, NULL);
 }
 
 void verb_override_clear(struct request *rq)
@@ -185,7 +221,7 @@ void verb_override_clear(struct request *rq)
 	if (i < 0)
 		return;
 	if (owner_override_clear(&rq->hub->owner, plant_config(rq->hub->plant, i)->id))
-		keep(rq, &before);
+		keep(rq, &before, NULL);
 	else
 		request_ok(rq, NULL);
 }
@@ -201,8 +237,33 @@ void verb_pause(struct request *rq)
 		errbuf_set(&err, -EINVAL, "duration_s is missing: seconds, 0 ends the pause");
 	if (r != 1 || owner_pause(&rq->hub->owner, seconds * 1000, loop_utc_ms(), &err) < 0)
 		request_error(rq, "bad_request", "%s", err.text);
-	else
-		keep(rq, &before);
+	else {
+		owner_pause_mono(&rq->hub->owner, loop_now_ms(), seconds * 1000);
+		keep(rq, &before, NULL);
+	}
+}
+
+/* {"warning": ...} when a battery follows an event at this moment: the car is not stopped, but what it takes is missing. */
+static cJSON *event_warning(const struct hub *h)
+{
+	const int64_t utc_ms = loop_utc_ms();
+	char until[CALENDAR_TEXT_MAX] = "", text[256];
+	cJSON *o;
+
+	for (int i = 0; h->clock_trusted && i < plant_count(h->plant); i++) {
+		const struct book_entry *e = plant_roles(h->plant, i) & ROLE_BATTERY ? book_in_force(h->book, i, utc_ms) : NULL;
+
+		if (!e)
+			continue;
+		if (e->c.ends_utc_ms)
+			calendar_format(e->c.ends_utc_ms, until);
+		snprintf(text, sizeof(text), "event %s runs until %s: the car uses what the home should give or save in it",
+			 e->c.event_id[0] ? e->c.event_id : e->c.id, until[0] ? until : "Flip ends it");
+		o = cJSON_CreateObject();
+		cJSON_AddStringToObject(o, "warning", text);
+		return o;
+	}
+	return NULL;
 }
 
 void verb_ev_set(struct request *rq)
@@ -234,7 +295,7 @@ void verb_ev_set(struct request *rq)
 	if (r < 0)
 		request_error(rq, code_of(r), "%s", err.text);
 	else
-		keep(rq, &before);
+		keep(rq, &before, v.mode == EV_NOW ? event_warning(rq->hub) : NULL);
 }
 
 static void on_participation(void *context, uint64_t ticket, int status)
@@ -272,6 +333,5 @@ void verb_event_participate(struct request *rq)
 		request_error(rq, code_of(r), "%s", err.text);
 		return;
 	}
-	tick_soon(h->tick);
 	hub_replan(h, "participation changed");
 }

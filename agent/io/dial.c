@@ -4,6 +4,7 @@
 #include "io/loop.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,37 +16,30 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SLICE_MS 100
-
-struct dial {
-	bool (*cancelled)(void *context);
-	void *context;
-};
-
-static int connected_wait(const struct dial *d, int fd, int64_t until_ms)
+static int connected_wait(int fd, int stop_fd, int64_t until_ms)
 {
 	for (;;) {
-		struct pollfd p = { .fd = fd, .events = POLLOUT };
+		struct pollfd p[] = { { .fd = fd, .events = POLLOUT }, { .fd = stop_fd, .events = POLLIN } };
 		int64_t left = until_ms - loop_now_ms();
 		socklen_t size;
 		int r;
 
 		if (left <= 0)
 			return -ETIMEDOUT;
-		if (d->cancelled && d->cancelled(d->context))
-			return -ECANCELED;
-		r = poll(&p, 1, left < SLICE_MS ? (int)left : SLICE_MS);
+		r = poll(p, 2, left < INT_MAX ? (int)left : INT_MAX); /* -1 is no descriptor, and poll knows that */
 		if (r < 0 && errno != EINTR)
 			return -errno;
 		if (r <= 0)
 			continue;
+		if (p[1].revents)
+			return -ECANCELED;
 		r = 0;
 		size = sizeof(r);
 		return getsockopt(fd, SOL_SOCKET, SO_ERROR, &r, &size) ? -errno : -r;
 	}
 }
 
-static int connect_one(const struct dial *d, const struct addrinfo *a, int64_t until_ms)
+static int connect_one(const struct addrinfo *a, int stop_fd, int64_t until_ms)
 {
 	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, r = 0;
 
@@ -57,7 +51,7 @@ static int connect_one(const struct dial *d, const struct addrinfo *a, int64_t u
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (connect(fd, a->ai_addr, a->ai_addrlen))
-		r = errno == EINPROGRESS ? connected_wait(d, fd, until_ms) : -errno;
+		r = errno == EINPROGRESS ? connected_wait(fd, stop_fd, until_ms) : -errno;
 	if (!r)
 		return fd;
 	close(fd);
@@ -88,9 +82,8 @@ static int resolve(const char *host, int port, struct addrinfo **list)
 	return getaddrinfo(host, service, &hints, list);
 }
 
-int dial_tcp(const char *host, int port, int timeout_ms, bool (*cancelled)(void *context), void *context, struct errbuf *err)
+int dial_tcp(const char *host, int port, int timeout_ms, int stop_fd, struct errbuf *err)
 {
-	const struct dial d = { cancelled, context };
 	struct addrinfo *list = NULL;
 	int left = 0, r = resolve(host, port, &list);
 	int64_t until;
@@ -104,7 +97,7 @@ int dial_tcp(const char *host, int port, int timeout_ms, bool (*cancelled)(void 
 	for (struct addrinfo *a = list; a && r < 0 && r != -ECANCELED; a = a->ai_next, left--) {
 		int64_t now = loop_now_ms();
 
-		r = connect_one(&d, a, now + (until - now) / left);
+		r = connect_one(a, stop_fd, now + (until - now) / left);
 	}
 	freeaddrinfo(list);
 	return r < 0 ? errbuf_set(err, r, "%s port %d: %s", host, port, strerror(-r)) : r;

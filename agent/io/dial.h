@@ -5,17 +5,15 @@
 
 #include "core/err.h"
 
-#include <stdbool.h>
-
 /**
  * @host        name or address (IPv4, IPv6)
  * @timeout_ms  for all addresses of the name together; a dead first one leaves time for the next. A name server that is
  *              silent costs at most 2 s each more
- * @cancelled   asked about every 100 ms; true gives up. May be NULL
+ * @stop_fd     readable: give up, -ECANCELED (see worker_stop_fd); -1: none. Not heard while a name is resolved
  *
  * Returns a socket (non-blocking, close on exec, no delay, below FD_SETSIZE so that select works on it), which the caller
  * closes, or a negative errno with the reason in words.
  */
-int dial_tcp(const char *host, int port, int timeout_ms, bool (*cancelled)(void *context), void *context, struct errbuf *err);
+int dial_tcp(const char *host, int port, int timeout_ms, int stop_fd, struct errbuf *err);
 
 #endif

@@ -7,7 +7,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #define STACK_KIB 256
 #define REPLIES_A_WAKE 32 /* then other handles of the loop get their turn */
@@ -37,6 +39,7 @@ struct worker {
 	pthread_cond_t wake, room, news; /* for the thread; for its replies; for worker_stop */
 	struct queue lanes[WORKER_LANES_MAX], replies;
 	bool stopping, drain, ended;     /* under the lock */
+	int stop_fd;                     /* says stopping to poll() */
 	bool closing;                    /* the loop's alone */
 	unsigned char *message;          /* the thread's copy of what it works on */
 	unsigned char *reply[2];         /* the loop's: of on_async, and of a worker_stop called from inside it */
@@ -209,6 +212,8 @@ static void worker_free(struct worker *w)
 	pthread_cond_destroy(&w->room);
 	pthread_cond_destroy(&w->news);
 	pthread_mutex_destroy(&w->lock);
+	if (w->stop_fd >= 0)
+		close(w->stop_fd);
 	free(w->message);
 	free(w->reply[0]);
 	free(w->reply[1]);
@@ -280,7 +285,8 @@ int worker_start(struct worker **out, uv_loop_t *loop, const struct worker_optio
 	strncpy(w->name, options->name, sizeof(w->name) - 1);
 	w->o.name = w->name;
 	conditions_init(w);
-	r = memory_init(w);
+	w->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = w->stop_fd < 0 ? -errno : memory_init(w);
 	if (!r)
 		r = uv_async_init(loop, &w->async, on_async);
 	if (r) {
@@ -371,6 +377,11 @@ void worker_sleep(struct worker *w, int ms)
 	pthread_mutex_unlock(&w->lock);
 }
 
+int worker_stop_fd(const struct worker *w)
+{
+	return w->stop_fd;
+}
+
 int worker_waiting(struct worker *w, int lane)
 {
 	int n;
@@ -390,6 +401,7 @@ void worker_ask_stop(struct worker *w, bool drain)
 	pthread_mutex_lock(&w->lock);
 	w->stopping = true;
 	w->drain = drain;
+	eventfd_write(w->stop_fd, 1);
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
 }

@@ -57,6 +57,10 @@ bool worker_stopping(struct worker *w);
 /** From the thread: sleeps up to ms, woken early by worker_stop. */
 void worker_sleep(struct worker *w, int ms);
 
+/** From the thread: a descriptor that poll() finds readable from the moment worker_stopping is true, and for ever after.
+ *  Polled beside whatever else is waited for, it ends the wait at once. Never read or close it. */
+int worker_stop_fd(const struct worker *w);
+
 /** Messages waiting in a lane. */
 int worker_waiting(struct worker *w, int lane);
 

@@ -35,6 +35,7 @@ struct batch {
 	uint32_t id;                       /* the driver's own number, comes back unchanged */
 	uint8_t unit;
 	bool command;                      /* goes in the command lane; a batch of reads only stays false */
+	uint16_t timeout_ms;               /* for each answer, 20..10000; 0 = the bus's */
 	int64_t expires_ms;                /* monotonic; not begun by then -> REQUEST_EXPIRED; 0 = never */
 	int n;                             /* requests in use; 0 = nothing to do */
 	struct modbus_request r[BATCH_REQUESTS_MAX];

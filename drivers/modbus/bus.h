@@ -2,7 +2,7 @@
  * command batch per device wins while it has not begun, reads queue behind. Reconnects for ever with capped, jittered
  * back-off (250 ms to 30 s); meanwhile batches are answered REQUEST_NO_LINK at once. A unit that was silent twice in a row
  * rests (0.5 s doubling to 30 s; commands a quarter of it) and is asked when nobody else waits. No call here waits,
- * except bus_close. */
+ * except bus_close, and that only until the thread has noticed. */
 #ifndef HEARTH_DRIVERS_MODBUS_BUS_H
 #define HEARTH_DRIVERS_MODBUS_BUS_H
 
@@ -45,15 +45,19 @@ int bus_open(struct bus **out, uv_loop_t *loop, const struct bus_options *option
 	     struct errbuf *err);
 
 /** Copies and queues a batch. @device is the caller's number, the key of "latest wins". -EAGAIN when the lane is full,
- *  -EINVAL when a request makes no sense (n of 0, a count of 0 or too many, a read of unit 0 on a serial line). */
+ *  -EINVAL when a request makes no sense (n of 0, a count of 0 or too many, a read of unit 0 on a serial line, a timeout
+ *  outside the limits). */
 int bus_submit(struct bus *b, uint32_t device, const struct batch *batch);
 
 void bus_stats(const struct bus *b, struct bus_stats *out);
 
-/** Asks the thread to end without waiting: call it for every bus first, and closing all takes as long as the slowest. */
+/** Asks the thread to end without waiting: call it for every bus first, and closing all takes as long as the slowest. The
+ *  transaction under way is cut short wherever it waits: what was sent stays without an answer (REQUEST_TIMEOUT), a
+ *  connection in the making is given up (REQUEST_NO_LINK), the rest is REQUEST_NOT_TRIED. */
 void bus_ask_close(struct bus *b);
 
-/** Ends the thread (bounded by one transaction), closes the link, frees. NULL is fine. */
+/** Ends the thread, closes the link, frees: a matter of milliseconds, except while a name is being resolved (see io/dial.h)
+ *  or bytes are still going out on a serial line. NULL is fine. */
 void bus_close(struct bus *b);
 
 #endif

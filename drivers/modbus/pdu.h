@@ -1,5 +1,5 @@
 /* Requests <-> the bytes of a Modbus PDU (function code and what follows; no unit, no checksum). Pure and whole: an answer
- * is accepted only if function, length and echo are what was asked for. Header only: bus.c and the fuzz target share it. */
+ * is accepted only if function, length and echo are what was asked for. Header only: the bus and the fuzz target share it. */
 #ifndef HEARTH_DRIVERS_MODBUS_PDU_H
 #define HEARTH_DRIVERS_MODBUS_PDU_H
 
@@ -82,6 +82,28 @@ static inline int pdu_answer_length(const struct modbus_request *r)
 	if (request_is_write(r))
 		return 5;
 	return 2 + (pdu_is_coils(r) ? (r->count + 7) / 8 : 2 * r->count);
+}
+
+/** Bytes an answer has by its own account, from its first two; 2..257. Of a function nobody asks for: the two. */
+static inline int pdu_answer_whole(const uint8_t *pdu)
+{
+	if (pdu[0] == 5 || pdu[0] == 6 || pdu[0] == 15 || pdu[0] == 16)
+		return 5;
+	return 2 + (pdu[0] <= 4 ? pdu[1] : 0);
+}
+
+/** Checksum of a serial frame (Modbus over serial line 1.02, section 6.2.2); 0 when the frame's own, low byte first, is
+ *  taken in and right. */
+static inline uint16_t pdu_crc(const uint8_t *frame, int len)
+{
+	unsigned int crc = 0xffff;
+
+	for (int i = 0; i < len; i++) {
+		crc ^= frame[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc & 1 ? crc >> 1 ^ 0xa001 : crc >> 1;
+	}
+	return (uint16_t)crc;
 }
 
 /**

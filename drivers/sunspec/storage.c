@@ -251,12 +251,12 @@ void storage_check_timer(struct sunspec *s)
 	bool is_704 = s->control == CONTROL_704;
 	double set, left, elapsed_s;
 
-	if (img && s->setpoint.written_ms == 0) { /* nothing was commanded yet: the time is there, or not */
+	/* Nothing commanded (yet, or any more): the time is there, or not. */
+	if (img && (s->setpoint.written_ms == 0 || s->setpoint.sent.kind == ORDER_RELEASE)) {
 		s->timer_ok = image_get(img, timer_point(s), &set) && set == SUNSPEC_REVERT_S;
 		return;
 	}
-	if (!img || img->at_ms < s->setpoint.written_ms ||
-	    s->setpoint.sent.kind == ORDER_RELEASE || s->setpoint.phase == SETPOINT_WRITING)
+	if (!img || img->at_ms < s->setpoint.written_ms || s->setpoint.phase == SETPOINT_WRITING)
 		return;
 	s->timer_ok = image_get(img, timer_point(s), &set) && set == SUNSPEC_REVERT_S;
 	if (!is_704 || !s->timer_ok || image_number(img, "WSetEna") != 1 || !image_get(img, "WSetRvrtRem", &left))

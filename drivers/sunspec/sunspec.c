@@ -180,6 +180,7 @@ static int64_t batch_begin(struct sunspec *s, struct batch *b, enum sunspec_flig
 {
 	b->id = ++s->batch_id;
 	b->unit = s->o.unit;
+	b->timeout_ms = (uint16_t)s->o.timeout_ms;
 	b->command = flight == FLIGHT_WRITE || flight == FLIGHT_PREPARE;
 	b->expires_ms = now_ms + (b->command ? SETPOINT_EXPIRY_MS : 2 * (int64_t)s->fast.interval_ms + SETPOINT_EXPIRY_MS);
 	s->flight = flight;
@@ -221,7 +222,7 @@ static bool plan_write(struct sunspec *s, int64_t now_ms, struct batch *batch)
 /* Before anything is commanded: set the reversion time, so that the next read can show who guards this device. */
 static bool plan_prepare(struct sunspec *s, int64_t now_ms, struct batch *batch)
 {
-	if (s->control == CONTROL_NO_WAY || s->timer_ok || s->setpoint.written_ms || now_ms < s->prepare_at_ms ||
+	if (s->control == CONTROL_NO_WAY || s->timer_ok || now_ms < s->prepare_at_ms ||
 	    s->fast.missed >= POLL_SILENT || now_ms - s->image[control_slot(s)].at_ms > CONTROL_FRESH_MS)
 		return false;
 	s->prepare_at_ms = now_ms + PREPARE_MS;
@@ -379,8 +380,10 @@ static void feed_read(struct sunspec *s, const struct batch_result *r, int64_t n
 	}
 	if (moved)
 		discovery_restart(s, now_ms + s->fast.interval_ms);
-	else if (s->control == CONTROL_NO_WAY)
+	else if (s->control == CONTROL_NO_WAY) {
 		s->control = storage_control(s);
+		control_read = s->control != CONTROL_NO_WAY; /* this very batch holds it */
+	}
 	if (!moved && control_read)
 		control_answer(s, r);
 }

@@ -188,15 +188,27 @@ static const struct planning_event *event_at(const struct planning_inputs *in, i
 	return NULL;
 }
 
-/* What the battery can do and the grid, as forecast, lets through; the rest of an order could not be kept anyway. */
-static double order_kw(const struct plan_instance *out, const struct plan_battery *b, int i, double w)
+/* House, sun and the orders of the batteries before @n in slot @i, kW. */
+static double net_before(const struct plan_instance *out, int n, int i)
 {
-	double net = out->load_kw[i] - out->pv_kw[i], kw = w / 1e3;
+	double net = out->load_kw[i] - out->pv_kw[i];
+
+	for (int b = 0; b < n; b++)
+		net += isnan(out->battery[b].fixed_kw[i]) ? 0 : out->battery[b].fixed_kw[i];
+	return net;
+}
+
+/* What the battery can do and the grid, as forecast, lets through; the rest of an order could not be kept anyway. The
+ * guard cuts an order to a battery that is @bound to surplus and load. */
+static double order_kw(const struct plan_instance *out, int n, int i, double w, bool bound)
+{
+	const struct plan_battery *b = &out->battery[n];
+	double net = net_before(out, n, i), kw = w / 1e3;
 
 	kw = fmin(fmax(kw, -b->discharge_max_kw[i]), b->charge_max_kw[i]);
 	if (kw > 0)
-		return fmin(kw, fmax(0, out->import_max_kw[i] - net));
-	return fmax(kw, fmin(0, -out->export_max_kw[i] - net));
+		return fmin(kw, fmax(0, (bound ? 0 : out->import_max_kw[i]) - net));
+	return fmax(kw, fmin(0, -(bound ? 0 : out->export_max_kw[i]) - net));
 }
 
 static void fill_battery(const struct planning_inputs *in, const struct config *c, const struct times *t, int device,
@@ -205,6 +217,7 @@ static void fill_battery(const struct planning_inputs *in, const struct config *
 	const struct snap_device *d = &in->snapshot->dev[device];
 	struct plan_battery *b = &out->battery[n];
 	bool guarded = d->state.caps.guarded_by != GUARDED_NONE || d->allow_unguarded;
+	bool bound = !guarded || !d->state.caps.can_power;
 	double full_kwh = view_capacity_wh(d) / 1e3, least_pct = floor_hardware_pct(d), soc_pct = 0;
 
 	view_soc(in->snapshot, device, &soc_pct); /* known, else there would be no battery in the plan */
@@ -215,8 +228,9 @@ static void fill_battery(const struct planning_inputs *in, const struct config *
 	b->charge_eff = b->discharge_eff = EFFICIENCY;
 	b->wear_cost = c->plan.wear_cost;
 	b->terminal_value = home_terminal_value(out, b->discharge_eff);
-	b->grid_charge = in->snapshot->site.grid_charging && guarded;
-	b->battery_export = in->snapshot->site.battery_export && guarded;
+	b->grid_charge = in->snapshot->site.grid_charging && !bound;
+	b->battery_export = in->snapshot->site.battery_export && !bound;
+	b->orders_free = !bound; /* the site's switches are about what the plan chooses */
 	for (int i = 0; i < t->n; i++) {
 		const struct planning_event *e = event_at(in, device, t->at[i]);
 		double floor_pct = e && !isnan(e->floor_pct) ? e->floor_pct : in->snapshot->site.reserve_pct;
@@ -225,7 +239,7 @@ static void fill_battery(const struct planning_inputs *in, const struct config *
 		b->discharge_max_kw[i] = view_discharge_max(d) / 1e3;
 		b->floor_kwh[i + 1] = fmin(full_kwh * fmax(floor_pct, least_pct) / 100, b->capacity_kwh);
 		if (e && !isnan(e->power_w))
-			b->fixed_kw[i] = order_kw(out, b, i, e->power_w);
+			b->fixed_kw[i] = order_kw(out, n, i, e->power_w, bound);
 	}
 	b->floor_kwh[0] = b->floor_kwh[1];
 }
@@ -309,12 +323,12 @@ int home_instance(const struct planning_inputs *in, const struct home *home, str
 	if (rc)
 		return errbuf_set(err, rc, "no memory for a plan of %d slots", t.n);
 	fill_site(in, home, out, &t);
+	cars_w = other_cars_w(s, map, n_evs);
+	for (int i = 0; i < t.n && t.at[i] < in->utc_ms + OTHER_CAR_MS; i++)
+		out->load_kw[i] += cars_w / 1e3; /* before the orders, which are cut to what the grid has left */
 	for (int b = 0; b < n_batteries; b++)
 		fill_battery(in, home->config, &t, map->battery_device[b], out, b);
 	for (int e = 0; e < n_evs; e++)
 		fill_ev(in, map->ev_device[e], &t, out, e);
-	cars_w = other_cars_w(s, map, n_evs);
-	for (int i = 0; i < t.n && t.at[i] < in->utc_ms + OTHER_CAR_MS; i++)
-		out->load_kw[i] += cars_w / 1e3;
 	return 0;
 }

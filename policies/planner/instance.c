@@ -23,40 +23,52 @@ static const struct range PRICE = { -PRICE_MAX, PRICE_MAX }, POWER = { 0, POWER_
 			  ENERGY = { 0, ENERGY_MAX }, LENGTH_S = { 1, 86400 }, EFFICIENCY = { 0.05, 1 },
 			  COST = { 0, PRICE_MAX };
 
-int instance_alloc(struct plan_instance *in, int slots, int n_batteries, int n_evs)
+static size_t room_of(int slots, int n_batteries)
 {
-	size_t n = (size_t)slots, room;
-	double *at;
+	return 8 * (size_t)slots + (size_t)n_batteries * (4 * (size_t)slots + 1);
+}
 
-	memset(in, 0, sizeof(*in));
-	if (slots < 1 || slots > PLAN_SLOTS_MAX || n_batteries < 0 || n_batteries > PLAN_BATTERIES_MAX || n_evs < 0 ||
-	    n_evs > PLAN_EVS_MAX)
-		return -EINVAL;
-	room = 8 * n + (size_t)n_batteries * (4 * n + 1);
-	at = calloc(room, sizeof(double));
-	if (!at)
-		return -ENOMEM;
-	in->memory = at;
-	in->slots = slots;
-	in->n_batteries = n_batteries;
-	in->n_evs = n_evs;
-	in->battery_to_ev = true;
-	in->floor_price = NAN;
+/* All arrays of the instance, one behind the other. */
+static void arrays_place(struct plan_instance *in, double *at)
+{
+	size_t n = (size_t)in->slots;
 	double **const arrays[] = { &in->slot_h, &in->import_price,  &in->export_price,  &in->load_kw,
 				    &in->pv_kw,  &in->import_max_kw, &in->export_max_kw, &in->curtail_max_kw };
+
+	in->memory = at;
 	for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++, at += n)
 		*arrays[i] = at;
-	for (int b = 0; b < n_batteries; b++) {
+	for (int b = 0; b < in->n_batteries; b++, at += 4 * n + 1) {
 		struct plan_battery *x = &in->battery[b];
 
 		x->floor_kwh = at;
 		x->charge_max_kw = at + n + 1;
 		x->discharge_max_kw = at + 2 * n + 1;
 		x->fixed_kw = at + 3 * n + 1;
+	}
+}
+
+int instance_alloc(struct plan_instance *in, int slots, int n_batteries, int n_evs)
+{
+	double *at;
+
+	memset(in, 0, sizeof(*in));
+	if (slots < 1 || slots > PLAN_SLOTS_MAX || n_batteries < 0 || n_batteries > PLAN_BATTERIES_MAX || n_evs < 0 ||
+	    n_evs > PLAN_EVS_MAX)
+		return -EINVAL;
+	at = calloc(room_of(slots, n_batteries), sizeof(double));
+	if (!at)
+		return -ENOMEM;
+	in->slots = slots;
+	in->n_batteries = n_batteries;
+	in->n_evs = n_evs;
+	in->battery_to_ev = true;
+	in->floor_price = NAN;
+	arrays_place(in, at);
+	for (int b = 0; b < n_batteries; b++) {
 		for (int t = 0; t < slots; t++)
-			x->fixed_kw[t] = NAN;
-		x->grid_charge = x->battery_export = true;
-		at += 4 * n + 1;
+			in->battery[b].fixed_kw[t] = NAN;
+		in->battery[b].grid_charge = in->battery[b].battery_export = true;
 	}
 	return 0;
 }
@@ -65,6 +77,19 @@ void instance_deinit(struct plan_instance *in)
 {
 	free(in->memory);
 	memset(in, 0, sizeof(*in));
+}
+
+int instance_copy(const struct plan_instance *in, struct plan_instance *out)
+{
+	struct plan_instance fresh;
+	int rc = instance_alloc(&fresh, in->slots, in->n_batteries, in->n_evs);
+
+	if (rc)
+		return rc;
+	memcpy(fresh.memory, in->memory, room_of(in->slots, in->n_batteries) * sizeof(double));
+	*out = *in;
+	arrays_place(out, fresh.memory);
+	return 0;
 }
 
 /* A key of an object, for messages: "battery.soc_kwh", "batteries[2].soc_kwh", "slots". */

@@ -24,9 +24,9 @@ static struct flows flows_of(const struct plan_instance *in, const struct plan *
 		double kw = p->battery_kw[b][t];
 
 		f.net += kw;
-		if (kw > 0 && !in->battery[b].grid_charge)
+		if (kw > 0 && !plan_may_import(&in->battery[b], t))
 			f.high = fmin(f.high, 0);
-		if (kw < 0 && !in->battery[b].battery_export)
+		if (kw < 0 && !plan_may_export(&in->battery[b], t))
 			f.low = fmax(f.low, 0);
 		if (kw < 0 && f.cars > 0 && !in->battery_to_ev)
 			f.low = fmax(f.low, f.cars);
@@ -117,6 +117,25 @@ static void watch_slot(struct watch *w, int t, double by)
 	}
 }
 
+double plan_rules_missed(const struct plan_instance *in, const struct plan *p, int t)
+{
+	struct flows f = flows_of(in, p, t);
+	double g = f.net + p->curtail_kw[t], missed = fmax(g - f.high, f.low - g);
+
+	if (g > in->import_max_kw[t] + POWER_TOLERANCE || g < -in->export_max_kw[t] - POWER_TOLERANCE)
+		return 0; /* the limit itself is named */
+	return missed > POWER_TOLERANCE ? missed : 0;
+}
+
+bool plan_order_missed(const struct plan_instance *in, const struct plan *p, int b, int t)
+{
+	const struct plan_battery *x = &in->battery[b];
+	double soc = p->soc_kwh[b][t + 1], due = x->fixed_kw[t];
+	bool at_end = due > 0 ? soc > x->capacity_kwh - POWER_TOLERANCE : soc < x->floor_kwh[t + 1] + POWER_TOLERANCE;
+
+	return !isnan(due) && !at_end && fabs(p->battery_kw[b][t] - due) > POWER_TOLERANCE;
+}
+
 static void judge_grid(const struct plan_instance *in, struct plan *p)
 {
 	struct watch import = { p, "grid.import_max_kw", false, -1, 0, 0 },
@@ -126,18 +145,17 @@ static void judge_grid(const struct plan_instance *in, struct plan *p)
 	for (int t = 0; t < in->slots; t++) {
 		struct flows f = flows_of(in, p, t);
 		double g = f.net + p->curtail_kw[t];
-		double over = g - in->import_max_kw[t], under = -in->export_max_kw[t] - g;
 
-		watch_slot(&import, t, over);
-		watch_slot(&export, t, under);
-		watch_slot(&rules, t, over > POWER_TOLERANCE || under > POWER_TOLERANCE ? 0 : fmax(g - f.high, f.low - g));
+		watch_slot(&import, t, g - in->import_max_kw[t]);
+		watch_slot(&export, t, -in->export_max_kw[t] - g);
+		watch_slot(&rules, t, plan_rules_missed(in, p, t));
 	}
 	watch_end(&import);
 	watch_end(&export);
 	watch_end(&rules);
 }
 
-static void name_of(const struct plan_instance *in, const char *kind, const char *id, const char *key, char out[56])
+void plan_limit_name(const struct plan_instance *in, const char *kind, const char *id, const char *key, char out[56])
 {
 	snprintf(out, 56, "%s.%s", in->single ? kind : id, key);
 }
@@ -149,17 +167,15 @@ static void judge_battery(const struct plan_instance *in, struct plan *p, int b)
 	struct watch low = { p, floor_name, !isnan(in->floor_price), -1, 0, 0 }, high = { p, full_name, false, -1, 0, 0 },
 		     fixed = { p, fixed_name, false, -1, 0, 0 };
 
-	name_of(in, "battery", x->id, "floor_kwh", floor_name);
-	name_of(in, "battery", x->id, "capacity_kwh", full_name);
-	name_of(in, "battery", x->id, "fixed_kw", fixed_name);
+	plan_limit_name(in, "battery", x->id, "floor_kwh", floor_name);
+	plan_limit_name(in, "battery", x->id, "capacity_kwh", full_name);
+	plan_limit_name(in, "battery", x->id, "fixed_kw", fixed_name);
 	for (int t = 0; t < in->slots; t++) {
-		double soc = p->soc_kwh[b][t + 1], kw = p->battery_kw[b][t], due = x->fixed_kw[t];
-		bool at_end =
-			due > 0 ? soc > x->capacity_kwh - POWER_TOLERANCE : soc < x->floor_kwh[t + 1] + POWER_TOLERANCE;
+		double soc = p->soc_kwh[b][t + 1];
 
 		watch_slot(&low, t, x->floor_kwh[t + 1] - soc);
 		watch_slot(&high, t, soc - x->capacity_kwh);
-		watch_slot(&fixed, t, isnan(due) || at_end ? 0 : fabs(kw - due));
+		watch_slot(&fixed, t, plan_order_missed(in, p, b, t) ? fabs(p->battery_kw[b][t] - x->fixed_kw[t]) : 0);
 	}
 	watch_end(&low);
 	watch_end(&high);
@@ -175,7 +191,7 @@ static void judge_car(const struct plan_instance *in, struct plan *p, int e)
 
 	for (int t = 0; t < in->slots; t++)
 		kwh += p->ev_kw[e][t] * in->slot_h[t];
-	name_of(in, "ev", x->id, "energy_kwh", name);
+	plan_limit_name(in, "ev", x->id, "energy_kwh", name);
 	energy.by = fabs(x->energy_kwh - kwh);
 	if (energy.by > CAR_TOLERANCE)
 		energy.worst = x->depart_slot > x->arrive_slot ? x->depart_slot - 1

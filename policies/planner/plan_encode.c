@@ -98,6 +98,14 @@ static void add_violations(cJSON *o, const struct plan *p)
 	}
 }
 
+static void add_softened(cJSON *o, const struct plan *p)
+{
+	cJSON *list = cJSON_AddArrayToObject(o, "softened");
+
+	for (int i = 0; i < p->n_softened; i++)
+		cJSON_AddItemToArray(list, cJSON_CreateString(p->softened[i]));
+}
+
 cJSON *plan_encode(const struct plan *p, const struct plan_instance *in, bool single)
 {
 	cJSON *o = cJSON_CreateObject();
@@ -109,6 +117,8 @@ cJSON *plan_encode(const struct plan *p, const struct plan_instance *in, bool si
 	cJSON_AddStringToObject(o, "status", plan_status_word(p->status));
 	if (p->why[0])
 		cJSON_AddStringToObject(o, "reason", p->why);
+	if (p->n_softened)
+		add_softened(o, p);
 	if (single)
 		add_single(o, p, in);
 	else

@@ -50,12 +50,12 @@ static void slot_others(const struct solver *v, int t, int b, int e, struct slot
 		s->net_kw += kw;
 		if (kw > 0) { /* no battery charges another */
 			s->battery_min_kw = 0;
-			if (!in->battery[k].grid_charge)
+			if (!plan_may_import(&in->battery[k], t))
 				s->import_max_kw = fmin(s->import_max_kw, 0);
 		} else if (kw < 0) {
 			s->battery_max_kw = 0;
 			s->other_discharges = true;
-			if (!in->battery[k].battery_export)
+			if (!plan_may_export(&in->battery[k], t))
 				s->export_max_kw = fmin(s->export_max_kw, 0);
 		}
 	}
@@ -160,8 +160,8 @@ static void pair_build(struct solver *v, int b, int e)
 			s->gain_in = x->charge_eff * s->dt_h;
 			s->gain_out = s->dt_h / x->discharge_eff;
 			s->wear_cost = x->wear_cost;
-			s->grid_charge = x->grid_charge;
-			s->battery_export = x->battery_export;
+			s->grid_charge = plan_may_import(x, t);
+			s->battery_export = plan_may_export(x, t);
 		}
 		slot_others(v, t, b, e, s);
 		if (x && !isnan(x->fixed_kw[t]))
@@ -208,8 +208,8 @@ static void pair_merge(struct solver *v)
 			s->battery_min_kw -=
 				isnan(fixed) ? x->discharge_max_kw[t] : fmin(x->discharge_max_kw[t], fmax(0, -fixed));
 			s->battery_max_kw += isnan(fixed) ? x->charge_max_kw[t] : fmin(x->charge_max_kw[t], fmax(0, fixed));
-			s->grid_charge |= x->grid_charge;
-			s->battery_export |= x->battery_export;
+			s->grid_charge |= plan_may_import(x, t);
+			s->battery_export |= plan_may_export(x, t);
 		}
 		if (in->n_batteries) {
 			s->gain_in = in_eff * s->dt_h;

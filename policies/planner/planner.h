@@ -7,6 +7,7 @@
 #include "core/snapshot.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,7 +24,18 @@ struct plan_battery {
 	double *charge_max_kw, *discharge_max_kw; /* slots */
 	double *fixed_kw;                  /* slots, NAN = free */
 	bool grid_charge, battery_export;
+	bool orders_free;                  /* these two bind what the plan chooses, not the orders in fixed_kw (not in files) */
 };
+
+static inline bool plan_may_import(const struct plan_battery *x, int t)
+{
+	return x->grid_charge || (x->orders_free && !isnan(x->fixed_kw[t]));
+}
+
+static inline bool plan_may_export(const struct plan_battery *x, int t)
+{
+	return x->battery_export || (x->orders_free && !isnan(x->fixed_kw[t]));
+}
 
 struct plan_ev {
 	char id[DEVICE_ID_MAX];
@@ -49,6 +61,7 @@ struct plan_instance {
 enum plan_status { PLAN_OPTIMAL, PLAN_FEASIBLE, PLAN_INFEASIBLE };
 
 #define PLAN_VIOLATIONS_MAX 16
+#define PLAN_SOFTENED_MAX (2 + PLAN_BATTERIES_MAX * 2 + PLAN_EVS_MAX)
 struct plan_violation {
 	char limit[56];                    /* "grid.import_max_kw", "battery.floor_kwh", "<id>.energy_kwh" */
 	int slot;                          /* the worst slot of a run of slots */
@@ -69,7 +82,9 @@ struct plan {
 	double solve_ms;                   /* filled by the caller: there is no clock here */
 	int n_violations;
 	struct plan_violation violation[PLAN_VIOLATIONS_MAX];
-	char why[200];                     /* of INFEASIBLE: which limit cannot hold, and by how much */
+	char why[200];                     /* of INFEASIBLE or softened: which limit cannot hold, and by how much */
+	int n_softened;                    /* limits the plan was made without, named as violations are */
+	char softened[PLAN_SOFTENED_MAX][56];
 	/* cost-to-go slopes per slot boundary: slope[b][slope_first[b][t]] up to slope_first[b][t + 1] */
 	int *slope_first[PLAN_BATTERIES_MAX]; /* slots + 2 */
 	struct plan_slope *slope[PLAN_BATTERIES_MAX];
@@ -82,6 +97,8 @@ int instance_parse(const char *text, size_t len, struct plan_instance *out, stru
 /** Allocates arrays for @slots, zeroed; no fixed powers, no floor price, all permissions given. -EINVAL: counts. */
 int instance_alloc(struct plan_instance *in, int slots, int n_batteries, int n_evs);
 void instance_deinit(struct plan_instance *in);
+/** A copy with arrays of its own. 0 or -ENOMEM. */
+int instance_copy(const struct plan_instance *in, struct plan_instance *out);
 
 /**
  * Solves. Always leaves a plan: PLAN_OPTIMAL only when proven, PLAN_INFEASIBLE with the least-violating plan found.
@@ -90,6 +107,13 @@ void instance_deinit(struct plan_instance *in);
  */
 int planner_solve(const struct plan_instance *in, bool (*expired)(void *context), void *context, struct plan *out,
 		  struct errbuf *err);
+/**
+ * As planner_solve, but an infeasible instance is solved again with each limit that cannot hold moved just so far that
+ * it can. The plan then is PLAN_FEASIBLE of the softened problem (cost, bound and values are that problem's), softened[]
+ * names the limits, violation[] and why say what the plan breaks of @in. Still PLAN_INFEASIBLE: nothing more could be moved.
+ */
+int planner_solve_soft(const struct plan_instance *in, bool (*expired)(void *context), void *context, struct plan *out,
+		       struct errbuf *err);
 void plan_deinit(struct plan *p);
 
 /** `ems-plan/1`. The caller owns the tree. @single writes battery_kw[]/ev_kw[] of the first of each. NULL: no memory. */
@@ -105,5 +129,11 @@ void plan_guide_at(const struct plan *p, const struct plan_instance *in, bool ev
 double plan_cost(const struct plan_instance *in, struct plan *p);
 /** Names every limit the schedule breaks. Sets violation[], n_violations, why; returns the number of hard ones. */
 int plan_judge(const struct plan_instance *in, struct plan *p);
+/** What grid_charge, battery_export and battery_to_ev miss in slot @t, kW; 0 = they hold. */
+double plan_rules_missed(const struct plan_instance *in, const struct plan *p, int t);
+/** True when the order of battery @b in slot @t is not followed, though neither floor nor capacity ends it. */
+bool plan_order_missed(const struct plan_instance *in, const struct plan *p, int b, int t);
+/** "battery.fixed_kw", or with the device's id where there may be more than one: @kind is for the single form. */
+void plan_limit_name(const struct plan_instance *in, const char *kind, const char *id, const char *key, char out[56]);
 
 #endif

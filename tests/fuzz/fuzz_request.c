@@ -35,11 +35,12 @@ static void on_plan(void *context)
 	(void)context;
 }
 
-static void apply(struct hub *h, const struct config *cfg, uint32_t changes)
+static bool apply(struct hub *h, const struct config *cfg, uint32_t changes)
 {
 	(void)h;
 	(void)cfg;
 	(void)changes;
+	return true;
 }
 
 static bool flip_clock(void *context, int64_t *now_ms, int64_t *utc_ms)

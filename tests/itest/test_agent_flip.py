@@ -93,10 +93,25 @@ def test_killed_in_the_middle_resumes():
         c = home.command(setpoint_w=2000, reserve=20, starts_in=0.5, lasts=40 * SLOW)
         home.send(c)
         home.site(lambda s: s["mode"] == "event" and s["battery_w"] < -1800, what="the discharge")
+        acks = len(home.acks(c["id"]))
         home.agent.kill()
+        home.sim.control("set", soc_pct=80)
+        writes = home.sim.control("writes")["next"]
+        since = home.mqtt.count()
         home.agent.start()
-        home.ready()
-        home.site(lambda s: s["mode"] == "event" and s["battery_w"] < -1800, 20, "the discharge to go on after kill -9")
+        wait_for(lambda: [m for m in home.mqtt.seen(R + "/status", since) if m.payload == "online"], 15, "the new agent")
+        held = [0.0]                                                   # what is retained, or left at the device, proves nothing
+
+        def driven():
+            site = [m.json for m in home.mqtt.seen(R + "/site", since)][-1:]
+            good = site and site[0]["mode"] == "event" and site[0].get("battery_w", 0) < -1800
+            held[0] = (held[0] or time.monotonic()) if good else 0.0
+            return held[0] and time.monotonic() - held[0] > 4
+        wait_for(driven, 25, lambda: f"the discharge to go on after kill -9; {home.mqtt.get(R + '/site')}")
+        assert home.sim.control("writes", since=writes, unit=1)["writes"], "the new agent wrote nothing to the battery"
+        assert home.mqtt.get(R + "/device/battery")["guarded_by"] == "device"
+        later = [a for a in home.acks(c["id"])[acks:] if a["device_status"] != "OK"]
+        assert not later, f"Flip was told of trouble that was none: {later}"
         home.site(lambda s: s["mode"] in ("plan", "self_use"), 70 * SLOW, "the end of the window")
 
 

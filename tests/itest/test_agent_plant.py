@@ -1,4 +1,5 @@
 """The agent and its devices: missing ones join, dead ones stall nothing, faults are data, stopping releases."""
+import signal
 import subprocess
 import time
 
@@ -88,6 +89,19 @@ def test_stop_releases_and_will_tells():
         home.mqtt.wait(R + "/status", lambda s: s == "offline", 60, "the broker's will")
 
 
+def test_a_reload_does_not_stop_the_ending():
+    with Home(soc=60) as home:
+        home.ctl("override", "charge", "battery", "--power", "2000", "--for", "5m")
+        home.sim.wait(lambda s: s["setpoint"]["mode"] == "power", 15)
+        home.agent.configure(home.config().replace("soc_min_pct = 5", "soc_min_pct = 7"))
+        home.agent.signal(signal.SIGTERM)
+        home.agent.signal(signal.SIGHUP)
+        assert home.agent.wait(10) == 0
+        home.sim.wait(lambda s: s["setpoint"]["mode"] == "auto", 2)
+        home.agent.start()
+        home.ready()
+
+
 def test_killed_agent_leaves_devices_safe():
     with Home(soc=60) as home:
         home.ctl("override", "charge", "battery", "--power", "2000", "--for", "5m")
@@ -112,4 +126,5 @@ def test_release_hook():
 
 if __name__ == "__main__":
     run_tests([test_self_use_and_state, test_devices_join_later_and_leave, test_faults_are_data, test_meter_lost, test_broker_restart,
-               test_stop_releases_and_will_tells, test_killed_agent_leaves_devices_safe, test_release_hook])
+               test_stop_releases_and_will_tells, test_a_reload_does_not_stop_the_ending, test_killed_agent_leaves_devices_safe,
+               test_release_hook])

@@ -72,6 +72,14 @@ def test_same_transaction_same_answer():
     home.mqtt.ok(R, "reserve.set", {"pct": 26})
     again = home.mqtt.request(R, "reserve.set", {"pct": 25, "transaction": "once"})
     assert first == again, (first, again)
+    other = home.mqtt.request(R, "reserve.set", {"pct": 27, "transaction": "t-ping"})
+    assert other["status"] == "ok"
+    wrong = home.mqtt.request(R, "ping", {"transaction": "t-ping"})
+    assert wrong["error"]["code"] == "bad_request", wrong
+    for i in range(6):                                                   # other transactions do not push it out
+        home.mqtt.request(R, "ping", {"transaction": f"filler-{i}"})
+    home.mqtt.ok(R, "reserve.set", {"pct": 26})
+    assert home.mqtt.request(R, "reserve.set", {"pct": 25, "transaction": "once"}) == first
     home.site(lambda s: s["floor_pct"] == 26)
     home.mqtt.ok(R, "reserve.set", {"pct": 20})
 
@@ -127,6 +135,57 @@ def test_hearthctl_shows_everything():
     home.ctl("config", "check", home.agent.config_path + ".missing", code=78)
 
 
+def test_reload_of_the_link_itself():
+    """A reload asked for over MQTT that restarts MQTT; another root clears the old one."""
+    home.agent.configure(home.config().replace("[mqtt]", "[mqtt]\nscalars = yes"))
+    assert home.mqtt.request(R, "config.reload")["status"] == "ok"
+    home.mqtt.wait(R + "/device/battery/battery/soc_pct", timeout=20)
+    home.agent.configure(home.config().replace("id = home-0042", "id = home-0042\nname = Elm Road"))
+    since = home.mqtt.count()
+    home.ctl("reload")
+    wait_for(lambda: [m for m in home.mqtt.seen(R + "/status", since) if m.payload == "online"], 10, "the new link")
+    wait_for(lambda: home.mqtt.request(R, "ping")["status"] == "ok", 10, "an agent that still answers")
+    home.agent.configure(home.config())
+    home.ctl("reload")
+    home.ready()
+
+
+def test_two_reloads_end_with_the_file():
+    for soc_min in (40, 5):
+        home.agent.configure(home.config().replace("soc_min_pct = 5", f"soc_min_pct = {soc_min}"))
+        a = home.mqtt.request(R, "config.reload")
+        assert a["status"] == "ok" or a["error"]["code"] == "busy", a
+    time.sleep(14)                                                        # two releases of at most 5 s each
+    assert "soc_min_pct = 5" in home.mqtt.ok(R, "state.get", {"parts": ["config"]})["config"]
+    home.ready()
+
+
+def test_disabled_devices_are_left_out():
+    extra = "\n[device old]\nprofile = eastron-sdm630\nbus = house\nunit = 12\nroles = grid\nenabled = no\n"
+    home.agent.configure(home.config(extra=extra))
+    home.ctl("reload")
+    time.sleep(8)
+    home.site(lambda s: "grid_w" in s)
+    assert "old" not in home.mqtt.ok(R, "state.get", {"parts": ["devices"]})["devices"]
+    home.agent.configure(home.config(extra=""))
+    home.ctl("reload")
+    home.ready()
+
+
+def test_a_yielded_reserve_stays_away():
+    home.mqtt.ok(R, "reserve.set", {"pct": 50})
+    for reserve in (30, 20):
+        home.agent.configure(home.config(reserve=reserve))
+        home.ctl("reload")
+        home.site(lambda s: s["floor_pct"] == reserve)
+    home.agent.stop()
+    home.agent.start()
+    home.mqtt.wait(R + "/status", lambda s: s == "online", 15)
+    time.sleep(3)
+    home.site(lambda s: s["floor_pct"] == 20, what="the file's reserve after a restart")
+    home.ready()
+
+
 def test_reload():
     before = home.config()
     home.agent.configure(before + "\n[device battery]\nunit = 999\nnonsense = 1\n")
@@ -151,4 +210,5 @@ if __name__ == "__main__":
     with Home(soc=60) as home:
         run_tests([test_ping_by_both_ways, test_bad_requests, test_every_verb_answers, test_retained_request_is_refused_and_cleared,
                    test_same_transaction_same_answer, test_named_users_need_a_role, test_answers_never_become_requests,
-                   test_override_and_pause_through_hearthctl, test_hearthctl_shows_everything, test_reload])
+                   test_override_and_pause_through_hearthctl, test_hearthctl_shows_everything, test_reload, test_reload_of_the_link_itself,
+                   test_two_reloads_end_with_the_file, test_disabled_devices_are_left_out, test_a_yielded_reserve_stays_away])

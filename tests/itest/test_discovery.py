@@ -6,7 +6,18 @@ from agenttest import Home, R, SITE
 from hearthtest import Mqtt, run_tests, wait_for
 
 PREFIX = "homeassistant"
-SECOND = "\n[device second]\nprofile = eastron-sdm630\nbus = house\nunit = 11\nroles = load\n"
+SECOND = """
+[bus annex]
+type = tcp
+host = localhost
+port = {port}
+
+[device second]
+profile = eastron-sdm630
+bus = annex
+unit = 10
+roles = load
+"""
 home = None
 ha = None
 
@@ -109,7 +120,7 @@ def test_removed_device_is_cleared():
                  f"{PREFIX}/device/zigbee_{SITE}_ghost/config": True}  # topic: stays
     for topic in strangers:
         ha.publish(topic, {"cmps": {}}, retain=True)
-    home.agent.configure(home.config(extra=SECOND))
+    home.agent.configure(home.config(extra=SECOND.format(port=home.modbus_port)))
     home.mqtt.ok(R, "config.reload")
     home.mqtt.wait(R + "/device/second/availability", lambda a: a == "online", 20)
     ha.wait(config_topic("second"), lambda c: "meter_power_w" in c["cmps"], 20)
@@ -124,8 +135,9 @@ def test_removed_device_is_cleared():
 
 
 def test_broker_comes_back_empty():
-    home.mqtt.close()
-    ha.close()
+    for client in (home.mqtt, ha):
+        client.close()
+        client.state.clear()
     home.broker.restart()
     ha.start()
     home.mqtt.start()
@@ -140,7 +152,7 @@ def test_another_prefix_and_none():
     home.agent.configure(home.config(extra="\n[mqtt]\ndiscovery_prefix = ha-test\n"))
     home.agent.signal(signal.SIGHUP)
     wait_for(lambda: all(other.get(config_topic(d, "ha-test")) for d in ("battery", "charger", "grid", None)), 30, "the new prefix")
-    assert not ha.topics(PREFIX + "/device/"), "the old ones are cleared"
+    wait_for(lambda: not ha.topics(PREFIX + "/device/"), 10, lambda: f"clearing of the old ones; left {ha.topics(PREFIX)}")
     home.agent.configure(home.config(extra="\n[mqtt]\ndiscovery_prefix =\n"))
     home.agent.signal(signal.SIGHUP)
     wait_for(lambda: not other.topics("ha-test/device/"), 30, "clearing")

@@ -14,7 +14,7 @@ PARTS = [
     ("drivers/", 1, "drivers"),
     ("agent/cloud/", 1, "cloud"),
     ("agent/io/", 2, "io"),
-    ("drivers/modbus/bus.", 2, "bus"),
+    ("drivers/modbus/bus", 2, "bus"),
     ("agent/flow/", 3, "flow"),
     ("agent/ctl/", 4, "ctl"),
     ("agent/provider/", 4, "provider"),
@@ -26,8 +26,8 @@ DENIED = {("ctl", "flow"): "hearthctl is a program of its own; it speaks to the 
 
 # Headers with effects: where they may stand. A pure layer gets none of them; one library a file above it.
 EFFECTS = {
-    "uv.h": ("agent/io/", "drivers/modbus/bus.", "agent/flow/", "agent/app.", "agent/main.", "agent/release."),
-    "modbus": ("drivers/modbus/bus.",),
+    "uv.h": ("agent/io/", "drivers/modbus/bus", "agent/flow/", "agent/app.", "agent/main.", "agent/release."),
+    "modbus": ("drivers/modbus/bus",),
     "mosquitto.h": ("agent/io/mqtt", "agent/ctl/link."),
     "sqlite3.h": ("agent/io/store",),
     "openssl/": ("agent/io/crypto.",),

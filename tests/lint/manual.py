@@ -20,6 +20,10 @@ conf = plain(read("packaging/man/hearth.conf.5"))
 for key in re.findall(r'^\t\{ "([a-z0-9_]+)", CT_', read("agent/core/config_table.c"), re.M):
     if not re.search(rf"^\.B {key}$", conf, re.M):
         missing.append(f"packaging/man/hearth.conf.5: key {key} of agent/core/config_table.c is not described")
+later = len(re.findall(r'^\t\{ "[^\n]*\bCF_LATER\b', read("agent/core/config_table.c"), re.M))
+said = len(re.findall(r"no effect in this version\.$", conf, re.M | re.I))
+if later != said:
+    missing.append(f"packaging/man/hearth.conf.5: {said} keys are said to have no effect, {later} are CF_LATER")
 ctl, completion, readme = plain(read("packaging/man/hearthctl.1")), read("packaging/completion/hearthctl.bash"), read("agent/ctl/main.c")
 for verb in re.findall(r'^\t\{ "([a-z]+)", [^\n]*ctl_\w+ \}', readme, re.M):
     if not re.search(rf"^\.B.*\b{verb}\b", ctl, re.M):

@@ -5,6 +5,7 @@
 
 #include "io/mqtt.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@ struct mqtt { struct mqtt_callbacks cb; struct mqtt_options o; };
 static struct mqtt broker;
 static char topics[64][128], payloads[64][1024];
 static int n_out;
+static bool broker_refuses; /* publishes, as when congested */
 static const char *headers[3]; /* of the message being delivered; NULL = none */
 
 int mqtt_open(struct mqtt **out, uv_loop_t *loop, const struct mqtt_options *options, const struct mqtt_callbacks *cb,
@@ -51,6 +53,8 @@ int mqtt_publish(struct mqtt *m, const char *topic, const char *payload, size_t 
 	(void)extra;
 	assert_int_equal(qos, 1);
 	assert_false(retain);
+	if (broker_refuses)
+		return -EAGAIN;
 	snprintf(topics[n_out], sizeof(topics[0]), "%s", topic);
 	snprintf(payloads[n_out++], sizeof(payloads[0]), "%.*s", (int)len, payload);
 	return 0;

@@ -74,10 +74,10 @@ static inline void fake_apply(const struct store_op *op)
 	r->body = strdup(op->body);
 }
 
-/* Ends every transaction under way, in order; @status < 0: none of them is on disk. */
-static inline void fake_commit(int status)
+/* Ends the first @max transactions under way, in order; @status < 0: none of them is on disk. */
+static inline void fake_commit_some(int max, int status)
 {
-	while (fake_n_queue > 0) {
+	while (fake_n_queue > 0 && max-- > 0) {
 		struct fake_txn t = fake_queue[0];
 
 		memmove(&fake_queue[0], &fake_queue[1], sizeof(fake_queue[0]) * (size_t)--fake_n_queue);
@@ -89,6 +89,11 @@ static inline void fake_commit(int status)
 		if (t.done)
 			t.done(t.context, 1, status);
 	}
+}
+
+static inline void fake_commit(int status)
+{
+	fake_commit_some(INT32_MAX, status);
 }
 
 static inline void fake_clear(void)

@@ -166,22 +166,29 @@ static int64_t reaction_ms(const struct check *k)
 	return 3 * (int64_t)k->s->site.tick_ms + 2 * k->h->meter_period_ms + k->h->meter_delay_ms + slowest + 8000;
 }
 
-/* What a battery may still give before the fuse of a phase it may sit on is at its limit the other way. */
-static double fuse_room(const struct check *k, const struct home_device *hd)
+/* Takes what a battery may still give before the fuse of a phase it may sit on is at its limit the other way. @left_w is what
+ * the phases have left: batteries on one phase share it. */
+static double fuse_take(const struct home_device *hd, double left_w[3], double can_w)
 {
-	double room = INFINITY;
+	double share = hd->phases == 3 ? 1.0 / 3 : 1;
 
-	for (int p = 1; p <= 3 && k->h->meter_phases && k->s->site.fuse_a > 0; p++)
+	for (int p = 1; p <= 3; p++)
 		if (hd->phases == 3 || !hd->phase_told || hd->phase == p)
-			room = fmin(room, fmax(0, k->s->site.fuse_a * 230 + k->h->phase_w[p - 1]) * (hd->phases == 3 ? 3 : 1));
-	return room;
+			can_w = fmin(can_w, left_w[p - 1] / share);
+	for (int p = 1; p <= 3; p++)
+		if (hd->phases == 3 || !hd->phase_told || hd->phase == p)
+			left_w[p - 1] -= can_w * share;
+	return can_w;
 }
 
 /* W that could still be taken off the point (dir +1: import) but was not ordered off. */
 static double reducible(const struct check *k, int point, double dir)
 {
-	double sum = 0;
+	bool fuse = k->h->meter_phases && k->s->site.fuse_a > 0;
+	double sum = 0, left_w[3];
 
+	for (int p = 0; p < 3; p++)
+		left_w[p] = fuse ? fmax(0, k->s->site.fuse_a * 230 + k->h->phase_w[p]) : INFINITY;
 	for (int i = 0; i < k->h->n; i++) {
 		const struct home_device *hd = &k->h->d[i];
 		const struct decision *d = &k->d->d[i];
@@ -197,7 +204,7 @@ static double reducible(const struct check *k, int point, double dir)
 		sum += fmax(0, dir * (lo + hi) / 2);
 		if (dir > 0 && hd->kind == HOME_BATTERY && d->rank >= RANK_LIMIT && hd->can_power && (hd->guarded || hd->allow_unguarded) &&
 		    (point == 0 || hd->phases == 3 || hd->phase_told) && soc > floor_of(k->s, i) + 3 && !hd->fault)
-			sum += fmin(fmax(0, fmin(0, lo) + hd->discharge_max_w), fuse_room(k, hd));
+			sum += fuse_take(hd, left_w, fmax(0, fmin(0, lo) + hd->discharge_max_w));
 	}
 	return sum;
 }
@@ -219,6 +226,31 @@ static void check_point(struct check *k, int point, double dir, double limit_w)
 	if (k->s->now_ms - *since_ms > reaction_ms(k))
 		bad(k, "%s: %.0f W beyond %.0f W for %lld ms, and %.0f W could still be taken off", point ? "phase" : "site", dir * now_w,
 		    dir * limit_w, (long long)(k->s->now_ms - *since_ms), reducible(k, point, dir));
+}
+
+/* However it is ordered, a command that forbids import lets a battery have what the sun leaves, not more. */
+static void check_no_import(struct check *k)
+{
+	double took_w = 0, left_w = fmax(0, k->h->pv_w - k->h->load_w);
+	bool blind = k->h->meter_lost || island(k->s) || k->s->paused || k->s->stopping;
+
+	for (int i = 0; i < k->h->n; i++) {
+		const struct command_view *c = &k->s->dev[i].command;
+		const struct decision *d = &k->d->d[i];
+
+		blind = blind || k->h->d[i].deaf || k->h->d[i].offline || k->h->d[i].fault;
+		if (in_force(k->s, c) && c->grid_import == TRI_NO && d->order.kind == ORDER_BALANCE && d->rank != RANK_OVERRIDE)
+			took_w += fmax(0, k->h->d[i].power_w);
+	}
+	if (blind || took_w <= left_w + 300) {
+		k->m->fed_ms = 0;
+		return;
+	}
+	if (k->m->fed_ms == 0)
+		k->m->fed_ms = k->s->now_ms;
+	if (k->s->now_ms - k->m->fed_ms > reaction_ms(k))
+		bad(k, "batteries take %.0f W for %lld ms where a command forbids import and the sun leaves %.0f W", took_w,
+		    (long long)(k->s->now_ms - k->m->fed_ms), left_w);
 }
 
 static double limit_of(double configured_w, double external_w)
@@ -245,6 +277,7 @@ void invariants_check(struct invariants *m, const struct home *h, const struct s
 		else
 			check_charger(&k, i);
 	}
+	check_no_import(&k);
 	check_point(&k, 0, 1, limit_of(s->site.import_limit_w, s->external.import_w));
 	check_point(&k, 0, -1, limit_of(s->site.export_limit_w, s->external.export_w));
 	for (int p = 1; p <= 3 && h->meter_phases && s->site.fuse_a > 0; p++) {

@@ -66,6 +66,7 @@ struct invariants {
 	int64_t charger_changed_ms[HOME_DEVICES], charger_zero_ms[HOME_DEVICES];
 	int64_t over_ms[4][2];   /* a limit breached without break: site, L1-3; import, export */
 	int64_t lost_since_ms;   /* the meter last read */
+	int64_t fed_ms;          /* since when batteries that may not import take more than the sun leaves; 0 = they do not */
 };
 
 /** Empty when all is well; else what is wrong, with numbers. */

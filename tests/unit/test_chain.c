@@ -91,7 +91,17 @@ static void reasons_have_numbers(void **state)
 	desk_chain(&c, &s, &d);
 	assert_int_equal(d.d[b].order.kind, ORDER_NONE);
 	assert_string_equal(d.d[b].why, "no order: the device is offline");
-	assert_int_equal(d.mode, RANK_NONE);
+	assert_int_equal(d.mode, RANK_GUARD);
+	assert_string_equal(d.why, "no device answers");
+	s.dev[b].state.availability = AVAIL_ONLINE;
+	s.dev[b].state.caps.can_power = s.dev[b].state.caps.can_hold = s.dev[b].state.caps.native_balance = false;
+	desk_chain(&c, &s, &d);
+	assert_int_equal(d.mode, RANK_GUARD);
+	assert_string_equal(d.why, "no device that answers takes orders");
+	fresh();
+	desk_chain(&c, &s, &d);
+	assert_int_equal(d.mode, RANK_GUARD);
+	assert_string_equal(d.why, "there is no device to steer");
 }
 
 /* One battery in self-use; what its abilities and its neighbours make of it. */

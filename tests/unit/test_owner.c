@@ -102,6 +102,48 @@ static void test_pause(void **state)
 	assert_false(owner_paused(&o, T));
 }
 
+static const struct { const char *name; int64_t utc_ms, now_ms; bool paused, expires; int64_t until_utc_ms; } STEPS[] = {
+	{ "as it was set", T, 5000, true, false, T + H },
+	{ "stepped a year ahead", T + 365 * 24 * H, 6000, true, true, T + 365 * 24 * H + H - 1000 },
+	{ "back again, beyond the start", T - 24 * H, 7000, true, true, T - 24 * H + H - 2000 },
+	{ "slewed by a second", T - 24 * H + 2000, 8000, true, false, T - 24 * H + H - 2000 },
+	{ "a moment before the end", T, 5000 + H - 1, true, true, T + 1 },
+	{ "the end, wherever the wall clock is", T - 9 * H, 5000 + H, false, true, 0 },
+	{ "over", T, 5000 + 2 * H, false, false, 0 },
+};
+
+static void test_pause_through_steps(void **state)
+{
+	AUTO_JSON *j = NULL;
+	struct owner o, p;
+
+	(void)state;
+	owner_init(&o);
+	assert_int_equal(owner_pause(&o, H, T, NULL), 0);
+	owner_pause_mono(&o, 5000, H);
+	for (size_t i = 0; i < sizeof(STEPS) / sizeof(STEPS[0]); i++) {
+		if (owner_paused_at(&o, STEPS[i].utc_ms, STEPS[i].now_ms) != STEPS[i].paused)
+			fail_msg("%s: paused", STEPS[i].name);
+		owner_expire(&o, STEPS[i].utc_ms); /* who does not know the time of day well enough must not end it */
+		if (owner_expire_at(&o, STEPS[i].utc_ms, STEPS[i].now_ms) != STEPS[i].expires || o.pause_until_utc_ms != STEPS[i].until_utc_ms)
+			fail_msg("%s: until %lld", STEPS[i].name, (long long)o.pause_until_utc_ms);
+	}
+	owner_pause(&o, H, T, NULL);
+	owner_pause_mono(&o, 5000, H);
+	j = owner_encode(&o);
+	assert_int_equal(owner_decode(j, &p, NULL), 0);
+	assert_int_equal(p.pause_until_ms, 0); /* of another boot: says nothing, UTC counts */
+	assert_true(owner_paused_at(&p, T + H - 1, 1));
+	assert_false(owner_paused_at(&p, T + H, 1));
+	assert_true(owner_expire_at(&p, T + H, 1));
+	owner_pause(&o, 0, T, NULL);
+	owner_pause_mono(&o, 5000, 0);
+	assert_false(owner_paused_at(&o, T, 5000));
+	owner_pause_mono(&o, 5000, H);
+	owner_pause(&o, H, T, NULL); /* set anew by one who has no monotonic clock: the old end is not kept */
+	assert_false(owner_paused_at(&o, T + H, 5001));
+}
+
 static const struct { const char *name; struct owner_ev v; int result; } EVS[] = {
 	{ "no mode", { "car", EV_UNSET, NAN, NAN, 0 }, -EINVAL },
 	{ "no device", { "", EV_NOW, NAN, NAN, 0 }, -EINVAL },
@@ -196,7 +238,7 @@ static void test_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_overrides), cmocka_unit_test(test_reserve), cmocka_unit_test(test_pause), cmocka_unit_test(test_ev),
+		cmocka_unit_test(test_overrides), cmocka_unit_test(test_reserve), cmocka_unit_test(test_pause), cmocka_unit_test(test_pause_through_steps), cmocka_unit_test(test_ev),
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_bad_store), cmocka_unit_test(test_words),
 	};
 

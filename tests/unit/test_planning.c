@@ -212,6 +212,134 @@ static void test_unguarded_battery(void **context)
 	free(w);
 }
 
+/* An order for the whole of the next hour, made into an instance and solved as the worker does. */
+static void solve_order(struct world *w, double power_w, struct plan_instance *in, struct plan *plan)
+{
+	struct home_map map;
+	struct errbuf err = { "" };
+
+	w->in.n_events[1] = 1;
+	w->in.event[1][0] = (struct planning_event){ NOW - HOUR, NOW + HOUR, power_w, 10 };
+	assert_int_equal(build(w, in, &map, &err), 0);
+	assert_int_equal(planner_solve_soft(in, NULL, NULL, plan, &err), 0);
+	if (plan->status == PLAN_INFEASIBLE)
+		print_error("%s\n", plan->why);
+}
+
+/* Whatever an order asks for, an instance made from a home has a plan that keeps to every limit. */
+static void test_orders_fit(void **context)
+{
+	static const struct {
+		const char *name;
+		double power_w, want_kw; /* in the slot after the first */
+		bool unguarded, no_power, no_export, no_grid_charge;
+	} ROWS[] = {
+		{ "unguarded: not beyond the load", -4000, -0.35, true, false, false, false },
+		{ "unguarded: nothing from the grid", 4000, 0, true, false, false, false },
+		{ "no power orders: not beyond the load", -4000, -0.35, false, true, false, false },
+		{ "the site sells nothing, events may", -4000, -4, false, false, true, false },
+		{ "the site buys nothing to store, events may", 4000, 4, false, false, false, true },
+		{ "guarded", -9000, -4, false, false, false, false },
+	};
+
+	(void)context;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		struct world *w = world_make();
+		struct plan_instance in;
+		struct plan plan;
+
+		w->s.dev[1].state.caps.guarded_by = ROWS[i].unguarded ? GUARDED_NONE : GUARDED_DEVICE;
+		w->s.dev[1].state.caps.can_power = !ROWS[i].no_power;
+		w->s.site.battery_export = !ROWS[i].no_export;
+		w->s.site.grid_charging = !ROWS[i].no_grid_charge;
+		solve_order(w, ROWS[i].power_w, &in, &plan);
+		if (plan.status == PLAN_INFEASIBLE || plan.n_softened || fabs(plan.battery_kw[0][1] - ROWS[i].want_kw) > 1e-6)
+			fail_msg("%s: %s, %d softened, %.3f kW instead of %.3f: %s", ROWS[i].name, plan_status_word(plan.status),
+				 plan.n_softened, plan.battery_kw[0][1], ROWS[i].want_kw, plan.why);
+		for (int t = 0; t < in.slots; t++) { /* outside the event the switches hold */
+			double grid = in.load_kw[t] + plan.battery_kw[0][t] + plan.ev_kw[0][t];
+
+			assert_true(!isnan(in.battery[0].fixed_kw[t]) || !ROWS[i].no_export || plan.battery_kw[0][t] >= 0 ||
+				    grid > -1e-6);
+			assert_true(!isnan(in.battery[0].fixed_kw[t]) || !ROWS[i].no_grid_charge || plan.battery_kw[0][t] <= 0);
+		}
+		plan_deinit(&plan);
+		instance_deinit(&in);
+		free(w);
+	}
+}
+
+/* Two orders share one fuse, and a car that already charges has its part of it. */
+static void test_orders_share(void **context)
+{
+	struct world *w = world_make();
+	struct plan_instance in;
+	struct plan plan;
+
+	(void)context;
+	w->s.site.import_limit_w = 7000;
+	w->s.n_devices = 4;
+	battery_set(&w->s.dev[3], 50);
+	strcpy(w->s.dev[3].id, "second");
+	w->in.n_events[3] = 1;
+	w->in.event[3][0] = (struct planning_event){ NOW - HOUR, NOW + HOUR, 4000, 10 };
+	w->s.dev[2].ev_mode = EV_NOW; /* not planned: load */
+	value_set(&w->s.dev[2].state.ac_power_w, 1000, 1000, Q_GOOD);
+	solve_order(w, 4000, &in, &plan);
+	assert_true(fabs(in.battery[0].fixed_kw[1] - 4) < 1e-9);
+	assert_true(fabs(in.battery[1].fixed_kw[1] - (7 - 1.35 - 4)) < 1e-9);
+	assert_true(plan.status != PLAN_INFEASIBLE && plan.n_softened == 0);
+	plan_deinit(&plan);
+	instance_deinit(&in);
+	free(w);
+}
+
+/* Limits that the forecast breaks by itself: solved with them softened, named, and with real values to follow. */
+static void test_softened(void **context)
+{
+	static const struct {
+		const char *name, *limit;
+		double load_kw, pv_kw, car_kwh;
+	} ROWS[] = {
+		{ "more sun than may be sold, nothing to curtail", "grid.export_max_kw", 0.4, 20, 12 },
+		{ "more load than the fuse", "grid.import_max_kw", 17, 0, 12 },
+		{ "more energy than the car can take", "charger.energy_kwh", 0.4, 0, 400 },
+	};
+
+	(void)context;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		struct world *w = world_make();
+		struct plan_instance in;
+		struct home_map map;
+		struct plan plan, hard;
+
+		w->s.dev[2].ev_energy_wh = ROWS[i].car_kwh * 1e3;
+		assert_int_equal(build(w, &in, &map, NULL), 0);
+		for (int t = 20; t < 26 && ROWS[i].car_kwh < 100; t++) {
+			in.load_kw[t] = ROWS[i].load_kw;
+			in.pv_kw[t] = ROWS[i].pv_kw;
+		}
+		in.battery[0].soc_kwh = ROWS[i].pv_kw > 0 ? in.battery[0].capacity_kwh : in.battery[0].floor_kwh[1];
+		for (int t = 0; t < in.slots; t++) /* it cannot help */
+			in.battery[0].charge_max_kw[t] = in.battery[0].discharge_max_kw[t] = 1;
+		assert_int_equal(planner_solve(&in, NULL, NULL, &hard, NULL), 0);
+		assert_int_equal(hard.status, PLAN_INFEASIBLE); /* else the row tests nothing */
+		assert_int_equal(planner_solve_soft(&in, NULL, NULL, &plan, NULL), 0);
+		if (plan.status != PLAN_FEASIBLE || plan.n_softened != 1 || strcmp(plan.softened[0], ROWS[i].limit) != 0)
+			fail_msg("%s: %s, %d softened, %s: %s", ROWS[i].name, plan_status_word(plan.status), plan.n_softened,
+				 plan.softened[0], plan.why);
+		assert_true(isfinite(plan.bound) && plan.bound <= plan.cost + 1e-9 && plan.n_violations > 0);
+		assert_non_null(strstr(plan.why, ROWS[i].limit));
+		for (int t = 0; t <= plan.slots; t++) /* a price, not a penalty */
+			if (!(fabs(plan.value[0][t]) < 1))
+				fail_msg("%s: value %g in slot %d", ROWS[i].name, plan.value[0][t], t);
+		plan_deinit(&plan);
+		plan_deinit(&hard);
+		instance_deinit(&in);
+		free(w);
+	}
+}
+
 static void test_measure(void **context)
 {
 	struct world *w = world_make();
@@ -302,11 +430,44 @@ static void test_on_a_worker(void **context)
 	free(w);
 }
 
+/* R/plan says what was softened, and the plan guides. */
+static void test_softened_on_a_worker(void **context)
+{
+	struct world *w = world_make();
+	struct planning *p = NULL;
+	struct plan_guide g;
+	uv_loop_t loop;
+
+	(void)context;
+	w->s.dev[2].ev_energy_wh = 400e3;
+	assert_int_equal(uv_loop_init(&loop), 0);
+	assert_int_equal(planning_start(&p, &loop, &(struct planning_options){ &w->config, &w->zone, changed, w }, NULL), 0);
+	assert_int_equal(planning_request(p, &w->in), 0);
+	run_until_changed(&loop, w, 1);
+	assert_non_null(strstr(planning_status(p), "softened: charger.energy_kwh cannot hold"));
+	planning_guide(p, 1, NOW, &g);
+	assert_true(g.valid && g.value_per_kwh[0] < 1);
+	{
+		AUTO_JSON *o = planning_encode(p);
+
+		assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(o, "status")), "feasible");
+		assert_string_equal(cJSON_GetStringValue(cJSON_GetArrayItem(cJSON_GetObjectItem(o, "softened"), 0)),
+				    "charger.energy_kwh");
+		assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(o, "violations")) > 0);
+	}
+	planning_stop(p);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
+	free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_instance),        cmocka_unit_test(test_event_window),
 		cmocka_unit_test(test_nothing_to_plan), cmocka_unit_test(test_unguarded_battery),
+		cmocka_unit_test(test_orders_fit),      cmocka_unit_test(test_orders_share),
+		cmocka_unit_test(test_softened),        cmocka_unit_test(test_softened_on_a_worker),
 		cmocka_unit_test(test_measure),         cmocka_unit_test(test_on_a_worker),
 	};
 

@@ -139,6 +139,26 @@ static void test_release_of_the_free_writes_nothing(void **state)
 	rig_stop(r);
 }
 
+/* As after a restart in the middle of a command: our setpoint still stands, and the first tick releases it. */
+static void test_guarded_again_after_a_restart(void **state)
+{
+	struct rig *r = rig_start(STORAGE_704 | STORAGE_TIMER, NULL);
+
+	(void)state;
+	model_set(&r->s.unit, r->s.control, "WSetRvrtTms", 60);
+	model_set(&r->s.unit, r->s.control, "WSet", 2000);
+	model_set(&r->s.unit, r->s.control, "WSetEna", 1);
+	rig_run(r, 200);
+	fake_aim(&r->run, (struct order){ .kind = ORDER_RELEASE });
+	rig_run(r, 4000);
+	assert_true(r->run.state.released);
+	assert_int_equal(r->run.state.caps.guarded_by, GUARDED_DEVICE);
+	fake_aim_power(&r->run, -2000);
+	rig_run(r, 2500);
+	assert_int_equal(r->run.state.verdict, VERDICT_APPLIED);
+	rig_stop(r);
+}
+
 /* An image from before our own write says nothing about what it left behind. */
 static void test_release_right_after_an_order_is_written(void **state)
 {
@@ -528,6 +548,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_704_setpoint),
 		cmocka_unit_test(test_release_of_the_free_writes_nothing),
+		cmocka_unit_test(test_guarded_again_after_a_restart),
 		cmocka_unit_test(test_release_right_after_an_order_is_written),
 		cmocka_unit_test(test_leftover_is_reported_not_touched),
 		cmocka_unit_test(test_124_order_of_writes),

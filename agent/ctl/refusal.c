@@ -1,0 +1,53 @@
+/* What the agent refuses, in the words of the command line: no codes for people, and options instead of JSON's names. */
+#include "ctl/ctl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* First match wins. */
+static const struct {
+	const char *verb, *theirs, *ours;
+} PHRASES[] = {
+	{ "pause", "duration_s", "the duration" },
+	{ "override.set", "either until or duration_s", "either --for 2h or --until 18:00" },
+	{ "override.set", "until:", "--until:" },
+	{ "override.set", "duration_s", "--for" },
+	{ "override.set", "power_w", "--power" },
+	{ "ev.set", "energy_wh", "--energy" },
+	{ "ev.set", "ready_by", "--by" },
+	{ "reserve.set", "pct", "the reserve" },
+	{ "event.participate", "reserve_pct", "the reserve" },
+};
+#define PHRASES_COUNT (sizeof(PHRASES) / sizeof(PHRASES[0]))
+
+static void say_in_options(const char *verb, const char *text)
+{
+	while (*text) {
+		size_t i;
+
+		for (i = 0; i < PHRASES_COUNT; i++)
+			if (!strcmp(verb, PHRASES[i].verb) && !strncmp(text, PHRASES[i].theirs, strlen(PHRASES[i].theirs)))
+				break;
+		if (i < PHRASES_COUNT) {
+			fputs(PHRASES[i].ours, stderr);
+			text += strlen(PHRASES[i].theirs);
+		} else {
+			fputc(*text++, stderr);
+		}
+	}
+}
+
+void ctl_refused(const struct ctl *c, const char *verb, const cJSON *error)
+{
+	const char *message = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(error, "message"));
+	const char *code = show_word(error, "code");
+
+	fputs("hearthctl: ", stderr);
+	if (c->json || !strcmp(code, "refused"))
+		fprintf(stderr, "%s: ", code);
+	if (c->json)
+		fputs(message ? message : "", stderr);
+	else
+		say_in_options(verb, message ? message : code);
+	fputc('\n', stderr);
+}
