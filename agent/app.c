@@ -27,7 +27,7 @@ struct app {
 	int64_t release_until_ms;   /* monotonic; 0 = not releasing */
 	uv_timer_t apply_timer;
 	uint32_t changes;           /* of a reload under way; 0 = none */
-	bool ready, ending;
+	bool ready, ending, misconfigured;
 	struct config next;
 	char status_topic[MQTT_TOPIC_MAX];
 	char password[256], key_text[600];
@@ -190,6 +190,8 @@ static int load_memory(struct app *a, struct errbuf *err)
 
 	snprintf(path, sizeof(path), "%s/hearth.db", conffile_state_dir());
 	r = store_open(&h->store, h->loop, path, err);
+	if (r == -ENOENT)
+		return errbuf_set(err, r, "there is no folder %s: create it, or name another in STATE_DIRECTORY", conffile_state_dir());
 	if (r < 0)
 		return r;
 	if (r == 1) {
@@ -228,8 +230,11 @@ static int start(struct app *a, struct errbuf *err)
 	h->finished = finished;
 	h->apply = apply;
 	if ((r = load_secrets(a, err)) < 0 || (r = zone_load(h->cfg.site.timezone, &h->zone, err)) < 0 ||
-	    (r = plant_start(&h->plant, h->loop, &h->cfg, on_device, h, err)) < 0 || (r = load_memory(a, err)) < 0 ||
-	    (r = planning_start(&h->planning, h->loop, &planning, err)) < 0 ||
+	    (r = plant_start(&h->plant, h->loop, &h->cfg, on_device, h, err)) < 0) {
+		a->misconfigured = true; /* trying again does not help: the service must not restart */
+		return r;
+	}
+	if ((r = load_memory(a, err)) < 0 || (r = planning_start(&h->planning, h->loop, &planning, err)) < 0 ||
 	    (r = tick_start(&h->tick, h, round_after_tick, h, err)) < 0 || (r = inbox_start(&h->inbox, h, err)) < 0 ||
 	    (r = discovery_start(&h->discovery, h, err)) < 0 ||
 	    (r = start_mqtt(a, err)) < 0 || (r = start_flip(a, err)) < 0)
@@ -471,5 +476,5 @@ int app_run(const char *path, const struct config *cfg)
 	stop(&app);
 	if (r == 0)
 		log_notice("hearthd", "stopped");
-	return r == 0 ? 0 : r == -EINVAL || r == -ENOENT ? EXIT_CONFIG : 1;
+	return r == 0 ? 0 : app.misconfigured ? EXIT_CONFIG : 1;
 }

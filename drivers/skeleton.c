@@ -11,6 +11,7 @@
 /* Everything the driver remembers: one struct of fixed size, zeroed before init. */
 struct skeleton {
 	uint8_t unit;
+	uint16_t timeout_ms;
 	bool waiting; /* a batch is under way */
 	uint32_t batch_id;
 	struct cadence cadence;
@@ -22,6 +23,7 @@ static int skeleton_init(void *self, const struct driver_options *options, struc
 
 	(void)err; /* nothing can be wrong here; else: return errbuf_set(err, -EINVAL, "why, in words") */
 	s->unit = options->unit;
+	s->timeout_ms = (uint16_t)options->timeout_ms;
 	s->cadence.interval_ms = options->poll_ms > 0 ? options->poll_ms : POLL_FAST_MS;
 	state->kinds = KIND_METER;
 	state->caps.guarded_by = GUARDED_SAFE_STATE; /* read only: whatever we do is safe */
@@ -48,6 +50,7 @@ static int64_t skeleton_plan(void *self, int64_t now_ms, struct batch *batch)
 	batch->id = ++s->batch_id;
 	batch->unit = s->unit;
 	batch->command = false;
+	batch->timeout_ms = s->timeout_ms;
 	batch->expires_ms = now_ms + 2 * (int64_t)s->cadence.interval_ms;
 	batch->n = 1;
 	memset(&batch->r[0], 0, sizeof(batch->r[0]));

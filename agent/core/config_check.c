@@ -11,6 +11,8 @@
 #define PLAN_SLOTS 4032    /* as policies/planner takes them */
 #define TOPIC_ROOT_MAX 100 /* leaves room for the levels behind it */
 
+#define PROFILE_FOLDERS "$HEARTH_PROFILES, /etc/hearth/profiles, " HEARTH_DATADIR "/profiles" /* as io/conffile searches */
+
 #define ROLES_SUNSPEC (ROLE_BATTERY | ROLE_PV | ROLE_GRID | ROLE_LOAD)
 #define ROLES_METER (ROLE_GRID | ROLE_LOAD | ROLE_PV)
 
@@ -142,8 +144,8 @@ static bool check_roles(struct config_parse *p, int i)
 	} else {
 		offered = p->checks->profile_roles(p->checks->context, d->profile, nearest, sizeof(nearest));
 		if (!offered) {
-			KEY_ERROR(p, CS_DEVICE, i, d->id, "profile", "there is no usable profile '%.40s'%s%s%s", d->profile,
-				  nearest[0] ? ", did you mean " : "", nearest, nearest[0] ? "?" : "");
+			KEY_ERROR(p, CS_DEVICE, i, d->id, "profile", "there is no usable profile '%.40s'%s%s%s (looked in " PROFILE_FOLDERS ")",
+				  d->profile, nearest[0] ? ", did you mean " : "", nearest, nearest[0] ? "?" : "");
 			return written;
 		}
 	}

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <ini.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +75,7 @@ int ctl_usage(const struct ctl *c)
 	do {
 		int n = (int)strcspn(line, "\n");
 
-		fprintf(stderr, "usage: hearthctl %s %.*s\n", c->verb->name, n, line);
+		fprintf(stderr, "usage: hearthctl %s%s%.*s\n", c->verb->name, n ? " " : "", n, line);
 		line += n + (line[n] == '\n');
 	} while (*line);
 	return CTL_USAGE;
@@ -158,14 +159,22 @@ void ctl_print_json(const cJSON *o)
 	puts(text ? text : "null");
 }
 
+/* Decimal digits, perhaps with a fraction, and nothing else; 0, which no option allows, when it is something else. */
+static double number(const char *text, bool whole)
+{
+	size_t n = strspn(text, "0123456789");
+
+	if (n > 0 && !whole && text[n] == '.')
+		n += 1 + strspn(text + n + 1, "0123456789");
+	return n > 0 && n < 16 && text[n] == '\0' ? strtod(text, NULL) : 0;
+}
+
 static int set_option(struct link_options *o, const char *key, const char *value)
 {
-	char *end;
-
 	if (!strcmp(key, "host"))
 		snprintf(o->host, sizeof(o->host), "%s", value);
 	else if (!strcmp(key, "port"))
-		o->port = (int)strtol(value, &end, 10);
+		o->port = (int)fmin(number(value, true), 65536);
 	else if (!strcmp(key, "username"))
 		snprintf(o->username, sizeof(o->username), "%s", value);
 	else if (!strcmp(key, "password-file") || !strcmp(key, "password_file"))
@@ -175,7 +184,7 @@ static int set_option(struct link_options *o, const char *key, const char *value
 	else if (!strcmp(key, "root"))
 		snprintf(o->root, sizeof(o->root), "%s", value);
 	else if (!strcmp(key, "timeout"))
-		o->timeout_s = strtod(value, &end);
+		o->timeout_s = number(value, false);
 	else
 		return 0;
 	return o->port > 0 && o->port < 65536 && o->timeout_s > 0 && o->timeout_s <= 600;
@@ -240,8 +249,8 @@ static int no_such_verb(const char *name)
 	for (const struct ctl_verb *v = CTL_VERBS; v->name; v++)
 		if (v->run)
 			nearest_offer(&near, v->name);
-	fprintf(stderr, "hearthctl: there is no verb '%s'%s%s%s. Try 'hearthctl --help'.\n", name, near.best[0] ? ", did you mean " : "",
-		near.best, near.best[0] ? "?" : "");
+	fprintf(stderr, "hearthctl: there is no verb '%s'%s%s%s Try 'hearthctl --help'.\n", name, near.best[0] ? ", did you mean " : "",
+		near.best, near.best[0] ? "?" : ".");
 	return CTL_USAGE;
 }
 

@@ -7,10 +7,35 @@
 #include <string.h>
 #include <time.h>
 
-int ctl_reserve(struct ctl *c)
+/* What the owner wants and what is kept now: during an event that may be another floor. */
+static int show_reserve(struct ctl *c)
 {
 	int code;
-	AUTO_JSON *site = NULL;
+	AUTO_JSON *both = ctl_states(c, "site", "owner", &code), *o = NULL;
+	const cJSON *site, *reserve;
+
+	if (!both)
+		return code;
+	site = cJSON_GetObjectItemCaseSensitive(both, "site");
+	reserve = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(both, "owner"), "reserve_pct");
+	if (!cJSON_IsNumber(reserve))
+		reserve = cJSON_GetObjectItemCaseSensitive(site, "floor_pct");
+	o = cJSON_CreateObject();
+	cJSON_AddItemToObject(o, "reserve_pct", cJSON_Duplicate(reserve, true));
+	cJSON_AddItemToObject(o, "floor_pct", cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(site, "floor_pct"), true));
+	cJSON_AddItemToObject(o, "floor_source", cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(site, "floor_source"), true));
+	if (c->json)
+		ctl_print_json(o);
+	else if (cJSON_Compare(reserve, cJSON_GetObjectItemCaseSensitive(o, "floor_pct"), true))
+		printf("%s (in force)\n", show(o, "reserve_pct", 0, "%"));
+	else
+		printf("%s (in force now: %s, %s)\n", show(o, "reserve_pct", 0, "%"), show(o, "floor_pct", 0, "%"),
+		       show_word(o, "floor_source"));
+	return CTL_DONE;
+}
+
+int ctl_reserve(struct ctl *c)
+{
 	cJSON *args;
 	char *end;
 	double pct;
@@ -25,14 +50,7 @@ int ctl_reserve(struct ctl *c)
 		cJSON_AddNumberToObject(args, "pct", pct);
 		return ctl_change(c, "reserve.set", args, "the reserve is set");
 	}
-	site = ctl_state(c, "site", &code);
-	if (!site)
-		return code;
-	if (c->json)
-		ctl_print_json(site);
-	else
-		printf("%s (%s)\n", show(site, "floor_pct", 0, "%"), show_word(site, "floor_source"));
-	return CTL_DONE;
+	return show_reserve(c);
 }
 
 /* "18:00" (today or tomorrow, local), or a time as calendar_parse takes it. 0 or -1. */
@@ -119,10 +137,37 @@ static cJSON *take_words(struct ctl *c, int from)
 	return args;
 }
 
+/* "charging battery with 3000 W until 18:00" */
+static void say_override(const cJSON *args, const char *mode, char *out, size_t size)
+{
+	static const char *const WORDS[][2] = { { "charge", "charging" }, { "discharge", "discharging" }, { "hold", "holding" },
+						{ "auto", "plain self-use for" } };
+	const cJSON *power = cJSON_GetObjectItemCaseSensitive(args, "power_w");
+	const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(args, "duration_s");
+	const char *until = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(args, "until"));
+	const char *device = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(args, "device"));
+	bool moves = strcmp(mode, "hold") != 0 && strcmp(mode, "auto") != 0;
+	char with[48] = "";
+	int64_t utc_ms = 0;
+	int i = 0;
+
+	while (strcmp(WORDS[i][0], mode) != 0)
+		i++;
+	if (until)
+		calendar_parse(until, &utc_ms);
+	else if (seconds)
+		utc_ms = ((int64_t)time(NULL) + (int64_t)seconds->valuedouble) * 1000;
+	if (moves && power)
+		snprintf(with, sizeof(with), " with %.0f W", power->valuedouble);
+	snprintf(out, size, "%s %s%s until %s", WORDS[i][1], device ? device : "the battery",
+		 moves && !power ? " with all it can" : with, show_instant(utc_ms));
+}
+
 int ctl_override(struct ctl *c)
 {
 	const char *mode = c->argc ? c->argv[0] : "";
 	cJSON *args;
+	char done[160];
 	int64_t seconds;
 
 	if (!strcmp(mode, "pause") && c->argc == 2 && calendar_parse_duration(c->argv[1], &seconds) == 0) {
@@ -144,8 +189,14 @@ int ctl_override(struct ctl *c)
 	args = take_words(c, 1);
 	if (!args)
 		return CTL_USAGE;
+	if (cJSON_HasObjectItem(args, "until") == cJSON_HasObjectItem(args, "duration_s")) {
+		fputs("hearthctl: say how long: either --for 2h or --until 18:00\n", stderr);
+		cJSON_Delete(args);
+		return CTL_USAGE;
+	}
 	cJSON_AddStringToObject(args, "mode", mode);
-	return ctl_change(c, "override.set", args, "the override is in force");
+	say_override(args, mode, done, sizeof(done));
+	return ctl_change(c, "override.set", args, done);
 }
 
 int ctl_ev(struct ctl *c)

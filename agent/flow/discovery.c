@@ -17,7 +17,8 @@
 
 struct discovery_link {
 	struct hub *hub;
-	char prefix[CONFIG_TEXT_MAX], site[DEVICE_ID_MAX]; /* in use since the last connect; prefix "" = nothing to do */
+	char prefix[CONFIG_TEXT_MAX], site[DEVICE_ID_MAX]; /* names in use since the last connect; prefix "" = nothing to do */
+	struct topic_root root;
 	struct announced {
 		char id[DEVICE_ID_MAX];
 		uint64_t fields;      /* shown so far; what is only silent now keeps its place */
@@ -175,14 +176,40 @@ void discovery_step(struct discovery_link *l, const struct snapshot *s)
 		announce_device(l, i, s);
 }
 
+/* QoS 0: when the link closes right after, acknowledgements nobody reads would reset it before the broker has read the rest. */
+static void clear(struct discovery_link *l, const char *topic)
+{
+	mqtt_publish(l->hub->mqtt, topic, NULL, 0, 0, true, NULL);
+}
+
+void discovery_leave(struct discovery_link *l)
+{
+	const struct config *next = &l->hub->cfg;
+	struct topic_root root;
+	char topic[MQTT_TOPIC_MAX];
+
+	if (!l->prefix[0])
+		return;
+	topic_root_set(&root, next->mqtt.root, next->site.id);
+	if (!next->mqtt.discovery_prefix[0] || strcmp(root.text, l->root.text) != 0)
+		clear(l, topic_make(&l->root, topic, sizeof(topic), "owner"));
+	if (!strcmp(l->prefix, next->mqtt.discovery_prefix) && !strcmp(l->site, next->site.id))
+		return; /* announced once more, in place, with the next connect */
+	clear(l, discovery_topic(l->prefix, l->site, NULL, topic, sizeof(topic)));
+	for (int i = 0; i < l->n; i++)
+		clear(l, discovery_topic(l->prefix, l->site, l->device[i].id, topic, sizeof(topic)));
+}
+
 void discovery_connected(struct discovery_link *l)
 {
 	char topic[MQTT_TOPIC_MAX + 8];
 
+	discovery_leave(l); /* once more: a link that closes may lose what was sent last */
+	l->root = l->hub->root;
 	snprintf(l->prefix, sizeof(l->prefix), "%s", l->hub->cfg.mqtt.discovery_prefix);
 	snprintf(l->site, sizeof(l->site), "%.*s", DEVICE_ID_MAX - 1, l->hub->cfg.site.id);
 	if (!l->prefix[0])
-		return;
+		return; /* switched off */
 	mqtt_subscribe(l->hub->mqtt, topic_make(&l->hub->root, topic, sizeof(topic), "set/+"), 1);
 	snprintf(topic, sizeof(topic), "%s/status", l->prefix);
 	mqtt_subscribe(l->hub->mqtt, topic, 0);
@@ -259,31 +286,6 @@ bool discovery_message(struct discovery_link *l, const struct mqtt_message *m)
 	else if (m->len == 6 && !memcmp(m->payload, "online", 6))
 		announce_again(l); /* Home Assistant has started */
 	return true;
-}
-
-/* QoS 0: the link closes at once, and acknowledgements nobody reads any more reset it before the broker has read the rest. */
-static void clear(struct discovery_link *l, const char *topic)
-{
-	mqtt_publish(l->hub->mqtt, topic, NULL, 0, 0, true, NULL);
-}
-
-void discovery_leave(struct discovery_link *l)
-{
-	const struct config *next = &l->hub->cfg;
-	bool same_names = !strcmp(l->prefix, next->mqtt.discovery_prefix) && !strcmp(l->site, next->site.id);
-	struct topic_root root;
-	char topic[MQTT_TOPIC_MAX];
-
-	if (!l->prefix[0])
-		return;
-	topic_root_set(&root, next->mqtt.root, next->site.id);
-	if (!next->mqtt.discovery_prefix[0] || strcmp(root.text, l->hub->root.text) != 0)
-		clear(l, topic_make(&l->hub->root, topic, sizeof(topic), "owner"));
-	if (same_names)
-		return; /* announced once more, in place, with the next connect */
-	clear(l, discovery_topic(l->prefix, l->site, NULL, topic, sizeof(topic)));
-	for (int i = 0; i < l->n; i++)
-		clear(l, discovery_topic(l->prefix, l->site, l->device[i].id, topic, sizeof(topic)));
 }
 
 int discovery_start(struct discovery_link **out, struct hub *hub, struct errbuf *err)

@@ -19,8 +19,7 @@ void discovery_connected(struct discovery_link *l);
 bool discovery_message(struct discovery_link *l, const struct mqtt_message *m);
 /** After each tick: announces what is new. NULL is fine. */
 void discovery_step(struct discovery_link *l, const struct snapshot *s);
-/** Before the link to the broker is given up for a new configuration (the root still the old one): clears what would stand
- *  under a name no longer used. */
+/** Before the link to the broker is given up for a new configuration: clears what would stand under a name no longer used. */
 void discovery_leave(struct discovery_link *l);
 void discovery_stop(struct discovery_link *l);
 

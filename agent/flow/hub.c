@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #define REPLAN_BURST_MS 1000
+#define NOTES_MAX 16
 
 bool hub_clock(struct hub *h)
 {
@@ -66,8 +67,9 @@ void hub_store_owner(struct hub *h)
 cJSON *hub_encode_agent(const struct hub *h)
 {
 	cJSON *o = cJSON_CreateObject();
+	char text[200], notes[NOTES_MAX][CONFIG_UNUSED_TEXT];
 	cJSON *warnings;
-	char text[200];
+	int unused;
 
 	cJSON_AddStringToObject(o, "version", HEARTH_VERSION);
 	cJSON_AddStringToObject(o, "boot_id", h->boot_id);
@@ -79,6 +81,9 @@ cJSON *hub_encode_agent(const struct hub *h)
 		cJSON_AddItemToArray(warnings, cJSON_CreateString("the clock is not trusted: events, overrides and the plan wait"));
 	if (h->damaged[0])
 		cJSON_AddItemToArray(warnings, cJSON_CreateString(h->damaged));
+	unused = config_unused(&h->cfg, notes, NOTES_MAX);
+	for (int i = 0; i < unused; i++)
+		cJSON_AddItemToArray(warnings, cJSON_CreateString(notes[i]));
 	for (int i = 0; i < plant_count(h->plant); i++) {
 		const struct device_state *d = plant_state(h->plant, i);
 

@@ -64,8 +64,9 @@ static void on_stored(void *context, uint64_t ticket, int status)
 		h->owner = changes.committed;
 		hub_store_owner(h); /* somebody else may have written it meanwhile, with the change in it */
 		tick_soon(h->tick);
+	} else {
+		changes.committed = c->after;
 	}
-	changes.committed = c->after;
 	answer(c, status);
 	while ((c = list)) {
 		list = c->next;

@@ -1,11 +1,21 @@
 # bash completion for hearthctl
+# First column of a table the agent gives, when it can be asked within a second; needs $options.
+_hearthctl_ids() {
+	timeout 1 hearthctl "${options[@]}" --timeout 1 "$1" 2>/dev/null </dev/null | cut -f1
+}
+
 _hearthctl() {
-	local cur=${COMP_WORDS[COMP_CWORD]} verb= i
+	local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb= words= i
+	local -a options=()
 	local verbs="status devices device bus plan tariff events event commands vpp outbox reserve override ev why log config reload dump ping version"
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--host | --port | --username | --password-file | --site | --root | --timeout) ((i++)) ;;
+		--host | --port | --username | --password-file | --site | --root)
+			((i + 1 < COMP_CWORD)) && options+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}")
+			((i++))
+			;;
+		--timeout) ((i++)) ;;
 		-*) ;;
 		*) verb=${COMP_WORDS[i]}; break ;;
 		esac
@@ -14,19 +24,46 @@ _hearthctl() {
 	"") mapfile -t COMPREPLY < <(compgen -W "$verbs --host --port --username --password-file --site --root --json --timeout --help --version" -- "$cur") ;;
 	status) mapfile -t COMPREPLY < <(compgen -W "--watch --json" -- "$cur") ;;
 	plan)
-		if [[ ${COMP_WORDS[COMP_CWORD - 1]} == solve ]]; then
+		if [[ $before == solve ]]; then
+			compopt -o filenames
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		else
 			mapfile -t COMPREPLY < <(compgen -W "solve refresh --json" -- "$cur")
 		fi
 		;;
-	event) mapfile -t COMPREPLY < <(compgen -W "opt-out opt-in reserve" -- "$cur") ;;
-	override) mapfile -t COMPREPLY < <(compgen -W "auto hold charge discharge clear pause resume --power --for --until" -- "$cur") ;;
-	ev) mapfile -t COMPREPLY < <(compgen -W "off solar cheap now ready --by --energy" -- "$cur") ;;
+	event)
+		case $before in
+		opt-out | opt-in | reserve) words=$(_hearthctl_ids events) ;;
+		event) words="opt-out opt-in reserve" ;;
+		esac
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+		;;
+	device | why)
+		[[ $before == "$verb" ]] && words=$(_hearthctl_ids devices)
+		mapfile -t COMPREPLY < <(compgen -W "$words --json" -- "$cur")
+		;;
+	override)
+		case $before in
+		override) words="auto hold charge discharge clear pause resume" ;;
+		auto | hold | charge | discharge | clear) words="$(_hearthctl_ids devices) --power --for --until" ;;
+		--power | --for | --until | pause) ;;
+		*) words="--power --for --until" ;;
+		esac
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+		;;
+	ev)
+		case $before in
+		ev) words="off solar cheap now ready" ;;
+		off | solar | cheap | now | ready) words="$(_hearthctl_ids devices) --by --energy" ;;
+		--by | --energy) ;;
+		*) words="--by --energy" ;;
+		esac
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+		;;
 	outbox) mapfile -t COMPREPLY < <(compgen -W "retry --json" -- "$cur") ;;
 	config)
-		case ${COMP_WORDS[COMP_CWORD - 1]} in
-		check | show) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+		case $before in
+		check | show) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 		*) mapfile -t COMPREPLY < <(compgen -W "check show" -- "$cur") ;;
 		esac
 		;;

@@ -1,6 +1,7 @@
 """The demonstration behind packaging/demo: starts a broker, a simulated home and the agent, plays a day's worth of
 events in three minutes, watches what the agent publishes, and fails when a chapter did not happen."""
 import argparse
+import ctypes
 import datetime
 import json
 import os
@@ -17,6 +18,17 @@ ROOT = "hearth/1/demo"
 KEY = "whsec_ZGVtb25zdHJhdGlvbiBrZXksIG5vdCBhIHNlY3JldCE="
 BATTERY_WH = 160
 FLOOR_PCT = 30
+
+
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None)
+
+
+def die_with(parent):
+    """Runs in the child before it becomes another program: when we are gone, however that came, it goes too."""
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:  # gone already
+        os._exit(1)
 
 
 def free_port():
@@ -42,13 +54,15 @@ class Home:
     def start(self, name, command, **options):
         log = open(self.path(name + ".log"), "wb")
         options.setdefault("stdout", log)
-        process = subprocess.Popen(command, stderr=log, **options)
+        parent = os.getpid()
+        process = subprocess.Popen(command, stderr=log, preexec_fn=lambda: die_with(parent), **options)
         self.processes.append((name, process))
         return process
 
     def start_broker(self):
+        user = "user root\n" if os.geteuid() == 0 else ""  # a change of user would undo die_with(), see prctl(2)
         with open(self.path("mosquitto.conf"), "w") as f:
-            f.write(f"listener {self.mqtt_port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
+            f.write(f"listener {self.mqtt_port} 127.0.0.1\nallow_anonymous true\npersistence false\n{user}")
         self.start("mosquitto", ["/usr/sbin/mosquitto", "-c", self.path("mosquitto.conf")])
         wait_for("the broker", lambda: can_connect(self.mqtt_port), 10)
 
@@ -74,7 +88,7 @@ class Home:
         self.start("hearthd", [f"{self.build}/hearthd", "--config", self.path("hearth.conf")], env=env)
 
     def listen(self):
-        sub = self.start("mosquitto_sub", ["mosquitto_sub", "-p", str(self.mqtt_port), "-t", ROOT + "/#", "-v"],
+        sub = self.start("mosquitto_sub", ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.mqtt_port), "-t", ROOT + "/#", "-v"],
                          stdout=subprocess.PIPE, text=True)
 
         def read():
@@ -146,6 +160,12 @@ charge_max_w = 5000
 discharge_max_w = 5000
 soc_min_pct = 5
 
+[device sun]
+profile = sunspec
+bus = house
+unit = 2
+roles = pv
+
 [device charger]
 profile = keba-p30-p40
 bus = house
@@ -163,7 +183,7 @@ webhook_key_file = {key_file}
 
 [tariff]
 import = {windows}
-export = 0.15
+export = 0.05
 currency = GBP
 """
 
@@ -199,17 +219,30 @@ def wait_for(what, condition, seconds):
     raise TimeoutError(f"{what} did not come within {seconds} s")
 
 
+def words(w, positive, negative):
+    return positive if w > 20 else negative if w < -20 else ""
+
+
 class Story:
     """The chapters. Each waits for what it promises and raises when it does not happen."""
 
     def __init__(self, home, headless):
         self.home = home
-        self.headless = headless
+        self.live = not headless and sys.stdout.isatty()
+        self.interval = 1.0 if self.live or not headless else 5.0
         self.begun = time.monotonic()
+        self.chapter = ""
         self.done = []
+        self.drawn = 0  # lines of the live block on the screen, below everything that was said
 
     def say(self, text):
+        self.wipe()
         print(f"{time.monotonic() - self.begun:6.1f} s  {text}", flush=True)
+
+    def wipe(self):
+        if self.drawn:
+            print(f"\033[{self.drawn}A\033[J", end="")
+            self.drawn = 0
 
     def watch(self, seconds, condition, what):
         """Shows the live state until the condition holds for a second."""
@@ -221,23 +254,43 @@ class Story:
                     return
             else:
                 held = 0.0
-            if time.monotonic() - shown >= (5.0 if self.headless else 1.0):
+            if time.monotonic() - shown >= self.interval:
                 self.show()
                 shown = time.monotonic()
             time.sleep(0.1)
         raise TimeoutError(f"{what} did not happen within {seconds} s; last: {json.dumps(self.home.get('site'))}")
 
     def show(self):
+        """One line, or the live block of a terminal, which is drawn over itself. Nothing before the devices were read."""
         s = self.home.get("site")
-        if s:
-            bar = "#" * int(s.get("soc_pct", 0) / 5)
-            self.say(f"  grid {s.get('grid_w', float('nan')):6.0f} W   home {s.get('load_w', float('nan')):6.0f} W   "
-                     f"pv {s.get('pv_w', 0):6.0f} W   battery {s.get('battery_w', float('nan')):6.0f} W   "
-                     f"[{bar:<20}] {s.get('soc_pct', float('nan')):5.1f} %   {s.get('mode', '?')}: {s.get('reason', '').removeprefix(s.get('mode', '?') + ': ')}")
+        if not all(key in s for key in ("grid_w", "load_w", "battery_w", "soc_pct")):
+            return
+        mode = s.get("mode", "?")
+        why = s.get("reason", "").removeprefix(mode + ": ")
+        bar = "#" * int(s["soc_pct"] / 5)
+        home = f"{max(s['load_w'], 0):6.0f}"
+        if not self.live:
+            self.say(f"  grid {s['grid_w']:6.0f} W   home {home} W   sun {-s.get('pv_w', 0):6.0f} W   "
+                     f"battery {s['battery_w']:6.0f} W   [{bar:<20}] {s['soc_pct']:5.1f} %   {mode}: {why}")
+            return
+        width = min(100, shutil.get_terminal_size().columns) - 1
+        lines = [f"-- {time.monotonic() - self.begun:.0f} s  {self.chapter} ".ljust(width, "-"),
+                 f"  grid    {s['grid_w']:7.0f} W  " + words(s["grid_w"], "buying", "selling"),
+                 f"  home    {home:>7} W",
+                 f"  sun     {-s.get('pv_w', 0):7.0f} W",
+                 f"  battery {s['battery_w']:7.0f} W  " + words(s["battery_w"], "charging", "discharging"),
+                 f"  stored  {s['soc_pct']:7.1f} %  [{bar:<20}]  floor {s.get('floor_pct', 0):.0f} % ({s.get('floor_source', '?')})",
+                 f"  {mode}: {why}"]
+        self.wipe()
+        print(*(line[:width] for line in lines), sep="\n", flush=True)
+        self.drawn = len(lines)
 
-    def chapter(self, name):
-        self.done.append(name)
+    def tell(self, name, part):
+        self.chapter = name
         self.say(f"== {name}")
+        part()
+        self.done.append(name)
+        self.say(f"   {name}: done")
 
     def plan(self):
         home = self.home
@@ -245,19 +298,17 @@ class Story:
         p = home.get("plan")
         self.say(f"plan: {p['status']}, {len(p.get('slot_s', [])) or p.get('slots')} slots, cost {p.get('cost', 0):.2f}, "
                  f"solved in {p.get('solve_ms', 0):.1f} ms")
-        self.chapter("plan against the tariff")
 
     def self_use(self):
         home = self.home
         home.control(cmd="set", load_w=900, pv_w=0)
-        self.watch(40, lambda: abs(home.get("site").get("grid_w", 9e9)) < 120 and home.get("site").get("battery_w", 0) < -600,
+        self.watch(40, lambda: abs(home.get("site").get("grid_w", 9e9)) < 120 and home.get("site").get("battery_w", 0) < -800,
                    "the battery covering the house")
         self.say("the battery covers the house: nothing is bought")
         home.control(cmd="set", load_w=500, pv_w=2000)
         self.watch(40, lambda: abs(home.get("site").get("grid_w", 9e9)) < 150 and home.get("site").get("battery_w", 0) > 1000,
                    "surplus stored")
         self.say("the sun fills the battery: nothing is sold")
-        self.chapter("self-use")
 
     def event(self):
         home = self.home
@@ -284,7 +335,6 @@ class Story:
         if min(truth, lowest[0]) < FLOOR_PCT - 0.6:
             raise RuntimeError(f"the floor of {FLOOR_PCT} % was breached: {truth} %")
         self.say(f"at the floor: {truth:.1f} %, holding at 0 W")
-        self.chapter("event run to its floor")
 
     def normal(self):
         home = self.home
@@ -294,7 +344,6 @@ class Story:
         states = sorted({c.get("state", "?") for c in home.commands()})
         if "done" not in states:
             raise RuntimeError(f"the command should be done, it is {states}")
-        self.chapter("normal running again")
 
     def summary(self):
         for c in self.home.commands():
@@ -308,9 +357,12 @@ def main():
     parser.add_argument("--headless", action="store_true", help="print lines only; exit non-zero when a chapter fails")
     parser.add_argument("--keep", action="store_true", help="stay after the story until Ctrl-C")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays nohup
+            signal.signal(number, lambda got, _: sys.exit(128 + got))
     home = Home(options.build)
     story = Story(home, options.headless)
+    told = False
     try:
         home.start_broker()
         home.start_sim()
@@ -318,19 +370,26 @@ def main():
         home.listen()
         home.start_agent()
         story.say(f"broker on port {home.mqtt_port}, simulated home on Modbus port {home.modbus_port}, agent started")
-        for part in (story.plan, story.self_use, story.event, story.normal):
-            part()
+        story.tell("plan against the tariff", story.plan)
+        story.tell("self-use", story.self_use)
+        story.tell("event run to its floor", story.event)
+        story.tell("normal running again", story.normal)
         story.summary()
+        told = True
         if options.keep:
-            story.say(f"staying: hearthctl --port {home.mqtt_port} status --watch; Ctrl-C ends it")
+            story.say(f"staying until Ctrl-C: {options.build}/hearthctl --port {home.mqtt_port} status --watch")
             while True:
                 story.show()
-                time.sleep(5)
+                time.sleep(story.interval)
     except KeyboardInterrupt:
-        pass
+        if options.headless and not told:
+            return 130  # what did not happen must not look as if it had
+    except BrokenPipeError:  # nobody reads us any more; what the interpreter flushes at its end must not fail
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
     except (TimeoutError, RuntimeError, OSError, ValueError) as problem:
         print(f"demo: {problem}", file=sys.stderr)
-        for name in ("hearthd", "hearth-sim", "mosquitto"):
+        for name in ("hearthd", "hearth-sim", "mosquitto", "mosquitto_sub"):
             try:
                 tail = open(home.path(name + ".log"), errors="replace").read().splitlines()[-15:]
                 print(f"--- {name}", *tail, sep="\n", file=sys.stderr)
@@ -338,6 +397,8 @@ def main():
                 pass
         return 1
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # cleaning up is bounded, and is not left half done
+            signal.signal(number, signal.SIG_IGN)
         home.stop()
     return 0
 

@@ -140,7 +140,7 @@ static void judge_grid(const struct plan_instance *in, struct plan *p)
 {
 	struct watch import = { p, "grid.import_max_kw", false, -1, 0, 0 },
 		     export = { p, "grid.export_max_kw", false, -1, 0, 0 },
-		     rules = { p, "grid_charge, battery_export, battery_to_ev", false, -1, 0, 0 };
+		     rules = { p, PLAN_RULES, false, -1, 0, 0 };
 
 	for (int t = 0; t < in->slots; t++) {
 		struct flows f = flows_of(in, p, t);

@@ -60,8 +60,9 @@ struct plan_instance {
 
 enum plan_status { PLAN_OPTIMAL, PLAN_FEASIBLE, PLAN_INFEASIBLE };
 
+#define PLAN_RULES "grid_charge, battery_export, battery_to_ev" /* named as one: which of them gives is a matter of taste */
 #define PLAN_VIOLATIONS_MAX 16
-#define PLAN_SOFTENED_MAX (2 + PLAN_BATTERIES_MAX * 2 + PLAN_EVS_MAX)
+#define PLAN_SOFTENED_MAX (3 + PLAN_BATTERIES_MAX * 2 + PLAN_EVS_MAX)
 struct plan_violation {
 	char limit[56];                    /* "grid.import_max_kw", "battery.floor_kwh", "<id>.energy_kwh" */
 	int slot;                          /* the worst slot of a run of slots */

@@ -48,6 +48,21 @@ static void soften_grid(struct softener *s, int t)
 	}
 }
 
+/* Rules by direction that give way to no order: what the plan does there is taken for an order that they do not bind. */
+static void soften_rules(struct softener *s, int t)
+{
+	s->in->battery_to_ev = true;
+	for (int b = 0; b < s->in->n_batteries; b++) {
+		struct plan_battery *x = &s->in->battery[b];
+
+		if (s->p->battery_kw[b][t] == 0)
+			continue;
+		x->orders_free = true;
+		x->fixed_kw[t] = s->p->battery_kw[b][t];
+	}
+	moved(s, PLAN_RULES);
+}
+
 /* An order gives way to the rules by direction, and to whatever else the plan could not follow it for. */
 static void soften_orders(struct softener *s, int t)
 {
@@ -65,6 +80,8 @@ static void soften_orders(struct softener *s, int t)
 		plan_limit_name(s->in, "battery", x->id, "fixed_kw", name);
 		moved(s, name);
 	}
+	if (missed > TOLERANCE)
+		soften_rules(s, t);
 }
 
 static void soften_floor(struct softener *s, int b, int t)

@@ -24,9 +24,13 @@ static void answers(const uint8_t *data, size_t size)
 	if (!pdu_valid(&r))
 		return;
 	must(pdu_build(&r, pdu) <= PDU_MAX);
+	if (size >= 7)
+		must(pdu_answer_whole(data + 5) >= 2 && pdu_answer_whole(data + 5) <= 257);
 	before = r;
 	status = pdu_answer(&r, data + 5, (int)(size - 5));
 	must(status <= REQUEST_EXCEPTION_LAST || status == REQUEST_BAD_ANSWER);
+	if (status <= REQUEST_EXCEPTION_LAST) /* what is accepted is what would have been waited for */
+		must(pdu_answer_whole(data + 5) == (int)(size - 5));
 	if (status != REQUEST_OK)
 		must(!memcmp(&r, &before, sizeof(r)));
 }

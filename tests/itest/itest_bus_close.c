@@ -1,5 +1,6 @@
 /* Closing a bus whose response timeout is as long as it may be: whatever its thread waits for, the loop must not wait
  * with it. And the timeout a batch brings along. */
+#include "drivers/modbus/pdu.h"
 #include "itest/bus_fixture.h"
 
 #include <fcntl.h>
@@ -27,20 +28,41 @@ static void tcp_open(struct fixture *f, int at_port, int timeout_ms)
 		fail_msg("%s", err.text);
 }
 
-/* The bus at one end of a pseudo terminal, nobody at the other. Returns the other end. */
-static int rtu_open(struct fixture *f, int timeout_ms)
+static void rtu_open_at(struct fixture *f, int line, int timeout_ms)
 {
 	struct bus_options o = { .name = "close", .type = BUS_RTU, .baud = 19200, .parity = 'N', .data_bits = 8, .stop_bits = 1,
 				 .timeout_ms = timeout_ms };
-	int line = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
 	struct errbuf err = { "" };
 
-	assert_true(line >= 0);
-	assert_int_equal(grantpt(line) | unlockpt(line) | ptsname_r(line, o.device, sizeof(o.device)), 0);
+	assert_int_equal(ptsname_r(line, o.device, sizeof(o.device)), 0);
 	loop_open(f);
 	if (bus_open(&f->bus, &f->loop, &o, on_result, f, &err))
 		fail_msg("%s", err.text);
+}
+
+/* The bus at one end of a pseudo terminal, nobody at the other. Returns the other end. */
+static int rtu_open(struct fixture *f, int timeout_ms)
+{
+	int line = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	assert_true(line >= 0);
+	assert_int_equal(grantpt(line) | unlockpt(line), 0);
+	rtu_open_at(f, line, timeout_ms);
 	return line;
+}
+
+/* The unit's answer to reading two registers. */
+static void answer_give(int line, uint16_t first, uint16_t second)
+{
+	uint8_t frame[9] = { 1, 3, 4 };
+	uint16_t crc;
+
+	pdu_put(frame + 3, first);
+	pdu_put(frame + 5, second);
+	crc = pdu_crc(frame, 7);
+	frame[7] = (uint8_t)(crc & 0xff);
+	frame[8] = (uint8_t)(crc >> 8);
+	assert_int_equal(write(line, frame, sizeof(frame)), sizeof(frame));
 }
 
 /* Waits until a request has come out of the line. */
@@ -177,6 +199,34 @@ static void test_rtu_quiet(void **state)
 	close(line);
 }
 
+/* A reload closes a line in the middle of a question and opens it again: the answer still under way is nobody's. */
+static void test_rtu_reopened(void **state)
+{
+	struct batch b = batch_of(1, 3, 7, 2);
+	struct fixture f;
+	int line = rtu_open(&f, 500);
+
+	(void)state;
+	assert_int_equal(bus_submit(f.bus, 0, &b), 0);
+	request_await(line);
+	close_quickly(&f, "a question is open");
+	teardown(&f);
+	rtu_open_at(&f, line, 500);
+	b.r[0].address = 8;
+	assert_int_equal(bus_submit(f.bus, 0, &b), 0);
+	usleep(200000);
+	answer_give(line, 1111, 1112);
+	request_await(line);
+	usleep(20000);
+	answer_give(line, 2222, 2223);
+	results_wait(&f, 1);
+	assert_int_equal(f.got[0].status[0], REQUEST_OK);
+	assert_int_equal(f.got[0].r[0].words[0], 2222);
+	assert_int_equal(f.got[0].r[0].words[1], 2223);
+	teardown(&f);
+	close(line);
+}
+
 static void test_all_gaps(void **state)
 {
 	struct fixture f;
@@ -255,8 +305,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tcp_answer),	     cmocka_unit_test(test_tcp_connect),
 		cmocka_unit_test(test_rtu_answer),	     cmocka_unit_test(test_rtu_quiet),
-		cmocka_unit_test(test_all_gaps),	     cmocka_unit_test(test_timeout_of_the_batch),
-		cmocka_unit_test(test_quiet_of_the_batch),
+		cmocka_unit_test(test_rtu_reopened),	     cmocka_unit_test(test_all_gaps),
+		cmocka_unit_test(test_timeout_of_the_batch), cmocka_unit_test(test_quiet_of_the_batch),
 	};
 	int r;
 

@@ -52,6 +52,16 @@ def test_faults_are_data():
         assert home.mqtt.ok(R, "ping")
 
 
+def test_a_device_has_its_own_timeout():
+    with Home(soc=60) as home:
+        home.sim.control("fault", unit=10, kind="slow", ms=900)      # the bus waits 500 ms
+        home.mqtt.wait(R + "/device/grid/availability", lambda s: s != "online", 40)
+        home.agent.configure(home.config().replace("roles = grid", "roles = grid\ntimeout_ms = 2500"))
+        home.agent.signal(signal.SIGHUP)
+        home.mqtt.wait(R + "/device/grid/availability", lambda s: s == "online", 20)
+        home.sim.control("clear")
+
+
 def test_meter_lost():
     with Home(soc=60) as home:
         home.sim.control("set", load_w=300, pv_w=3000)
@@ -125,6 +135,6 @@ def test_release_hook():
 
 
 if __name__ == "__main__":
-    run_tests([test_self_use_and_state, test_devices_join_later_and_leave, test_faults_are_data, test_meter_lost, test_broker_restart,
-               test_stop_releases_and_will_tells, test_a_reload_does_not_stop_the_ending, test_killed_agent_leaves_devices_safe,
-               test_release_hook])
+    run_tests([test_self_use_and_state, test_devices_join_later_and_leave, test_faults_are_data, test_a_device_has_its_own_timeout,
+               test_meter_lost, test_broker_restart, test_stop_releases_and_will_tells, test_a_reload_does_not_stop_the_ending,
+               test_killed_agent_leaves_devices_safe, test_release_hook])

@@ -2,10 +2,11 @@
 import json
 import os
 import signal
+import subprocess
 import time
 
 from agenttest import Home, R
-from hearthtest import run_tests, wait_for
+from hearthtest import program, run_tests, wait_for
 
 home = None
 
@@ -128,11 +129,63 @@ def test_hearthctl_shows_everything():
     dump = home.ctl("dump")
     assert json.loads(dump)["config"] and "whsec_" not in dump
     assert "not understood" in home.ctl("override", "charge", "--power", "fast", "--for", "1h", code=2)
+    assert "did you mean status?" in home.ctl("stauts", code=2)
+    assert "--for 2h or --until" in home.ctl("override", "charge", "battery", code=2)
+    text = home.ctl("reserve", "101", code=1)
+    assert "outside 0..100" in text and "bad_request" not in text, text
+    assert len(home.ctl("log", "2", "--json")) == 2
     home.ctl("nonsense", code=2)
     home.ctl("device", "nobody", code=1)
     home.ctl("savings", code=1)
     home.ctl("--site", "elsewhere", "ping", code=3)
     home.ctl("config", "check", home.agent.config_path + ".missing", code=78)
+    plain = os.path.join(home.folder, "plain.conf")
+    with open(plain, "w", encoding="ascii") as f:
+        f.write("[site]\nid = plain\n")
+    home.ctl("config", "show", plain, "--json", code=2)
+    assert home.ctl("config", "check", plain, "--json") == {"ok": True, "errors": []}
+    checked = json.loads(home.ctl("config", "check", home.agent.config_path + ".missing", "--json", code=78))
+    assert not checked["ok"] and len(checked["errors"]) == 1, checked
+
+
+def test_hearthctl_tells_wish_from_floor():
+    home.ctl("reserve", "40")
+    home.site(lambda s: s["floor_pct"] == 40)
+    assert home.ctl("reserve").startswith("40 % (in force)")
+    c = home.command(starts_in=0.5, lasts=120, reserve=30)
+    home.send(c)
+    home.site(lambda s: s["floor_source"] == "command", what="the command's floor")
+    assert home.ctl("reserve").startswith("40 % (in force now: 30 %, command)")
+    assert home.ctl("reserve", "--json") == {"reserve_pct": 40, "floor_pct": 30, "floor_source": "command"}
+    # nobody described the event: its command does
+    row = next(e for e in home.ctl("events", "--json") if e["id"] == c["event_id"])
+    assert row["status"] == "active" and row["participating"] and row["ends_at"] == c["ends_at"], row
+    assert c["event_id"][:8] in home.ctl("commands")
+    assert "is known" in home.ctl("event", "opt-out", "nothing-begins-so", code=1)
+    home.ctl("event", "opt-out", c["event_id"][:13])
+    home.site(lambda s: s["floor_source"] == "user")
+    row = next(e for e in home.ctl("events", "--json") if e["id"] == c["event_id"])
+    assert row["status"] == "opted_out" and not row["participating"], row
+    home.ctl("reserve", "20")
+
+
+def test_hearthctl_shows_what_is_not_measured():
+    home.sim.control("set", pv_w=3000)
+    home.site(lambda s: s["load_w"] < -1000, what="a home that seems to give")
+    assert "not measured" in home.ctl("status")
+    home.sim.control("set", pv_w=0)
+    home.site(lambda s: s["load_w"] > 0)
+
+
+def test_watch_ends_with_the_agent():
+    watch = subprocess.Popen([program("hearthctl"), "--port", str(home.broker.port), "status", "--watch"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    time.sleep(1.5)
+    home.agent.stop()
+    text = watch.communicate(timeout=20)[0].decode()
+    assert watch.returncode == 3 and "the agent is offline" in text and "mode" in text, (watch.returncode, text)
+    home.agent.start()
+    home.ready()
 
 
 def test_reload_of_the_link_itself():
@@ -210,5 +263,6 @@ if __name__ == "__main__":
     with Home(soc=60) as home:
         run_tests([test_ping_by_both_ways, test_bad_requests, test_every_verb_answers, test_retained_request_is_refused_and_cleared,
                    test_same_transaction_same_answer, test_named_users_need_a_role, test_answers_never_become_requests,
-                   test_override_and_pause_through_hearthctl, test_hearthctl_shows_everything, test_reload, test_reload_of_the_link_itself,
+                   test_override_and_pause_through_hearthctl, test_hearthctl_shows_everything,
+                   test_hearthctl_tells_wish_from_floor, test_hearthctl_shows_what_is_not_measured, test_watch_ends_with_the_agent, test_reload, test_reload_of_the_link_itself,
                    test_two_reloads_end_with_the_file, test_disabled_devices_are_left_out, test_a_yielded_reserve_stays_away])

@@ -514,48 +514,6 @@ static void test_defaults(void **state)
 	}
 }
 
-/* Each row: what is set, and the only sentences that come of it. */
-static void test_unused(void **state)
-{
-	static const struct { const char *text, *want[3]; } UNUSED[] = {
-		{ "", { NULL } },
-		{ "[flip]\nmode = off\n[flatpeak]\nmode = off\n[plan]\ndemand_target_w = 0\n", { NULL } }, /* as they are anyway */
-		{ "[flip]\nmode = queue\nwebhook_key_file = /a/key\n", { NULL } },
-		{ "[flip]\nmode = direct\ntoken_file = /a/token\n",
-		  { "[flip] mode = direct has no effect in this version", "[flip] token_file = /a/token has no effect in this version" } },
-		{ "[flatpeak]\nmode = pushed\n", { "[flatpeak] mode = pushed has no effect in this version" } },
-		{ "[flatpeak]\nvat_multiplier = 1.05\n", { "[flatpeak] vat_multiplier = 1.05 has no effect in this version" } },
-		{ "[tariff]\nimport = 0.3\ncurrency = GBP\nstanding_charge_per_day = 0.5\n",
-		  { "[tariff] standing_charge_per_day = 0.5 has no effect in this version" } },
-		{ "[plan]\ndemand_target_w = 4000\n[outbox]\ntelemetry_interval_s = 60\n",
-		  { "[plan] demand_target_w = 4000 has no effect in this version",
-		    "[outbox] telemetry_interval_s = 60 has no effect in this version" } },
-		{ "[device a-very-long-name-of-31-letters]\nprofile = battery\nbus = house\nunit = 1\nmirror_reserve = yes\ntilt_deg = 0\n",
-		  { "[device a-very-long-name-of-31-letters] mirror_reserve = yes has no effect in this version",
-		    "[device a-very-long-name-of-31-letters] tilt_deg = 0 has no effect in this version" } },
-		{ "[flip]\nbase_url = https://a-name-that-goes-on-and-on.and-on-and-on.example/with/a/path\n",
-		  { "[flip] base_url has no effect in this version" } },
-	};
-	char out[8][CONFIG_UNUSED_TEXT];
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(UNUSED) / sizeof(UNUSED[0]); i++) {
-		int n, want = 0;
-
-		assert_int_equal(parse_two(HOME, UNUSED[i].text), 0);
-		n = config_unused(&cfg, out, 8);
-		while (UNUSED[i].want[want])
-			want++;
-		if (n != want)
-			fail_msg("%s: %d sentences, the first: %s", UNUSED[i].text, n, n ? out[0] : "");
-		for (int k = 0; k < n; k++)
-			assert_string_equal(out[k], UNUSED[i].want[k]);
-	}
-	assert_int_equal(parse_two(HOME, "[flip]\nmode = direct\ntoken_file = /a/token\n"), 0);
-	assert_int_equal(config_unused(&cfg, out, 1), 1);
-	assert_int_equal(config_unused(&cfg, out, 0), 0);
-}
-
 static void test_compare(void **state)
 {
 	static const struct { const char *text; uint32_t want; } CHANGES[] = {
@@ -619,7 +577,7 @@ int main(void)
 		cmocka_unit_test(test_rows),	   cmocka_unit_test(test_twenty),  cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_empty),	   cmocka_unit_test(test_grid),	   cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_later_wins), cmocka_unit_test(test_print),   cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_compare),	   cmocka_unit_test(test_shipped), cmocka_unit_test(test_unused),
+		cmocka_unit_test(test_compare),	   cmocka_unit_test(test_shipped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

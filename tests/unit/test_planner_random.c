@@ -380,12 +380,33 @@ static void test_many(void **context)
 	assert_true(feasible > n / 3);
 }
 
+/* The same home with what cannot hold softened: whatever the plan breaks is named, and it stays near the hard one's breaks. */
+static bool check_soft(const struct plan_instance *in, int round)
+{
+	struct plan p;
+	bool feasible;
+
+	assert_int_equal(planner_solve_soft(in, NULL, NULL, &p, NULL), 0);
+	feasible = p.status != PLAN_INFEASIBLE;
+	for (int i = 0; i < p.n_violations && feasible; i++) {
+		bool named = p.violation[i].soft;
+
+		for (int k = 0; k < p.n_softened; k++)
+			named |= !strcmp(p.softened[k], p.violation[i].limit);
+		if (!named)
+			fail_msg("round %d: %s is broken by %g and not named", round, p.violation[i].limit, p.violation[i].by);
+	}
+	assert_true(p.n_softened == 0 || (p.status == PLAN_FEASIBLE && p.why[0] && p.bound <= p.cost + 1e-6));
+	plan_deinit(&p);
+	return feasible;
+}
+
 /* Homes that hardly ever work: limits of zero, loads above the fuse, orders beyond ratings, floors that jump, cars that
  * cannot be full. There is always a plan, within ratings and battery, and it is never called more than it is. */
 static void test_wild(void **context)
 {
 	struct home h = { .negative = true, .bonus = true, .rules = true };
-	int n = rounds(300), infeasible = 0;
+	int n = rounds(300), infeasible = 0, hopeless = 0;
 
 	(void)context;
 	seed_set();
@@ -422,10 +443,12 @@ static void test_wild(void **context)
 					    p.soc_kwh[b][t + 1] < in.battery[b].capacity_kwh + 1e-6);
 			}
 		}
+		hopeless += !check_soft(&in, i);
 		plan_deinit(&p);
 		instance_deinit(&in);
 	}
-	printf("%d homes, %d infeasible\n", n, infeasible);
+	printf("%d homes, %d infeasible, %d even when softened\n", n, infeasible, hopeless);
+	assert_true(hopeless * 50 <= n);
 }
 
 int main(void)

@@ -207,6 +207,53 @@ static void support_minds_the_other_phases(void **state)
 	assert_near(d.d[single].order.w, -3680 + 1320);
 }
 
+/* A car whose phase nobody named: that it gives way cannot be counted on, so the battery gives too. While that leaves it
+ * charging it is a cut, and whose order it is and how it is meant stay; only a discharge is an order of its own. */
+static void support_that_still_charges_is_a_cut(void **state)
+{
+	static const struct {
+		const char *name;
+		bool native, owner;
+		double l2_w, most_w; /* what L2 shows, what the battery may take then */
+		enum order_kind kind;
+		enum rank rank;
+	} ROWS[] = {
+		{ "self-use by our loop", false, false, 4469, 2205, ORDER_BALANCE, RANK_SELF_USE },
+		{ "self-use by itself", true, false, 4469, 2205, ORDER_BALANCE, RANK_SELF_USE },
+		{ "the owner's charge", false, true, 4469, 2205, ORDER_POWER, RANK_OVERRIDE },
+		{ "down to a discharge", false, false, 7000, -326, ORDER_POWER, RANK_LIMIT },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		const struct order *o;
+		int b, car;
+
+		fresh();
+		b = desk_battery(&s, 50);
+		car = desk_charger(&s, 2277);
+		s.dev[b].phase = 2;
+		s.dev[b].state.caps.native_balance = ROWS[r].native;
+		s.site.battery_to_ev = ROWS[r].native; /* else no device balances by itself beside a car */
+		s.dev[b].ordered = order_balance(0, -5000, 5000);
+		s.dev[b].ordered.w = 2304;
+		s.dev[b].ordered.native = ROWS[r].native;
+		s.dev[car].ordered = order_power(2293);
+		desk_power(&s, b, 2304);
+		s.site.fuse_a = 19; /* 4370 W */
+		for (int p = 0; p < 3; p++)
+			value_set(&s.phase_w[p], p == 1 ? ROWS[r].l2_w : 0, s.now_ms, Q_GOOD);
+		desk_grid(&s, 0);
+		if (ROWS[r].owner)
+			charge(b, 5000);
+		desk_chain(&c, &s, &d);
+		o = &d.d[b].order;
+		assert_row(ROWS[r].name, o->kind == ROWS[r].kind && d.d[b].rank == ROWS[r].rank && o->native == ROWS[r].native);
+		assert_row_near(ROWS[r].name, o->native ? o->max_w : o->w, ROWS[r].most_w);
+		assert_row(ROWS[r].name, d.d[b].limited_by & 1u << RANK_LIMIT);
+	}
+}
+
 static void phases_and_priority(void **state)
 {
 	int a, b;
@@ -268,6 +315,7 @@ int main(void)
 		cmocka_unit_test(what_still_moves_counts_with_the_worse),
 		cmocka_unit_test(what_stands_gives_way_to_a_higher_rank),
 		cmocka_unit_test(support_minds_the_other_phases),
+		cmocka_unit_test(support_that_still_charges_is_a_cut),
 		cmocka_unit_test(phases_and_priority),
 	};
 

@@ -252,6 +252,8 @@ static void test_stop_while_behind(void **state)
 	begin(&f);
 	post(&f, 0, 0, REPEAT, 500);
 	post(&f, 0, 0, TELL, 1000);
+	while (worker_waiting(f.w, 0) > 1) /* until it has begun */
+		usleep(1000);
 	usleep(20000); /* the thread is stuck at a full queue by now; nothing here runs the loop */
 	teardown(&f);
 	assert_int_equal(f.n, 500); /* what was begun is told to the last reply, what waited is dropped */

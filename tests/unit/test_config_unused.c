@@ -1,0 +1,92 @@
+/* Keys that are accepted and do nothing yet: said in a sentence each when they are set, and never otherwise. */
+#include "core/config.h"
+#include "core/config_table.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct config cfg;
+static struct config_errors errors;
+
+#define HOME "[site]\nid = home-0042\n[bus house]\nhost = 127.0.0.1\n[device grid]\nprofile = meter\nbus = house\nunit = 10\nroles = grid\n"
+
+static int parse(const char *text)
+{
+	const struct config_file f[] = { { "a.conf", HOME, strlen(HOME) }, { "b.conf", text, strlen(text) } };
+
+	memset(&cfg, 0, sizeof(cfg));
+	return config_parse(f, 2, NULL, NULL, &cfg, &errors);
+}
+
+/* Each row: what is set, and the only sentences that come of it. */
+static void test_unused(void **state)
+{
+	static const struct { const char *text, *want[3]; } UNUSED[] = {
+		{ "", { NULL } },
+		{ "[flip]\nmode = off\n[flatpeak]\nmode = off\n[plan]\ndemand_target_w = 0\n", { NULL } }, /* as they are anyway */
+		{ "[flip]\nmode = queue\nwebhook_key_file = /a/key\n", { NULL } },
+		{ "[flip]\nmode = direct\ntoken_file = /a/token\n",
+		  { "[flip] mode = direct has no effect in this version", "[flip] token_file = /a/token has no effect in this version" } },
+		{ "[flatpeak]\nmode = pushed\n", { "[flatpeak] mode = pushed has no effect in this version" } },
+		{ "[flatpeak]\nvat_multiplier = 1.05\n", { "[flatpeak] vat_multiplier = 1.05 has no effect in this version" } },
+		{ "[tariff]\nimport = 0.3\ncurrency = GBP\nstanding_charge_per_day = 0.5\n",
+		  { "[tariff] standing_charge_per_day = 0.5 has no effect in this version" } },
+		{ "[plan]\ndemand_target_w = 4000\n[outbox]\ntelemetry_interval_s = 60\n",
+		  { "[plan] demand_target_w = 4000 has no effect in this version",
+		    "[outbox] telemetry_interval_s = 60 has no effect in this version" } },
+		{ "[device a-very-long-name-of-31-letters]\nprofile = battery\nbus = house\nunit = 1\nmirror_reserve = yes\ntilt_deg = 0\n",
+		  { "[device a-very-long-name-of-31-letters] mirror_reserve = yes has no effect in this version",
+		    "[device a-very-long-name-of-31-letters] tilt_deg = 0 has no effect in this version" } },
+		{ "[flip]\nbase_url = https://a-name-that-goes-on-and-on.and-on-and-on.example/with/a/path\n",
+		  { "[flip] base_url has no effect in this version" } },
+	};
+	char out[8][CONFIG_UNUSED_TEXT];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(UNUSED) / sizeof(UNUSED[0]); i++) {
+		int n, want = 0;
+
+		assert_int_equal(parse(UNUSED[i].text), 0);
+		n = config_unused(&cfg, out, 8);
+		while (UNUSED[i].want[want])
+			want++;
+		if (n != want)
+			fail_msg("%s: %d sentences, the first: %s", UNUSED[i].text, n, n ? out[0] : "");
+		for (int k = 0; k < n; k++)
+			assert_string_equal(out[k], UNUSED[i].want[k]);
+	}
+	assert_int_equal(parse("[flip]\nmode = direct\ntoken_file = /a/token\n"), 0);
+	assert_int_equal(config_unused(&cfg, out, 1), 1);
+	assert_int_equal(config_unused(&cfg, out, 0), 0);
+}
+
+/* A default that config_unused would not know again would be named in every home. */
+static void test_defaults_silent(void **state)
+{
+	(void)state;
+	for (int s = 0; s < CONFIG_SECTIONS; s++) {
+		for (int k = 0; k < CONFIG_TABLE[s].n_rows; k++) {
+			const struct config_row *row = &CONFIG_TABLE[s].rows[k];
+			static char memory[sizeof(struct config)];
+			char text[2048];
+
+			if (!(row->flags & (CF_LATER | CF_LATER_DIRECT)) || (row->type == CT_NUMBER && !row->fallback[0]))
+				continue;
+			assert_int_equal(config_value_set(row, memory, row->fallback, NULL), 0);
+			assert_true(config_value_text(row, memory, text, sizeof(text)));
+			assert_string_equal(text, row->fallback);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_unused), cmocka_unit_test(test_defaults_silent) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
