@@ -78,7 +78,7 @@ static bool flip_paused(void *context)
 {
 	const struct hub *h = context;
 
-	return owner_paused(&h->owner, loop_utc_ms());
+	return owner_paused_at(&h->owner, loop_utc_ms(), loop_now_ms());
 }
 
 static void flip_clock_word(void *context, enum flip_clock_word word, int64_t flip_utc_ms)

@@ -122,6 +122,8 @@ int ctl_change(struct ctl *c, const char *verb, cJSON *args, const char *done)
 		return code;
 	if (c->json)
 		ctl_print_json(data);
+	else if (cJSON_HasObjectItem(data, "warning"))
+		printf("%s; but: %s\n", done, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(data, "warning")));
 	else
 		puts(done);
 	return CTL_DONE;

@@ -271,7 +271,8 @@ int ctl_outbox(struct ctl *c)
 		ctl_print_json(o);
 	else
 		printf("%s row%s (oldest %s s), %s sent, %s tries failed, %s quarantined, link %s\n", show_word(o, "rows"),
-		       number(o, "rows") == 1 ? " waits" : "s wait", show_word(o, "oldest_s"), show_word(o, "sent_total"), show_word(o, "failed_total"), show_word(o, "quarantined"),
+		       number(o, "rows") == 1 ? " waits" : "s wait", show_word(o, "oldest_s"),
+		       show_word(o, "sent_total"), show_word(o, "failed_total"), show_word(o, "quarantined"),
 		       show_word(o, "link"));
 	return CTL_DONE;
 }

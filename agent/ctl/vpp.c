@@ -143,7 +143,8 @@ int ctl_events(struct ctl *c)
 
 int ctl_commands(struct ctl *c)
 {
-	static const char *const HEADERS[] = { "command", "device", "state", "mode", "power", "floor", "from", "to", "delivered", "told Flip", "event" };
+	static const char *const HEADERS[] = { "command", "device", "state", "mode", "power", "floor", "from", "to",
+					       "delivered", "told Flip", "event" };
 	int code;
 	AUTO_JSON *commands = NULL;
 	const cJSON *e, *b;

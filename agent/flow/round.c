@@ -298,7 +298,7 @@ static void step_flip(struct hub *h, const struct snapshot *s)
 	for (int i = 0; i < s->n_devices; i++)
 		book_suspend(h->book, i, s->grid_lost);
 	step_pause(h, s);
-	if (h->clock_trusted && owner_expire(&h->owner, s->utc_ms))
+	if (h->clock_trusted && owner_expire_at(&h->owner, s->utc_ms, s->now_ms))
 		hub_store_owner(h);
 	h->flip_due_utc_ms = flip_link_step(h->flip);
 	publish_made(h, "outbox", round_encode_outbox(h, s->utc_ms));

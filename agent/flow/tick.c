@@ -129,7 +129,7 @@ static void freeze(struct tick *t)
 	s->now_ms = loop_now_ms();
 	s->utc_ms = loop_utc_ms();
 	s->clock_trusted = h->clock_trusted;
-	s->paused = owner_paused(&h->owner, s->utc_ms);
+	s->paused = owner_paused_at(&h->owner, s->utc_ms, s->now_ms);
 	s->pause_until_utc_ms = h->owner.pause_until_utc_ms;
 	s->stopping = h->stopping;
 	s->site = (struct site_params){

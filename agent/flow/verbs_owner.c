@@ -78,14 +78,17 @@ static void on_stored(void *context, uint64_t ticket, int status)
 static void keep(struct request *rq, const struct owner *before, cJSON *data)
 {
 	struct hub *h = rq->hub;
-	AUTO_JSON *o = owner_encode(&h->owner);
-	AUTO_TEXT *text = o ? cJSON_PrintUnformatted(o) : NULL;
-	struct change *c = malloc(sizeof(*c));
+	AUTO_JSON *o = NULL;
+	AUTO_TEXT *text = NULL;
+	struct change *c;
 	int r = -ENOMEM;
 
+	tick_now(h->tick); /* first: the device does not wait, the answer does */
+	o = owner_encode(&h->owner);
+	text = o ? cJSON_PrintUnformatted(o) : NULL;
+	c = malloc(sizeof(*c));
 	if (c)
 		*c = (struct change){ .rq = rq, .after = h->owner, .data = data };
-	tick_now(h->tick); /* the device does not wait, the answer does */
 	if (c && text)
 		r = hub_store_setting(h, "owner", text, on_stored, c);
 	if (r < 0) {
@@ -186,6 +189,7 @@ void verb_override_set(struct request *rq)
 	char mode[16] = "";
 	int i = device_arg(rq, ROLE_BATTERY, "battery"), r;
 	const struct book_entry *e;
+	cJSON *data = NULL;
 
 	if (i < 0)
 		return;
@@ -208,10 +212,15 @@ void verb_override_set(struct request *rq)
 		return;
 	}
 	r = owner_override_set(&h->owner, &v, loop_utc_ms(), &err);
-	if (r < 0)
+	if (r < 0) {
 		request_error(rq, code_of(r), "%s", err.text);
-	else
-		keep(rq, &before, NULL);
+		return;
+	}
+	if (!h->clock_trusted) {
+		data = cJSON_CreateObject();
+		cJSON_AddStringToObject(data, "warning", "stored, but it waits: the clock is not trusted yet");
+	}
+	keep(rq, &before, data);
 }
 
 void verb_override_clear(struct request *rq)

@@ -323,10 +323,10 @@ int worker_post(struct worker *w, int lane, uint64_t key, const void *message, v
 		memcpy(old, message, w->o.message_size);
 	} else {
 		r = w->stopping ? -EAGAIN : queue_put(&w->lanes[lane], key, message);
-		if (!r)
-			pthread_cond_signal(&w->wake);
 	}
 	pthread_mutex_unlock(&w->lock);
+	if (!r && !old) /* after unlocking, or the woken thread blocks on the lock at once */
+		pthread_cond_signal(&w->wake);
 	return r;
 }
 

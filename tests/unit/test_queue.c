@@ -1,5 +1,5 @@
 /* The Flip link with a broker and a disk in memory: promises and their causes stay together, whatever fails in between. */
-#include "support/queue_kit.h"
+#include "support/queue_mail.h"
 
 static void test_session(void **state)
 {

@@ -1,5 +1,5 @@
 /* When the Flip link may say that something is stored, what it asks the cloud for again, and that it promises once. */
-#include "support/queue_kit.h"
+#include "support/queue_mail.h"
 
 static bool on_disk(enum store_table table, const char *text)
 {
