@@ -243,6 +243,7 @@ static int refine_turns(struct pair *p, struct pair_result *r, const struct atte
 static int with_car(struct pair *p, struct pair_result *r, const struct attempt *a)
 {
 	struct tangent low = { 0 }, high = { 0 }, top = { 0 };
+	double wanted = p->car_kwh;
 	int rc;
 
 	car_release(p, true);
@@ -262,6 +263,13 @@ static int with_car(struct pair *p, struct pair_result *r, const struct attempt 
 	/* Still short: let the car go first, the battery serve it. */
 	for (int i = 0; i < 2 && !rc && !late(p) && fabs(r->car_kwh - p->car_kwh) > ENERGY_EPS; i++)
 		rc = start_at(p, p->mu_max, a, i > 0, r);
+	/* A hard limit would be called broken: only when it must. Where not even the relaxation has room, it must. */
+	if (!rc && p->car_kwh >= wanted - ENERGY_EPS && isinf(p->slot[0].penalty) && isnan(p->floor_price) &&
+	    !(fabs(r->car_kwh - p->car_kwh) <= ENERGY_EPS)) {
+		rc = pair_reach(p, a->e);
+		if (rc > 0)
+			rc = turns(p, a, p->car_kwh, false, r);
+	}
 	if (rc)
 		return rc;
 	if (isinf(r->cost))

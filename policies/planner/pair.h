@@ -65,6 +65,11 @@ void pair_range(const struct pair *p, int t, double soc, double range[2]);
  *  are it; 0: none found; -ENOMEM. */
 int pair_beam(const struct pair *p, double known_cost, double *b_kw, double *cost);
 
+/* pair_reach.c */
+/** Whether the car can get exactly car_kwh within all hard limits, price no object. 1: e_kw is a schedule that leaves the
+ *  battery a way; 0: none found; -ENOMEM. */
+int pair_reach(const struct pair *p, double *e_kw);
+
 /* pair_car.c */
 /* How the battery stands while the car is placed: held at its powers, or (worth != NULL) free to answer in each slot, a
  * stored kWh being worth so much then. */
