@@ -214,6 +214,7 @@ static int start(struct app *a, struct errbuf *err)
 {
 	struct hub *h = &a->hub;
 	struct planning_options planning = { &h->cfg, &h->zone, round_plan_changed, h };
+	struct tick_hooks hooks = { round_before_tick, round_after_tick, h };
 	int r;
 
 	owner_init(&h->owner);
@@ -235,7 +236,7 @@ static int start(struct app *a, struct errbuf *err)
 		return r;
 	}
 	if ((r = load_memory(a, err)) < 0 || (r = planning_start(&h->planning, h->loop, &planning, err)) < 0 ||
-	    (r = tick_start(&h->tick, h, round_after_tick, h, err)) < 0 || (r = inbox_start(&h->inbox, h, err)) < 0 ||
+	    (r = tick_start(&h->tick, h, &hooks, err)) < 0 || (r = inbox_start(&h->inbox, h, err)) < 0 ||
 	    (r = discovery_start(&h->discovery, h, err)) < 0 ||
 	    (r = start_mqtt(a, err)) < 0 || (r = start_flip(a, err)) < 0)
 		return r;

@@ -286,8 +286,10 @@ static void step_pause(struct hub *h, const struct snapshot *s)
 	h->was_paused = s->paused;
 }
 
-void round_before_tick(struct hub *h)
+void round_before_tick(void *context)
 {
+	struct hub *h = context;
+
 	hub_clock(h);
 	if (h->flip && h->flip_due_utc_ms && loop_utc_ms() >= h->flip_due_utc_ms)
 		h->flip_due_utc_ms = flip_link_step(h->flip);

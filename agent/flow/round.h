@@ -11,8 +11,8 @@
 struct hub;
 
 /** Commands whose time has come begin and end in this very tick. */
-void round_before_tick(struct hub *h);
-/** tick_done_fn; the context is the hub. */
+void round_before_tick(void *context);
+/** Both are tick_hooks; the context is the hub. */
 void round_after_tick(void *context, const struct snapshot *s, const struct decisions *d);
 
 /** book_device provider for the Flip link; the context is the hub. */

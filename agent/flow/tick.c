@@ -2,7 +2,6 @@
 #include "flow/tick.h"
 
 #include "flow/hub.h"
-#include "flow/round.h"
 #include "io/log.h"
 #include "io/loop.h"
 #include "policies/chain.h"
@@ -22,8 +21,7 @@ struct tick {
 	bool closing, soon_set, running;
 	int64_t soon_ms[SOON_MAX]; /* when the last ones out of the beat ran, a ring */
 	int soon_next;
-	tick_done_fn done;
-	void *context;
+	struct tick_hooks hooks;
 	struct chain chain;
 	struct snapshot s;
 	struct decisions d;
@@ -157,7 +155,8 @@ static bool order_same(const struct order *a, const struct order *b)
 static void run(struct tick *t)
 {
 	t->running = true;
-	round_before_tick(t->hub);
+	if (t->hooks.before)
+		t->hooks.before(t->hooks.context);
 	freeze(t);
 	chain_step(&t->chain, &t->s, &t->d);
 	for (int i = 0; i < t->d.n; i++) {
@@ -170,7 +169,7 @@ static void run(struct tick *t)
 		plant_aim(t->hub->plant, i, o);
 	}
 	t->count++;
-	t->done(t->context, &t->s, &t->d);
+	t->hooks.done(t->hooks.context, &t->s, &t->d);
 	t->running = false;
 }
 
@@ -205,15 +204,14 @@ static void on_soon(uv_timer_t *timer)
 	run_soon(timer->data);
 }
 
-int tick_start(struct tick **out, struct hub *hub, tick_done_fn done, void *context, struct errbuf *err)
+int tick_start(struct tick **out, struct hub *hub, const struct tick_hooks *hooks, struct errbuf *err)
 {
 	struct tick *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return errbuf_set(err, -ENOMEM, "no memory for the tick");
 	t->hub = hub;
-	t->done = done;
-	t->context = context;
+	t->hooks = *hooks;
 	uv_timer_init(hub->loop, &t->beat);
 	uv_timer_init(hub->loop, &t->soon);
 	t->beat.data = t->soon.data = t;

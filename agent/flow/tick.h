@@ -15,8 +15,15 @@ struct tick; /* opaque */
 /** What the tick leaves behind; valid until the next one. */
 typedef void (*tick_done_fn)(void *context, const struct snapshot *s, const struct decisions *d);
 
-/** Prepares; the beat starts with tick_run. @done is called after each finished tick. */
-int tick_start(struct tick **out, struct hub *hub, tick_done_fn done, void *context, struct errbuf *err);
+/* What runs around each tick; before may be NULL. */
+struct tick_hooks {
+	void (*before)(void *context); /* what must have moved before the snapshot is frozen */
+	tick_done_fn done;             /* after the orders are with the plant */
+	void *context;
+};
+
+/** Prepares; the first tick comes with the next turn of the loop. */
+int tick_start(struct tick **out, struct hub *hub, const struct tick_hooks *hooks, struct errbuf *err);
 
 /** Something arrived that must not wait for the beat: a tick at the next turn of the loop. At most 10 a second. */
 void tick_soon(struct tick *t);

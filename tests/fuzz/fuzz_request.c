@@ -111,7 +111,7 @@ static void start(void)
 	must(outbox_open(&hub.outbox, &outbox, &err), err.text);
 	must(plant_start(&hub.plant, hub.loop, &hub.cfg, on_device, NULL, &err), err.text);
 	must(planning_start(&hub.planning, hub.loop, &planning, &err), err.text);
-	must(tick_start(&hub.tick, &hub, on_tick, NULL, &err), err.text);
+	must(tick_start(&hub.tick, &hub, &(struct tick_hooks){ .done = on_tick, .context = NULL }, &err), err.text);
 	must(inbox_start(&hub.inbox, &hub, &err), err.text);
 	flip.loop = hub.loop;
 	flip.store = hub.store;
