@@ -219,6 +219,7 @@ static int refine_turns(struct pair *p, struct pair_result *r, const struct atte
 
 	for (int i = 0; i < TURNS && p->slots <= SMALL_SLOTS && !rc && !good_enough(p, r) && !late(p); i++) {
 		double cost, kwh;
+		int found;
 
 		memcpy(a->b, r->battery_kw, (size_t)p->slots * sizeof(*a->b));
 		memcpy(a->e, r->car_kw, (size_t)p->slots * sizeof(*a->e));
@@ -226,16 +227,19 @@ static int refine_turns(struct pair *p, struct pair_result *r, const struct atte
 		if (fabs(kwh - r->car_kwh) > ENERGY_EPS)
 			continue;
 		car_set(p, a->e);
-		rc = pair_sweep(p, p->car_to, 0);
-		if (!rc && pair_beam(p, r->cost - 1e-9, a->b, &cost) > 0) {
+		rc = pair_sweep(p, p->car_to, 0); /* -EDOM: this car leaves the battery no way; the plan kept still does */
+		found = rc ? 0 : pair_beam(p, r->cost - 1e-9, a->b, &cost);
+		if (found > 0) {
 			memcpy(r->battery_kw, a->b, (size_t)p->slots * sizeof(*a->b));
 			memcpy(r->car_kw, a->e, (size_t)p->slots * sizeof(*a->e));
 			r->cost = cost;
-		} else if (i & 1) {
-			break;
 		}
+		if (found < 0 || rc == -ENOMEM)
+			return -ENOMEM;
 		car_set(p, r->car_kw);
 		rc = pair_sweep(p, p->car_to, 0);
+		if (found == 0 && (i & 1))
+			break;
 	}
 	return rc;
 }

@@ -275,6 +275,16 @@ static void test_car(void **context)
 	check_against_brute(&h, 0.01, 4);
 }
 
+/* Once the search for a better car's schedule ended in one that left the battery no way, and "infeasible" was said. */
+static void test_car_other_way(void **context)
+{
+	struct home h = { .car = true };
+
+	(void)context;
+	state = 1795304546u * 6364136223846793005u + 1442695040888963407u;
+	check_against_brute(&h, 0.01, 4);
+}
+
 static void test_everything(void **context)
 {
 	struct home h = { .car = true, .negative = true, .bonus = true, .rules = true };
@@ -457,6 +467,7 @@ int main(void)
 		cmocka_unit_test(test_convex), cmocka_unit_test(test_bonus),  cmocka_unit_test(test_negative),
 		cmocka_unit_test(test_car),    cmocka_unit_test(test_orders), cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_many),   cmocka_unit_test(test_wild),
+		cmocka_unit_test(test_car_other_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
