@@ -218,7 +218,7 @@ cJSON *encode_decisions(const struct snapshot *s, const struct decisions *d)
 		if (s->dev[i].roles & (ROLE_BATTERY | ROLE_CHARGER | ROLE_PV))
 			cJSON_AddItemToObject(devices, s->dev[i].id, encode_decision(&s->dev[i], &d->d[i]));
 	if (d->limit_unreachable_w > 0)
-		json_add_number(o, "limit_unreachable", d->limit_unreachable_w, 0);
+		json_add_number(o, "limit_unreachable_w", d->limit_unreachable_w, 0);
 	return o;
 }
 
