@@ -189,17 +189,18 @@ def test_watch_ends_with_the_agent():
 
 
 def test_reload_of_the_link_itself():
-    """A reload asked for over MQTT that restarts MQTT; another root clears the old one."""
-    home.agent.configure(home.config().replace("[mqtt]", "[mqtt]\nscalars = yes"))
-    assert home.mqtt.request(R, "config.reload")["status"] == "ok"
+    """A reload asked for over MQTT that restarts MQTT: the answer leaves first, then the link comes back."""
+    def reload(config):
+        since = home.mqtt.count()
+        home.agent.configure(config)
+        assert home.mqtt.request(R, "config.reload")["status"] == "ok"
+        wait_for(lambda: [m for m in home.mqtt.seen(R + "/status", since) if m.payload == "online"], 10, "the new link")
+        wait_for(lambda: home.mqtt.ok(R, "ping"), 10, "an agent that still answers")
+
+    reload(home.config().replace("[mqtt]", "[mqtt]\nscalars = yes"))
     home.mqtt.wait(R + "/device/battery/battery/soc_pct", timeout=20)
-    home.agent.configure(home.config().replace("id = home-0042", "id = home-0042\nname = Elm Road"))
-    since = home.mqtt.count()
-    home.ctl("reload")
-    wait_for(lambda: [m for m in home.mqtt.seen(R + "/status", since) if m.payload == "online"], 10, "the new link")
-    wait_for(lambda: home.mqtt.request(R, "ping")["status"] == "ok", 10, "an agent that still answers")
-    home.agent.configure(home.config())
-    home.ctl("reload")
+    reload(home.config().replace("id = home-0042", "id = home-0042\nname = Elm Road"))
+    reload(home.config())
     home.ready()
 
 
