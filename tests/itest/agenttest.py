@@ -109,6 +109,8 @@ class Home:
         for device in ("battery", "charger", "grid"):
             self.mqtt.wait(f"{R}/device/{device}/availability", lambda s: s == "online", 20, device)
         self.mqtt.wait(R + "/site", lambda s: "grid_w" in s and "soc_pct" in s, 15)
+        # the queue has subscribed before it asks for a resync: from then on its session keeps what is sent
+        wait_for(lambda: self.mqtt.seen(R + "/flip/out/resync"), 15, "the Flip queue")
 
     def __exit__(self, *exc):
         if exc[0] is not None:
