@@ -44,7 +44,7 @@ MAY_ALLOCATE = {
     "config.c": "parsing at start and reload, freed before it returns",
     "planner.c": "the planner runs on a worker, sized by the instance",
     "togo.c": "planner", "instance.c": "planner", "pair.c": "planner", "pair_beam.c": "planner", "pair_sweep.c": "planner",
-    "pair_car.c": "planner",
+    "pair_car.c": "planner", "pair_reach.c": "planner",
 }
 # Single exceptions: object -> {symbol: reason}
 EXCEPTIONS = {
