@@ -12,7 +12,7 @@
 #include "flow/planning.h"
 #include "flow/plant.h"
 #include "flow/publish.h"
-#include "flow/queue.h"
+#include "flow/flip_link.h"
 #include "flow/tick.h"
 #include "io/mqtt.h"
 #include "io/store.h"

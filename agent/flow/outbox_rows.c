@@ -58,9 +58,9 @@ static void fill(struct store_op *op, const struct row *r, char **wrapped)
 
 void outbox_write(struct outbox *o, int64_t now_ms)
 {
-	struct store_op ops[STORE_OPS_MAX];
-	struct row *rows[STORE_OPS_MAX];
-	char *wrapped[STORE_OPS_MAX] = { NULL };
+	struct store_op ops[STORE_SOME];
+	struct row *rows[STORE_SOME];
+	char *wrapped[STORE_SOME] = { NULL };
 	size_t text = 0;
 	int n = 0, e;
 
@@ -71,7 +71,7 @@ void outbox_write(struct outbox *o, int64_t now_ms)
 	if (o->writing || now_ms < o->write_after_ms)
 		return;
 	for (int c = 0; c < CLASSES; c++)
-		for (struct row *r = o->list[c].first; r && n < STORE_OPS_MAX; r = r->next) {
+		for (struct row *r = o->list[c].first; r && n < STORE_SOME; r = r->next) {
 			if (!r->dirty)
 				continue;
 			/* half of the store's limit: wrapping may double a text */

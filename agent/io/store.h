@@ -13,14 +13,33 @@
 
 struct store; /* opaque */
 
-/* A row: all tables have this shape. `key` is unique within a table; the outbox's is the message_id. Putting a key that is
- * there keeps its place in the order. */
-enum store_table { STORE_SETTING, STORE_COMMAND, STORE_EVENT, STORE_SEEN, STORE_OUTBOX, STORE_TABLES };
+/* A row: all tables have this shape. In the first ones `key` is unique (the outbox's is the message_id); putting a key that is
+ * there keeps its place in the order. From STORE_TELEMETRY on they are logs: rows are only appended, `key` is not stored, and
+ * a `seq` is never given twice. */
+enum store_table {
+	STORE_SETTING, STORE_COMMAND, STORE_EVENT, STORE_SEEN, STORE_OUTBOX,
+	STORE_PRICE,     /* key "<location>/<direction>/<from>" */
+	STORE_DAILY,     /* key "<device>/<YYYY-MM-DD>": sums of a local day */
+	STORE_TELEMETRY, /* kind = device id at Flip: points Flip has not taken yet */
+	STORE_REFUSED,   /* telemetry Flip will not take as it is */
+	STORE_HISTORY,   /* kind = device: five-minute means */
+	STORE_TABLES
+};
+#define STORE_LOGS_FROM STORE_TELEMETRY
+
+/* Durability: a transaction that touches telemetry, refused, history, daily or price only is committed without waiting for
+ * the disk (it is synced with the next promise, the next checkpoint, or when the kernel writes back; a killed process loses
+ * nothing, a power cut the last half minute). Every other one is a promise: synced before its answer. */
 
 #define STORE_KEY_MAX 128
 #define STORE_KIND_MAX 32
 
-enum store_verb { STORE_PUT, STORE_DELETE, STORE_DELETE_OLDER /* rows with at_ms < op.at_ms */ };
+enum store_verb {
+	STORE_PUT,          /* keyed tables: insert or replace; logs: append */
+	STORE_DELETE,       /* keyed tables: by key */
+	STORE_DELETE_OLDER, /* rows with at_ms < op.at_ms */
+	STORE_DELETE_RANGE, /* logs: rows with seq_from <= seq <= seq_to */
+};
 
 struct store_op {
 	enum store_verb verb;
@@ -28,7 +47,8 @@ struct store_op {
 	char key[STORE_KEY_MAX];
 	char kind[STORE_KIND_MAX];  /* outbox: "command_status", "participation", "telemetry"; else free */
 	int64_t at_ms;              /* UTC: created (outbox, seen) or updated */
-	const char *body;           /* JSON text, NULL = ""; copied by store_submit */
+	const char *body;           /* text, NULL = ""; copied by store_submit */
+	int64_t seq_from, seq_to;   /* of STORE_DELETE_RANGE */
 };
 
 struct store_row {
@@ -61,9 +81,34 @@ typedef void (*store_done_fn)(void *context, uint64_t ticket, int status);
  * Returns 0, -EAGAIN when STORE_WAITING_MAX transactions wait, -E2BIG above STORE_OPS_MAX operations or 1 MiB of text,
  * -EINVAL for no operation or an empty key.
  */
-#define STORE_OPS_MAX 64
+#define STORE_OPS_MAX 1024   /* of one transaction */
+#define STORE_SOME 64        /* what a batch of promises keeps to */
 #define STORE_WAITING_MAX 256
 int store_submit(struct store *s, const struct store_op *ops, int n, store_done_fn done, void *context, uint64_t *ticket);
+
+/* What to read: rows of one table in the order of seq. Zero means "any". */
+struct store_query {
+	enum store_table table;
+	int64_t seq_from, seq_to;     /* inclusive; 0 = open */
+	int64_t at_from_ms, at_to_ms; /* from <= at_ms < to */
+	char kind[STORE_KIND_MAX];    /* "" = any */
+	bool newest_first;
+	int max_rows;                 /* 1..STORE_READ_MAX */
+};
+#define STORE_READ_MAX 4096
+
+/** On the loop. The rows live until it returns. @n < 0: a negative errno, there are none. */
+typedef void (*store_rows_fn)(void *context, const struct store_row *rows, int n);
+
+/** Reads on the worker, after the transactions submitted before. 0, -EAGAIN (too much waits), -EINVAL, -ENOMEM. The callback
+ *  comes exactly once after 0, at the latest inside store_close (then perhaps with -ECANCELED). */
+int store_read(struct store *s, const struct store_query *q, store_rows_fn done, void *context);
+
+struct store_summary { int64_t rows, bytes /* of bodies */, seq_first, seq_last, oldest_at_ms; };
+/** @s NULL: it could not be read (@status). On the loop, once. */
+typedef void (*store_summary_fn)(void *context, const struct store_summary *s, int status);
+/** Counts a table on the worker. As store_read. */
+int store_summarize(struct store *s, enum store_table table, store_summary_fn done, void *context);
 
 /** Bytes written to the file system by the worker this UTC day (as counted by the pager), and transactions not answered
  *  yet. Both pointers may be NULL. */

@@ -1,9 +1,9 @@
 /* What the Flip link's files share. Not for others. */
-#ifndef HEARTH_FLOW_QUEUE_INTERNAL_H
-#define HEARTH_FLOW_QUEUE_INTERNAL_H
+#ifndef HEARTH_FLOW_FLIP_INTERNAL_H
+#define HEARTH_FLOW_FLIP_INTERNAL_H
 
 #include "core/backoff.h"
-#include "flow/queue.h"
+#include "flow/flip_link.h"
 
 #define SEEN_PENDING_MAX 16
 #define SEEN_KEEP_MS (30LL * 86400 * 1000)

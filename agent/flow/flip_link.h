@@ -1,7 +1,7 @@
 /* The Flip link: joins the command book, the store, the outbox and, in queue mode, an MQTT client of its own with a
  * persistent session (design 8.3). In other modes the book still runs from the store. On the loop; never waits. */
-#ifndef HEARTH_FLOW_QUEUE_H
-#define HEARTH_FLOW_QUEUE_H
+#ifndef HEARTH_FLOW_FLIP_LINK_H
+#define HEARTH_FLOW_FLIP_LINK_H
 
 #include "cloud/book.h"
 #include "core/config.h"

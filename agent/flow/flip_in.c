@@ -1,6 +1,6 @@
 /* What arrives: signed envelopes on R/flip/in and answers on R/flip/ack. Verified, decoded, put to the book, stored with
  * its answer; a bad one is logged, counted and audited and changes nothing. */
-#include "flow/queue_internal.h"
+#include "flow/flip_internal.h"
 
 #include "flow/envelope.h"
 #include "io/log.h"

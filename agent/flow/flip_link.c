@@ -1,6 +1,6 @@
-/* See queue.h. The link itself: its client, its beat, the owner's participation. What arrives is in queue_in.c, what is
- * stored in queue_store.c. */
-#include "flow/queue_internal.h"
+/* See flip_link.h. The link itself: its client, its beat, the owner's participation. What arrives is in flip_in.c, what is
+ * stored in flip_store.c. */
+#include "flow/flip_internal.h"
 
 #include "io/log.h"
 

@@ -1,6 +1,6 @@
 /* The link and the disk: one transaction holds what changed in the book, the webhook id that caused it and the outbox row
  * that answers it, so that none exists without the others. */
-#include "flow/queue_internal.h"
+#include "flow/flip_internal.h"
 
 #include "io/log.h"
 
@@ -24,10 +24,10 @@ struct transaction {
 	struct flip_link *l;
 	int n_ops, n_items, n_rows, n_seen;
 	bool short_of_memory;        /* something that is owed is not in it */
-	struct store_op ops[STORE_OPS_MAX];
-	char *text[STORE_OPS_MAX];   /* bodies that are ours to free */
+	struct store_op ops[STORE_SOME];
+	char *text[STORE_SOME];   /* bodies that are ours to free */
 	struct item item[ITEMS_MAX];
-	char row[STORE_OPS_MAX][OUTBOX_ID_MAX];
+	char row[STORE_SOME][OUTBOX_ID_MAX];
 	struct seen seen[SEEN_PENDING_MAX];
 	struct waiter *waiter;       /* NULL = nobody */
 };
@@ -327,7 +327,7 @@ int link_load(struct flip_link *l, struct errbuf *err)
 	return 0;
 }
 
-struct goner { struct flip_link *l; int n; struct store_op ops[STORE_OPS_MAX]; };
+struct goner { struct flip_link *l; int n; struct store_op ops[STORE_SOME]; };
 
 static void goner_submit(struct goner *g)
 {
@@ -341,7 +341,7 @@ static void on_gone(void *context, const char *id, bool event)
 	struct goner *g = context;
 	struct store_op *op;
 
-	if (g->n == STORE_OPS_MAX)
+	if (g->n == STORE_SOME)
 		goner_submit(g);
 	op = &g->ops[g->n++];
 	*op = (struct store_op){ .verb = STORE_DELETE, .table = event ? STORE_EVENT : STORE_COMMAND };
@@ -355,7 +355,7 @@ void link_forget(struct flip_link *l, int64_t utc_ms, int64_t keep_ms)
 	struct goner g = { .l = l };
 
 	book_forget(l->o.book, utc_ms, keep_ms, on_gone, &g);
-	if (g.n == STORE_OPS_MAX)
+	if (g.n == STORE_SOME)
 		goner_submit(&g);
 	g.ops[g.n++] = (struct store_op){ .verb = STORE_DELETE_OLDER, .table = STORE_SEEN, .at_ms = utc_ms - SEEN_KEEP_MS };
 	goner_submit(&g);
