@@ -10,6 +10,7 @@
 #include "io/log.h"
 #include "io/loop.h"
 #include "io/zone.h"
+#include "links.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -29,142 +30,13 @@ struct app {
 	uint32_t changes;           /* of a reload under way; 0 = none */
 	bool ready, ending, misconfigured;
 	struct config next;
-	char status_topic[MQTT_TOPIC_MAX];
-	char password[256], key_text[600];
-	const char *keys[FLIP_KEYS_MAX];
-	int n_keys;
+	struct links links;
 };
-
-static void on_connected(void *context, bool session_present)
-{
-	struct app *a = context;
-
-	(void)session_present;
-	log_notice("mqtt", "connected to the broker");
-	mqtt_publish(a->hub.mqtt, a->status_topic, "online", 6, 1, true, NULL);
-	inbox_subscribe(a->hub.inbox);
-	discovery_connected(a->hub.discovery);
-	round_publish_again(&a->hub);
-}
-
-static void on_disconnected(void *context, const char *reason)
-{
-	(void)context;
-	log_warning("mqtt", "no broker: %s; control goes on, trying again", reason);
-}
-
-static void on_message(void *context, const struct mqtt_message *m)
-{
-	struct app *a = context;
-
-	if (!inbox_message(a->hub.inbox, m) && !discovery_message(a->hub.discovery, m))
-		publish_message(&a->hub.publish, m);
-}
 
 static void on_device(void *context, int device)
 {
 	(void)context;
 	(void)device; /* the beat looks at every device; nothing needs to be faster */
-}
-
-static bool flip_clock(void *context, int64_t *now_ms, int64_t *utc_ms)
-{
-	*now_ms = loop_now_ms();
-	*utc_ms = loop_utc_ms();
-	return hub_clock(context);
-}
-
-static bool flip_paused(void *context)
-{
-	const struct hub *h = context;
-
-	return owner_paused_at(&h->owner, loop_utc_ms(), loop_now_ms());
-}
-
-static void flip_clock_word(void *context, enum flip_clock_word word, int64_t flip_utc_ms)
-{
-	struct hub *h = context;
-
-	(void)word; /* the gate judges by the times themselves */
-	clock_gate_vouch(&h->clock, flip_utc_ms, loop_utc_ms());
-}
-
-static void flip_changed(void *context)
-{
-	struct hub *h = context;
-
-	h->flip_due_utc_ms = 1; /* the book moves before this tick thinks */
-	tick_now(h->tick);
-	hub_replan(h, "a command or an event");
-}
-
-static void flip_audit(void *context, const char *origin, const char *request, const char *result)
-{
-	hub_audit(context, origin, request, result);
-}
-
-static struct mqtt_options broker_options(const struct app *a)
-{
-	const struct config_mqtt *c = &a->hub.cfg.mqtt;
-
-	return (struct mqtt_options){
-		.host = c->host, .port = c->port, .username = c->username, .password = a->password[0] ? a->password : NULL,
-		.ca_file = c->ca_file[0] ? c->ca_file : NULL, .cert_file = c->cert_file[0] ? c->cert_file : NULL,
-		.key_file = c->key_file[0] ? c->key_file : NULL,
-	};
-}
-
-static int start_mqtt(struct app *a, struct errbuf *err)
-{
-	struct hub *h = &a->hub;
-	struct mqtt_options o = broker_options(a);
-	struct mqtt_callbacks cb = { on_connected, on_disconnected, on_message, a };
-	int r;
-
-	o.clean_start = true;
-	o.will_topic = a->status_topic;
-	o.will_payload = "offline";
-	r = mqtt_open(&h->mqtt, h->loop, &o, &cb, err);
-	if (r == 0)
-		publish_init(&h->publish, h->mqtt, &h->root, h->cfg.mqtt.scalars);
-	return r;
-}
-
-static int start_flip(struct app *a, struct errbuf *err)
-{
-	struct hub *h = &a->hub;
-	struct flip_link_options o = {
-		.loop = h->loop, .mode = h->cfg.flip.mode, .mqtt = broker_options(a), .site_id = h->cfg.site.id, .root = &h->root,
-		.boot_id = h->boot_id, .n_keys = a->n_keys, .legacy_body_timestamp = h->cfg.flip.legacy_body_timestamp,
-		.store = h->store, .book = h->book, .outbox = h->outbox,
-		.cb = { .devices = round_book_devices, .clock = flip_clock, .paused = flip_paused, .clock_word = flip_clock_word,
-			.changed = flip_changed, .command = round_publish_command, .event = round_publish_event,
-			.gone = round_publish_gone, .audit = flip_audit, .context = h },
-	};
-
-	memcpy(o.keys, a->keys, sizeof(o.keys));
-	return flip_link_start(&h->flip, &o, err);
-}
-
-/* Secrets: refused loudly when their files are too open. */
-static int load_secrets(struct app *a, struct errbuf *err)
-{
-	const struct config *c = &a->hub.cfg;
-	int r = conffile_secret("mqtt-password", c->mqtt.password_file, a->password, sizeof(a->password), err);
-
-	if (r < 0)
-		return r;
-	r = conffile_secret("flip-webhook-key", c->flip.webhook_key_file, a->key_text, sizeof(a->key_text), err);
-	if (r < 0)
-		return r;
-	if (r == 0 && c->flip.mode == LINK_QUEUE)
-		return errbuf_set(err, -ENOENT, "[flip] mode = queue needs the webhook signing key: credential flip-webhook-key, or webhook_key_file");
-	if (r == 1) {
-		a->n_keys = flip_keys_split(a->key_text, a->keys);
-		if (a->n_keys < 0)
-			return errbuf_set(err, -EINVAL, "the Flip webhook key must be one or two keys that begin with whsec_");
-	}
-	return 0;
 }
 
 static int load_setting(void *context, const struct store_row *row)
@@ -185,6 +57,7 @@ static int load_memory(struct app *a, struct errbuf *err)
 {
 	struct hub *h = &a->hub;
 	struct outbox_options o = { .max_bytes = (int64_t)h->cfg.outbox.max_mib << 20 };
+	struct backlog_options b = { .max_bytes = o.max_bytes };
 	char path[512];
 	int r;
 
@@ -201,20 +74,41 @@ static int load_memory(struct app *a, struct errbuf *err)
 	r = store_load(h->store, STORE_SETTING, load_setting, h, err);
 	if (r < 0)
 		return r;
-	if (owner_reserve_yield(&h->owner, h->cfg.site.reserve_pct))
-		hub_store_owner(h);
-	o.store = h->store;
-	return outbox_open(&h->outbox, &o, err);
+	o.store = b.store = h->store;
+	r = outbox_open(&h->outbox, &o, err);
+	return r < 0 ? r : backlog_open(&h->backlog, &b, err);
 }
 
 static void finished(struct hub *h);
 static bool apply(struct hub *h, const struct config *cfg, uint32_t changes);
 
-static int start(struct app *a, struct errbuf *err)
+static uint32_t other_secrets(struct hub *h, const struct config *cfg)
+{
+	return links_other_secrets(&((struct app *)h)->links, cfg);
+}
+
+/* What reads the store at start comes before what writes to it: a table can only be loaded before the first transaction. */
+static int start_parts(struct app *a, struct errbuf *err)
 {
 	struct hub *h = &a->hub;
 	struct planning_options planning = { &h->cfg, &h->zone, round_plan_changed, h };
+	struct recorder_options recorder = { .config = &h->cfg, .zone = &h->zone, .store = h->store, .backlog = h->backlog };
 	struct tick_hooks hooks = { round_before_tick, round_after_tick, h };
+	int r;
+
+	if ((r = recorder_start(&h->recorder, &recorder, err)) < 0 || (r = links_clouds_start(&a->links, err)) < 0 ||
+	    (r = planning_start(&h->planning, h->loop, &planning, err)) < 0 || (r = tick_start(&h->tick, h, &hooks, err)) < 0 ||
+	    (r = inbox_start(&h->inbox, h, err)) < 0 || (r = discovery_start(&h->discovery, h, err)) < 0 ||
+	    (r = links_broker_start(&a->links, err)) < 0 || (r = links_flip_start(&a->links, err)) < 0)
+		return r;
+	if (owner_reserve_yield(&h->owner, h->cfg.site.reserve_pct))
+		hub_store_owner(h);
+	return 0;
+}
+
+static int start(struct app *a, struct errbuf *err)
+{
+	struct hub *h = &a->hub;
 	int r;
 
 	owner_init(&h->owner);
@@ -225,22 +119,20 @@ static int start(struct app *a, struct errbuf *err)
 		return errbuf_set(err, -ENOMEM, "no memory");
 	book_init(h->book, h->cfg.flip.max_endless_h);
 	topic_root_set(&h->root, h->cfg.mqtt.root, h->cfg.site.id);
-	topic_make(&h->root, a->status_topic, sizeof(a->status_topic), "status");
+	topic_make(&h->root, a->links.status_topic, sizeof(a->links.status_topic), "status");
 	crypto_uuid(h->boot_id);
 	h->started_utc_ms = loop_utc_ms();
 	h->finished = finished;
 	h->apply = apply;
-	if ((r = load_secrets(a, err)) < 0 || (r = zone_load(h->cfg.site.timezone, &h->zone, err)) < 0 ||
+	h->other_secrets = other_secrets;
+	a->links.hub = h;
+	if ((r = links_secrets(&a->links, err)) < 0 || (r = zone_load(h->cfg.site.timezone, &h->zone, err)) < 0 ||
 	    (r = plant_start(&h->plant, h->loop, &h->cfg, on_device, h, err)) < 0) {
 		a->misconfigured = true; /* trying again does not help: the service must not restart */
 		return r;
 	}
-	if ((r = load_memory(a, err)) < 0 || (r = planning_start(&h->planning, h->loop, &planning, err)) < 0 ||
-	    (r = tick_start(&h->tick, h, &hooks, err)) < 0 || (r = inbox_start(&h->inbox, h, err)) < 0 ||
-	    (r = discovery_start(&h->discovery, h, err)) < 0 ||
-	    (r = start_mqtt(a, err)) < 0 || (r = start_flip(a, err)) < 0)
-		return r;
-	return 0;
+	r = load_memory(a, err);
+	return r < 0 ? r : start_parts(a, err);
 }
 
 /* In reverse; what is owed is committed while the broker is still there, so that answers can leave. */
@@ -251,15 +143,20 @@ static void stop(struct app *a)
 	tick_stop(h->tick);
 	planning_stop(h->planning);
 	flip_link_stop(h->flip);
+	prices_stop(h->prices);
+	recorder_stop(h->recorder);
+	http_close(h->http);
 	store_close(h->store);
 	outbox_close(h->outbox);
+	backlog_close(h->backlog);
 	if (h->mqtt)
-		mqtt_publish(h->mqtt, a->status_topic, "offline", 7, 1, true, NULL);
+		mqtt_publish(h->mqtt, a->links.status_topic, "offline", 7, 1, true, NULL);
 	mqtt_close(h->mqtt);
 	discovery_stop(h->discovery);
 	inbox_stop(h->inbox);
 	publish_deinit(&h->publish);
 	plant_stop(h->plant);
+	loop_watch_stop();
 	uv_close((uv_handle_t *)&a->apply_timer, NULL);
 	for (int i = 0; i < 3; i++)
 		if (a->signals[i].data)
@@ -268,8 +165,7 @@ static void stop(struct app *a)
 	free(h->book);
 	free(h->import_prices);
 	free(h->export_prices);
-	explicit_bzero(a->password, sizeof(a->password));
-	explicit_bzero(a->key_text, sizeof(a->key_text));
+	links_forget(&a->links);
 }
 
 /* From here on everything is ordered back to its own control; finished() goes on once that is read back. */
@@ -308,50 +204,6 @@ static void plant_rebuild(struct app *a)
 	hub_replan(h, "other devices");
 }
 
-/* Another site id or root: what stands retained below the old one would stand there for ever. */
-static void leave_root(struct app *a)
-{
-	struct hub *h = &a->hub;
-	struct topic_root root;
-
-	mqtt_publish(h->mqtt, a->status_topic, "offline", 7, 1, true, NULL);
-	topic_root_set(&root, h->cfg.mqtt.root, h->cfg.site.id);
-	if (!strcmp(root.text, h->root.text))
-		return;
-	publish_leave(&h->publish);
-	for (int i = 0; i < h->book->n; i++)
-		round_publish_gone(h, h->book->entry[i].c.id, false);
-	for (int i = 0; i < h->book->n_events; i++)
-		round_publish_gone(h, h->book->event[i].e.id, true);
-}
-
-static void links_rebuild(struct app *a, uint32_t changes)
-{
-	struct hub *h = &a->hub;
-	struct errbuf err = { "" };
-
-	if (!(changes & (CHANGE_MQTT | CHANGE_FLIP)))
-		return;
-	if (load_secrets(a, &err) < 0) {
-		log_error("config", "%s; links stay as they were", err.text);
-		return;
-	}
-	flip_link_stop(h->flip);
-	h->flip = NULL;
-	if (changes & CHANGE_MQTT) {
-		discovery_leave(h->discovery);
-		leave_root(a);
-		mqtt_close(h->mqtt);
-		h->mqtt = NULL;
-		topic_root_set(&h->root, h->cfg.mqtt.root, h->cfg.site.id);
-		topic_make(&h->root, a->status_topic, sizeof(a->status_topic), "status");
-		if (start_mqtt(a, &err) < 0)
-			log_error("mqtt", "%s", err.text);
-	}
-	if (start_flip(a, &err) < 0)
-		log_error("flip", "%s", err.text);
-}
-
 static void reload_again(struct app *a)
 {
 	static struct config_errors errors;
@@ -379,8 +231,10 @@ static void on_apply(uv_timer_t *timer)
 		hub_store_owner(h);
 	h->book->max_endless_ms = (int64_t)h->cfg.flip.max_endless_h * 3600 * 1000;
 	outbox_limit(h->outbox, (int64_t)h->cfg.outbox.max_mib << 20);
+	backlog_limit(h->backlog, (int64_t)h->cfg.outbox.max_mib << 20);
 	planning_configure(h->planning, &h->cfg, &h->zone);
-	links_rebuild(a, changes);
+	recorder_configure(h->recorder, &h->cfg, &h->zone);
+	links_rebuild(&a->links, changes);
 	h->prices_due_ms = 0;
 	hub_replan(h, "another configuration");
 	tick_soon(h->tick);
@@ -468,6 +322,7 @@ int app_run(const char *path, const struct config *cfg)
 	app.apply_timer.data = &app;
 	app.hub.plant_started_ms = loop_now_ms();
 	watch_signals(&app);
+	loop_watch_start(app.hub.loop);
 	log_notice("hearthd", "version %s, site %s", HEARTH_VERSION, cfg->site.id);
 	r = start(&app, &err);
 	if (r < 0)

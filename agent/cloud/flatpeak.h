@@ -26,8 +26,11 @@ struct flatpeak_prices {
 	struct price_series series;   /* source "flatpeak"; ascending, overlaps and empty elements removed */
 	int64_t next_update_utc_ms;   /* 0 = not said (busbar) */
 	int64_t last_updated_utc_ms;
-	char location_id[64];
-	int dropped;                  /* elements that made no sense */
+	char location_id[64];         /* "" = not said */
+	int direction;                /* enum flatpeak_direction; -1 = not said */
+	int dropped;                  /* elements that made no sense; of two that overlap, the later one in the text */
+	char first_dropped[80];       /* why the first of them did not */
+	int beyond;                   /* sound ones behind those that fit */
 };
 
 /* One request, worded. */
@@ -38,19 +41,34 @@ struct flatpeak_request {
 	char body[512];               /* of POST */
 };
 
-enum flatpeak_profile flatpeak_profile_by_name(const char *name); /* "busbar", "zero"; anything else: anode */
+#define FLATPEAK_ID_MAX 64
+#define FLATPEAK_WINDOW_MS (90LL * 86400000)
 
-/** @from, @to  UTC ms, at most 90 days apart. -ERANGE, -EINVAL (ids with characters that do not belong into a path). */
-int flatpeak_prices_request(enum flatpeak_profile p, const char *busbar_version, const char *location_id,
-			    enum flatpeak_direction d, int64_t from_utc_ms, int64_t to_utc_ms, struct flatpeak_request *out,
-			    struct errbuf *err);
+enum flatpeak_profile flatpeak_profile_by_name(const char *name); /* "busbar", "zero"; anything else: anode */
+const char *flatpeak_direction_name(enum flatpeak_direction d);     /* "IMPORT", "EXPORT" */
+
+struct flatpeak_query {
+	enum flatpeak_profile profile;
+	const char *busbar_version;   /* may be NULL; of FLATPEAK_BUSBAR only */
+	const char *location_id;
+	enum flatpeak_direction direction;
+	int64_t from_utc_ms, to_utc_ms; /* at most FLATPEAK_WINDOW_MS apart; sent as whole seconds */
+};
+
+/** -ERANGE: a longer window; -EINVAL: an empty one, an id with characters that do not belong into a path. */
+int flatpeak_prices_request(const struct flatpeak_query *q, struct flatpeak_request *out, struct errbuf *err);
 void flatpeak_login_request(enum flatpeak_profile p, const char *busbar_version, struct flatpeak_request *out);
 
+/** -EPROTO for an error object, -EINVAL, -E2BIG. The token is printable text without spaces, or it is refused. */
 int flatpeak_login_decode(const char *text, size_t len, struct flatpeak_login *out, struct errbuf *err);
-/** Accepts price.value, tariff.rate and tariff.cost; an error object (whatever the HTTP status was) is -EPROTO with *fault. */
+/** Accepts price.value, tariff.rate and tariff.cost; an error object (whatever the HTTP status was) is -EPROTO with *fault.
+ *  Elements without a usable time or value are left out and counted. -EINVAL, -E2BIG: nothing usable. */
 int flatpeak_prices_decode(const char *text, size_t len, struct flatpeak_prices *out, struct flatpeak_error *fault, struct errbuf *err);
-/** 0 when the text is an error object or {"message"}; -EINVAL else. */
+/** 0 when the text is an error object or {"message"}; -EINVAL else. What does not fit is cut; all of it is printable ASCII. */
 int flatpeak_error_decode(const char *text, size_t len, struct flatpeak_error *out);
+
+/** Says "code: message", or what there is of it. Returns -EPROTO. */
+int flatpeak_error_set(struct errbuf *err, const struct flatpeak_error *e);
 
 /* What to do after a refusal, by status and code (reference 3.2, 3.3). */
 enum flatpeak_advice {
@@ -59,6 +77,7 @@ enum flatpeak_advice {
 	FLATPEAK_WAIT,       /* not before 15 minutes (price codes of 422) */
 	FLATPEAK_STOP,       /* until somebody changes the configuration: bad key, unknown location, account disabled */
 };
+/** @e  NULL: the body was no error object, so perhaps not FlatPeak's (a proxy, a portal). */
 enum flatpeak_advice flatpeak_advise(int status, const struct flatpeak_error *e);
 
 #endif

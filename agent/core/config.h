@@ -64,7 +64,7 @@ enum link_mode { LINK_OFF, LINK_DIRECT, LINK_QUEUE, LINK_PUSHED };
 
 struct config_flip {
 	enum link_mode mode;                    /* off | direct | queue */
-	config_text base_url, site_id, oauth_url, oauth_client_id, portal_url, token_file, webhook_key_file;
+	config_text base_url, site_id, oauth_url, oauth_client_id, portal_url, token_file, ca_file, webhook_key_file;
 	config_text webhook_listen, webhook_cert_file, webhook_key_file_tls;
 	bool honour_user_floor, legacy_body_timestamp, ev_in_follow_load;
 	int webhook_tolerance_s, max_endless_h;
@@ -73,7 +73,7 @@ struct config_flip {
 struct config_flatpeak {
 	enum link_mode mode;                    /* off | direct | pushed */
 	config_text api_url, connect_api_url, return_url, callback_url, busbar_version, profile, account_id, location_id;
-	config_text api_key_file;
+	config_text api_key_file, ca_file;
 	double vat_multiplier;
 };
 
@@ -140,8 +140,8 @@ enum config_change { CHANGE_LIVE = 1, CHANGE_MQTT = 2, CHANGE_PLANT = 4, CHANGE_
 uint32_t config_compare(const struct config *a, const struct config *b);
 
 /**
- * A sentence for every key that is set to something else than its default and that nothing reads yet: "[flip] mode =
- * direct has no effect in this version". Returns how many were written, at most @max.
+ * A sentence for every key that is set to something else than its default and that nothing reads yet: "[flatpeak] mode =
+ * pushed has no effect in this version". Returns how many were written, at most @max.
  */
 int config_unused(const struct config *c, char out[][CONFIG_UNUSED_TEXT], int max);
 

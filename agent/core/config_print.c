@@ -139,7 +139,7 @@ static bool row_means(const struct config *c, int section, int i, const struct c
 
 static bool row_later(const struct config_row *row, const char *value)
 {
-	return (row->flags & CF_LATER) || ((row->flags & CF_LATER_DIRECT) && !strcmp(value, "direct"));
+	return (row->flags & CF_LATER) || ((row->flags & CF_LATER_PUSHED) && !strcmp(value, "pushed"));
 }
 
 static void row_print(const struct config_row *row, const void *base, FILE *out)

@@ -120,16 +120,17 @@ static const struct config_row DEVICE[] = {
 };
 
 static const struct config_row FLIP[] = {
-	{ "mode", CT_CHOICE, CF_LATER_DIRECT, F(mode), 0, 0, "off|direct|queue", "off", "", CHANGE_FLIP,
+	{ "mode", CT_CHOICE, 0, F(mode), 0, 0, "off|direct|queue", "off", "", CHANGE_FLIP,
 	  "direct: HTTPS to base_url; queue: MQTT from the operator's cloud" },
-	{ "base_url", CT_URL, CF_REQUIRED | CF_LATER, F(base_url), 0, 0, NULL, "https://api-sandbox.flip.energy", "", CHANGE_FLIP, "" },
-	{ "site_id", CT_TEXT, CF_LATER, F(site_id), 0, 0, NULL, "", "", CHANGE_FLIP, "empty = [site] id" },
+	{ "base_url", CT_URL, CF_REQUIRED, F(base_url), 0, 0, NULL, "https://api-sandbox.flip.energy", "", CHANGE_FLIP, "" },
+	{ "site_id", CT_TEXT, 0, F(site_id), 0, 0, NULL, "", "", CHANGE_FLIP, "empty = [site] id" },
 	{ "oauth_url", CT_URL, CF_LATER, F(oauth_url), 0, 0, NULL, "", "", CHANGE_FLIP, "" },
 	{ "oauth_client_id", CT_TEXT, CF_LATER, F(oauth_client_id), 0, 0, NULL, "", "", CHANGE_FLIP,
 	  "its secret: credential flip-oauth" },
 	{ "portal_url", CT_URL, CF_LATER, F(portal_url), 0, 0, NULL, "", "", CHANGE_FLIP, "its secret: credential flip-portal" },
-	{ "token_file", CT_SECRET, CF_LATER, F(token_file), 0, 0, NULL, "", "", CHANGE_FLIP,
+	{ "token_file", CT_SECRET, 0, F(token_file), 0, 0, NULL, "", "", CHANGE_FLIP,
 	  "mode 0600; or credential flip-token" },
+	{ "ca_file", CT_PATH, 0, F(ca_file), 0, 0, NULL, "", "", CHANGE_FLIP, "certificates (PEM) instead of the system's" },
 	{ "webhook_key_file", CT_SECRET, 0, F(webhook_key_file), 0, 0, NULL, "", "", CHANGE_FLIP,
 	  "mode 0600; or credential flip-webhook-key" },
 	{ "webhook_listen", CT_LISTEN, CF_LATER, F(webhook_listen), 0, 0, NULL, "", "", CHANGE_FLIP, "ADDR:PORT; empty = off" },
@@ -147,23 +148,24 @@ static const struct config_row FLIP[] = {
 };
 
 static const struct config_row FLATPEAK[] = {
-	{ "mode", CT_CHOICE, CF_LATER, P(mode), 0, 0, "off|direct||pushed", "off", "", CHANGE_FLATPEAK,
+	{ "mode", CT_CHOICE, CF_LATER_PUSHED, P(mode), 0, 0, "off|direct||pushed", "off", "", CHANGE_FLATPEAK,
 	  "pushed: prices arrive by prices.set, no key on the hub" },
-	{ "api_url", CT_URL, CF_REQUIRED | CF_LATER, P(api_url), 0, 0, NULL, "https://api.flatpeak.com", "", CHANGE_FLATPEAK, "" },
+	{ "api_url", CT_URL, CF_REQUIRED, P(api_url), 0, 0, NULL, "https://api.flatpeak.com", "", CHANGE_FLATPEAK, "" },
 	{ "connect_api_url", CT_URL, CF_REQUIRED | CF_LATER, P(connect_api_url), 0, 0, NULL, "https://connect.flatpeak.com", "",
 	  CHANGE_FLATPEAK, "" },
 	{ "return_url", CT_TEXT, CF_LATER, P(return_url), 0, 0, NULL, "hub://connect", "", CHANGE_FLATPEAK,
 	  "where a supplier login comes back" },
 	{ "callback_url", CT_TEXT, CF_LATER, P(callback_url), 0, 0, NULL, "hub://done", "", CHANGE_FLATPEAK, "" },
-	{ "busbar_version", CT_TEXT, CF_LATER, P(busbar_version), 0, 0, NULL, "", "", CHANGE_FLATPEAK, "" },
-	{ "vat_multiplier", CT_NUMBER, CF_LATER, P(vat_multiplier), 0.5, 2, NULL, "1", "", CHANGE_FLATPEAK,
+	{ "busbar_version", CT_TEXT, 0, P(busbar_version), 0, 0, NULL, "", "", CHANGE_FLATPEAK, "" },
+	{ "vat_multiplier", CT_NUMBER, 0, P(vat_multiplier), 0.5, 2, NULL, "1", "", CHANGE_FLATPEAK,
 	  "for prices that come without VAT" },
-	{ "profile", CT_WORD, CF_LATER, P(profile), 0, 0, "zero|anode|busbar", "anode", "", CHANGE_FLATPEAK, "" },
-	{ "account_id", CT_TEXT, CF_LATER, P(account_id), 0, 0, NULL, "", "", CHANGE_FLATPEAK, "" },
-	{ "location_id", CT_TEXT, CF_LATER, P(location_id), 0, 0, NULL, "", "", CHANGE_FLATPEAK,
+	{ "profile", CT_WORD, 0, P(profile), 0, 0, "zero|anode|busbar", "anode", "", CHANGE_FLATPEAK, "" },
+	{ "account_id", CT_TEXT, 0, P(account_id), 0, 0, NULL, "", "", CHANGE_FLATPEAK, "" },
+	{ "location_id", CT_TEXT, 0, P(location_id), 0, 0, NULL, "", "", CHANGE_FLATPEAK,
 	  "stored by hearthctl connect; here to pin it" },
-	{ "api_key_file", CT_SECRET, CF_LATER, P(api_key_file), 0, 0, NULL, "", "", CHANGE_FLATPEAK,
+	{ "api_key_file", CT_SECRET, 0, P(api_key_file), 0, 0, NULL, "", "", CHANGE_FLATPEAK,
 	  "mode 0600; or credential flatpeak-api-key" },
+	{ "ca_file", CT_PATH, 0, P(ca_file), 0, 0, NULL, "", "", CHANGE_FLATPEAK, "certificates (PEM) instead of the system's" },
 };
 
 static const struct config_row TARIFF[] = {
@@ -192,8 +194,8 @@ static const struct config_row PLAN[] = {
 
 static const struct config_row OUTBOX[] = {
 	{ "max_mib", CT_INT, 0, offsetof(struct config_outbox, max_mib), 1, 4096, NULL, "64", "MiB", CHANGE_LIVE,
-	  "oldest rows go when it is full" },
-	{ "telemetry_interval_s", CT_INT, CF_LATER, offsetof(struct config_outbox, telemetry_interval_s), 1, 300, NULL, "300", "s",
+	  "above it the oldest telemetry is thinned; promises never go" },
+	{ "telemetry_interval_s", CT_INT, 0, offsetof(struct config_outbox, telemetry_interval_s), 1, 300, NULL, "300", "s",
 	  CHANGE_LIVE, "aligned to the clock" },
 };
 

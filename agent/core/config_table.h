@@ -35,7 +35,7 @@ enum config_flag {
 	CF_TCP = 4,      /* means something for a bus of type = tcp only */
 	CF_RTU = 8,
 	CF_LATER = 16,        /* accepted, and nothing reads it yet: config_unused names it, hearth.conf(5) says so */
-	CF_LATER_DIRECT = 32, /* the same for its choice "direct" only */
+	CF_LATER_PUSHED = 32, /* the same for its choice "pushed" only */
 };
 
 struct config_row {

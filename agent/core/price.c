@@ -10,7 +10,6 @@
 
 #define DAY_MIN 1440
 #define MINUTE_MS 60000
-#define PRICE_ABS_MAX 1000. /* per kWh, in any currency; beyond it somebody wrote per MWh */
 
 static const char *skip_space(const char *p)
 {

@@ -51,6 +51,8 @@ struct table *table_new(const char *const *headers, int columns); /* headers liv
 void table_row(struct table *t, ...);                              /* `columns` const char *, NULL = "" */
 /** On a terminal aligned with headers; else one tab-separated line a row. Frees the table. */
 void table_print(struct table *t);
+/** Frees a table that is not printed. */
+void table_free(struct table *t);
 /** Text of a member: numbers with @decimals and @unit, words as they are, "-" when absent. Valid until 16 calls later. */
 const char *show(const cJSON *o, const char *key, int decimals, const char *unit);
 const char *show_word(const cJSON *o, const char *key);

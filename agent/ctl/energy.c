@@ -10,6 +10,7 @@
 
 #define BLOCKS 8
 #define COLUMNS 72
+#define PERIODS 12 /* that are shown of each direction's prices */
 
 /* One character of eight heights for a value between lo and hi. */
 static const char *bar(double v, double lo, double hi)
@@ -114,43 +115,93 @@ int ctl_plan(struct ctl *c)
 	return c->argc == 0 ? show_plan(c) : ctl_usage(c);
 }
 
-static void print_direction(struct table *t, const char *name, const cJSON *tariff)
+/* Who said the price of a period; a period may know it better than the series. */
+static const char *source_of(const cJSON *period, const cJSON *series)
+{
+	return show_word(cJSON_HasObjectItem(period, "source") ? period : series, "source");
+}
+
+/* "80 %" of what is expected rather than known, else "". */
+static const char *sureness(const cJSON *period, char out[8])
+{
+	const cJSON *v = cJSON_GetObjectItemCaseSensitive(period, "confidence");
+
+	out[0] = '\0';
+	if (cJSON_IsNumber(v) && v->valuedouble >= 0 && v->valuedouble < 1)
+		snprintf(out, 8, "%d %%", (int)lround(v->valuedouble * 100));
+	return out;
+}
+
+static bool print_direction(struct table *t, const char *name, const cJSON *tariff)
 {
 	const cJSON *s;
 	int64_t now = (int64_t)time(NULL) * 1000, to;
+	char sure[8];
 	int shown = 0;
 
 	cJSON_ArrayForEach(s, cJSON_GetObjectItemCaseSensitive(tariff, "prices")) {
 		const char *end = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(s, "to"));
 
-		if (!end || calendar_parse(end, &to) < 0 || to <= now || shown++ >= 12)
+		if (!end || calendar_parse(end, &to) < 0 || to <= now || shown++ >= PERIODS)
 			continue;
 		table_row(t, name, show_day(s, "from"), show_day(s, "to"), show(s, "value", 4, ""), show_word(tariff, "currency"),
-			  show_word(tariff, "source"));
+			  source_of(s, tariff), sureness(s, sure));
 	}
 	if (!shown)
-		table_row(t, name, "-", "-", "unknown", show_word(tariff, "currency"), show_word(tariff, "source"));
+		table_row(t, name, "-", "-", "unknown", show_word(tariff, "currency"), show_word(tariff, "source"), "");
+	return shown > 0;
 }
 
-int ctl_tariff(struct ctl *c)
+/* Where prices are fetched from and how it goes; older agents say it among their warnings only. */
+static void print_flatpeak(const cJSON *flatpeak, const cJSON *agent)
 {
-	static const char *const HEADERS[] = { "direction", "from", "to", "per kWh", "currency", "source" };
-	int code;
-	AUTO_JSON *tariff = NULL;
-	struct table *t;
+	const char *reason = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(flatpeak, "reason"));
+	const cJSON *w;
 
-	if (c->argc != 0)
-		return ctl_usage(c);
-	tariff = ctl_state(c, "tariff", &code);
-	if (!tariff)
+	if (!cJSON_IsObject(flatpeak)) {
+		cJSON_ArrayForEach(w, cJSON_GetObjectItemCaseSensitive(agent, "warnings"))
+			if (cJSON_IsString(w) && strcasestr(w->valuestring, "flatpeak"))
+				printf("warning: %s\n", w->valuestring);
+		return;
+	}
+	if (!strcmp(show_word(flatpeak, "state"), "off"))
+		return;
+	printf("FlatPeak: %s", show_word(flatpeak, "state"));
+	if (cJSON_HasObjectItem(flatpeak, "fetched_at"))
+		printf(", fetched %s", show_time(flatpeak, "fetched_at"));
+	if (cJSON_HasObjectItem(flatpeak, "next_at"))
+		printf(", next %s", show_time(flatpeak, "next_at"));
+	printf("%s%s\n", reason && *reason ? ": " : "", reason ? reason : "");
+}
+
+static int show_tariff(struct ctl *c)
+{
+	static const char *const HEADERS[] = { "direction", "from", "to", "per kWh", "currency", "source", "sure" };
+	int code;
+	AUTO_JSON *both = ctl_states(c, "tariff", "agent", &code);
+	const cJSON *tariff = cJSON_GetObjectItemCaseSensitive(both, "tariff");
+	struct table *t;
+	bool known;
+
+	if (!both)
 		return code;
 	if (c->json) {
 		ctl_print_json(tariff);
 		return CTL_DONE;
 	}
-	t = table_new(HEADERS, 6);
-	print_direction(t, "import", cJSON_GetObjectItemCaseSensitive(tariff, "import"));
+	print_flatpeak(cJSON_GetObjectItemCaseSensitive(tariff, "flatpeak"), cJSON_GetObjectItemCaseSensitive(both, "agent"));
+	t = table_new(HEADERS, 7);
+	known = print_direction(t, "import", cJSON_GetObjectItemCaseSensitive(tariff, "import"));
 	print_direction(t, "export", cJSON_GetObjectItemCaseSensitive(tariff, "export"));
 	table_print(t);
+	if (!known)
+		fputs("hearthctl: no import price is known, so there is no plan: set [tariff] import or [flatpeak] in hearth.conf\n", stderr);
 	return CTL_DONE;
+}
+
+int ctl_tariff(struct ctl *c)
+{
+	if (c->argc == 1 && !strcmp(c->argv[0], "refresh"))
+		return ctl_change(c, "tariff.refresh", NULL, "asking for prices again");
+	return c->argc == 0 ? show_tariff(c) : ctl_usage(c);
 }

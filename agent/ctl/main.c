@@ -18,7 +18,7 @@ const struct ctl_verb CTL_VERBS[] = {
 	{ "device", "ID", "all values of one device", ctl_device },
 	{ "bus", "", "load and errors of every Modbus bus", ctl_bus },
 	{ "plan", "[refresh]\nsolve FILE|-", "the plan in force; solve works without an agent", ctl_plan },
-	{ "tariff", "", "prices, now and coming", ctl_tariff },
+	{ "tariff", "[refresh]", "prices, now and coming, and where they come from", ctl_tariff },
 	{ "events", "", "Flip events", ctl_events },
 	{ "event", "opt-out ID\nopt-in ID\nreserve ID PCT", "take part in an event or not; a reserve for it", ctl_event },
 	{ "commands", "", "Flip commands and what became of them", ctl_commands },

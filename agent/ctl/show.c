@@ -255,28 +255,6 @@ int ctl_bus(struct ctl *c)
 	return CTL_DONE;
 }
 
-int ctl_outbox(struct ctl *c)
-{
-	int code;
-	AUTO_JSON *o = NULL;
-
-	if (c->argc == 1 && !strcmp(c->argv[0], "retry"))
-		return ctl_change(c, "outbox.retry", NULL, "everything is due again");
-	if (c->argc != 0)
-		return ctl_usage(c);
-	o = ctl_state(c, "outbox", &code);
-	if (!o)
-		return code;
-	if (c->json)
-		ctl_print_json(o);
-	else
-		printf("%s row%s (oldest %s s), %s sent, %s tries failed, %s quarantined, link %s\n", show_word(o, "rows"),
-		       number(o, "rows") == 1 ? " waits" : "s wait", show_word(o, "oldest_s"),
-		       show_word(o, "sent_total"), show_word(o, "failed_total"), show_word(o, "quarantined"),
-		       show_word(o, "link"));
-	return CTL_DONE;
-}
-
 int ctl_vpp(struct ctl *c)
 {
 	int code;

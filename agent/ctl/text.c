@@ -69,6 +69,14 @@ void table_row(struct table *t, ...)
 	t->rows++;
 }
 
+void table_free(struct table *t)
+{
+	for (int i = 0; i < t->rows * t->columns; i++)
+		free(t->cells[i]);
+	free(t->cells);
+	free(t);
+}
+
 void table_print(struct table *t)
 {
 	bool people = isatty(STDOUT_FILENO);
@@ -96,10 +104,7 @@ void table_print(struct table *t)
 			fputs(c == last ? "\n" : people ? "" : "\t", stdout);
 		}
 	}
-	for (int i = 0; i < t->rows * t->columns; i++)
-		free(t->cells[i]);
-	free(t->cells);
-	free(t);
+	table_free(t);
 }
 
 const char *show(const cJSON *o, const char *key, int decimals, const char *unit)

@@ -10,7 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BACKLOG_ID_MAX 48 /* "tel-<8 hex of the store>-<first seq>-<n>": the same rows have the same id after a restart */
+/* "tel-<8 hex of the store>-<first seq>-<last seq>-<n>". Rows are never put between others, so equal ids mean equal rows, also
+ * after a restart: the receiver may drop what it has. */
+#define BACKLOG_ID_MAX 64
 
 struct backlog; /* opaque */
 
@@ -20,7 +22,7 @@ struct backlog_batch {
 	const struct telemetry_point *points; /* during the call only: the sender copies */
 };
 
-/** 0 = on its way, backlog_answer will follow; negative = not now: asked again with the next step. */
+/** 0 = on its way, backlog_answer will follow (not from inside this call); negative = not now: asked again with the next step. */
 typedef int (*backlog_send_fn)(void *context, const struct backlog_batch *b);
 
 struct backlog_options {
@@ -35,13 +37,14 @@ struct backlog_stats {
 	int64_t sent_total;           /* points taken */
 	int64_t failed_total;         /* batches that must go again */
 	int64_t thinned_total;        /* points that went into a neighbour */
-	int64_t dropped_total;        /* points the disk refused for good; a gap */
+	int64_t dropped_total;        /* points nobody has: the disk did not take them in time, or there was no room at all */
 	int64_t refused;              /* quarantined points */
 	char refused_reason[96];      /* of the last one */
 	bool link_up;
 };
 
-/** Counts what the store holds (on the worker; until then nothing is sent). */
+/** Loads the store's id (synchronous, before the store's first transaction). What the store holds is counted on the worker from
+ *  the first step on; until then nothing is sent. */
 int backlog_open(struct backlog **out, const struct backlog_options *options, struct errbuf *err);
 /** After store_close (its callbacks use the backlog). NULL is fine. */
 void backlog_close(struct backlog *b);
@@ -52,8 +55,8 @@ void backlog_sender(struct backlog *b, backlog_send_fn send, void *context, int 
 /** The link came up (what is unanswered goes again) or went down. */
 void backlog_link(struct backlog *b, bool up, int64_t now_ms);
 
-/** Points of one interval, at most DEVICE_MAX; stored in one batch. What the store does not take now is kept and tried again
- *  (up to 4 intervals of 32 devices, then the oldest of them is dropped and counted). */
+/** Points of one interval, at most DEVICE_MAX; stored in one transaction. What the store does not take now is kept and tried
+ *  again (up to 4 intervals of 32 devices, then the oldest points are dropped and counted). */
 void backlog_add(struct backlog *b, const struct telemetry_point *points, int n, int64_t now_ms);
 
 /**
@@ -61,7 +64,7 @@ void backlog_add(struct backlog *b, const struct telemetry_point *points, int n,
  * Flip's reason (they were right when they were made: sending them unchanged helps nobody), unmentioned ones go again.
  * 400, 413, 422: the batch is halved until the bad point is alone, which is quarantined. Anything else: again later.
  * @answer may be NULL (then 2xx means nothing is known: the batch goes again, later).
- * Returns 0, or -ENOENT for a batch that is not under way.
+ * Returns 0, or -ENOENT for a batch that is not under way (a late answer counts as long as the same batch has yet to go again).
  */
 int backlog_answer(struct backlog *b, const char *id, int status, const struct telemetry_answer *answer, const char *reason,
 		   int64_t now_ms);

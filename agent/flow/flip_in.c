@@ -1,5 +1,5 @@
-/* What arrives: signed envelopes on R/flip/in and answers on R/flip/ack. Verified, decoded, put to the book, stored with
- * its answer; a bad one is logged, counted and audited and changes nothing. */
+/* What arrives: commands, by whatever way, into the book and stored with their answers; signed envelopes of R/flip/in, verified
+ * and decoded before. A bad one is logged, counted and audited and changes nothing. */
 #include "flow/flip_internal.h"
 
 #include "flow/envelope.h"
@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-#define ACK_MAX (64 * 1024)
 
 static const char *outcome_word(enum book_outcome r)
 {
@@ -37,39 +35,26 @@ static void judge_clock(struct flip_link *l, int64_t flip_utc_ms)
 	link_clock(l, &now_ms, &utc_ms);
 	if (flip_utc_ms > l->o.book->newest_utc_ms)
 		l->o.book->newest_utc_ms = flip_utc_ms;
-	if (!l->o.cb.clock_word)
-		return;
-	if (flip_utc_ms - utc_ms > FLIP_CLOCK_TOLERANCE_MS) {
-		log_warning("flip", "a verified message is %lld s ahead of this clock: the clock is wrong",
-			    (long long)((flip_utc_ms - utc_ms) / 1000));
-		l->o.cb.clock_word(l->o.cb.context, FLIP_CLOCK_REFUTED, flip_utc_ms);
-	} else if (utc_ms - flip_utc_ms <= FLIP_CLOCK_TOLERANCE_MS && l->o.book->newest_utc_ms - utc_ms <= FLIP_CLOCK_TOLERANCE_MS) {
-		l->o.cb.clock_word(l->o.cb.context, FLIP_CLOCK_PROVEN, flip_utc_ms);
-	}
+	if (l->o.book->newest_utc_ms - utc_ms <= FLIP_CLOCK_TOLERANCE_MS || flip_utc_ms - utc_ms > FLIP_CLOCK_TOLERANCE_MS)
+		link_judge_clock(l, flip_utc_ms);
 }
 
-static void refuse(struct flip_link *l, const char *what, const char *id, const char *why)
+void link_refuse(struct flip_link *l, const char *what, const char *id, const char *why)
 {
 	l->stats.refused++;
 	log_warning("flip", "%s %s refused: %s", what, id[0] ? id : "(no id)", why);
 	link_audit(l, why, "%s %s", what, id[0] ? id : "(no id)");
 }
 
-static enum book_outcome offer_command(struct flip_link *l, const struct flip_envelope *f, int64_t utc_ms, bool trusted)
+static enum book_outcome offer_command(struct flip_link *l, const struct flip_command *c, const char *event_type,
+				       const struct book_scene *scene)
 {
-	struct book_device devices[DEVICE_MAX];
-	const struct book_scene scene = {
-		.devices = devices, .n_devices = l->o.cb.devices(l->o.cb.context, devices, DEVICE_MAX), .addressed = true,
-		.paused = l->o.cb.paused && l->o.cb.paused(l->o.cb.context), .utc_ms = trusted ? utc_ms : 0,
-	};
-	enum book_outcome r;
+	enum book_outcome r = book_offer(l->o.book, c, event_type, scene);
 
-	for (int tries = 0;; tries++) {
-		r = book_offer(l->o.book, &f->command, f->event_type, &scene);
-		if (r != BOOK_FULL || tries > 0 || !trusted)
-			return r;
-		link_forget(l, utc_ms, 0);
-	}
+	if (r != BOOK_FULL || !scene->utc_ms)
+		return r;
+	link_forget(l, scene->utc_ms, 0);
+	return book_offer(l->o.book, c, event_type, scene);
 }
 
 static enum book_outcome offer_event(struct flip_link *l, const struct flip_envelope *f, int64_t utc_ms, bool trusted)
@@ -82,42 +67,91 @@ static enum book_outcome offer_event(struct flip_link *l, const struct flip_enve
 	return book_offer_event(l->o.book, &f->event, utc_ms);
 }
 
-static void count(struct flip_link *l, enum book_outcome r)
+static void count(struct flip_link *l, enum book_outcome r, enum link_door door)
 {
+	const bool polled = door == LINK_BY_POLL;
+
+	l->stats.received += polled && r != BOOK_STALE && r != BOOK_FOREIGN;
 	l->stats.accepted += r == BOOK_NEW || r == BOOK_UPDATED;
-	l->stats.stale += r == BOOK_STALE;
-	l->stats.foreign += r == BOOK_FOREIGN;
+	l->stats.stale += !polled && r == BOOK_STALE;
+	l->stats.foreign += !polled && r == BOOK_FOREIGN;
 	l->stats.refused += r == BOOK_FULL;
 }
 
-/* A full book answers too: what is not kept must not look scheduled. */
-static void flush_command(struct flip_link *l, const struct flip_command *c, enum book_outcome r)
+static void say(const struct flip_link *l, const char *event_type, const char *id, enum book_outcome r)
 {
-	AUTO_JSON *body = NULL;
-	struct link_row extra = { OUTBOX_COMMAND_STATUS, NULL };
+	const struct book_entry *e = book_find(l->o.book, id);
 
-	if (r != BOOK_FULL) {
-		link_flush(l, NULL, NULL, NULL);
+	log_info("flip", "%s %s: %s%s%s", event_type, id, outcome_word(r), e && e->ack_reason[0] ? ", " : "", e ? e->ack_reason : "");
+	if (r != BOOK_STALE)
+		link_audit(l, outcome_word(r), "%s %s", event_type, id);
+}
+
+/* A full book answers too: what is not kept must not look scheduled. A list names it again each minute: once is enough. */
+static void answer_full(struct flip_link *l, const struct flip_command *c, enum link_door door)
+{
+	AUTO_JSON *body = flip_ack_encode(c->id, FLIP_FAILED_FAULT, "too many commands");
+	const struct link_row extra = { OUTBOX_COMMAND_STATUS, body };
+
+	if (door == LINK_BY_POLL && (c->device_status != FLIP_PENDING || !body || outbox_holds(l->o.outbox, extra.kind, body)))
 		return;
-	}
-	body = flip_ack_encode(c->id, FLIP_FAILED_FAULT, "too many commands");
-	extra.body = body;
+	count(l, BOOK_FULL, door);
+	say(l, door == LINK_BY_POLL ? "listed" : "command", c->id, BOOK_FULL);
 	link_flush(l, &extra, NULL, NULL);
+}
+
+void link_commands_in(struct flip_link *l, const struct flip_command *c, int n, const char *event_type, enum link_door door)
+{
+	struct book_device devices[DEVICE_MAX];
+	struct book_scene scene = { .devices = devices, .addressed = door == LINK_BY_MESSAGE,
+				    .paused = l->o.cb.paused && l->o.cb.paused(l->o.cb.context) };
+	int64_t now_ms, utc_ms;
+	bool changed = false;
+
+	scene.n_devices = l->o.cb.devices(l->o.cb.context, devices, DEVICE_MAX);
+	scene.utc_ms = link_clock(l, &now_ms, &utc_ms) ? utc_ms : 0;
+	for (int i = 0; i < n; i++) {
+		const enum book_outcome r = offer_command(l, &c[i], event_type, &scene);
+
+		changed = changed || r == BOOK_NEW || r == BOOK_UPDATED;
+		if (r == BOOK_FULL) {
+			answer_full(l, &c[i], door);
+			continue;
+		}
+		count(l, r, door);
+		if (door == LINK_BY_MESSAGE || r == BOOK_NEW || r == BOOK_UPDATED)
+			say(l, event_type[0] ? event_type : "listed", c[i].id, r);
+	}
+	link_book_step(l);
+	link_flush(l, NULL, NULL, NULL);
+	if (changed && l->o.cb.changed)
+		l->o.cb.changed(l->o.cb.context);
+}
+
+static void event_in(struct flip_link *l, const struct flip_envelope *f, int64_t utc_ms, bool trusted)
+{
+	const enum book_outcome r = offer_event(l, f, utc_ms, trusted);
+
+	count(l, r, LINK_BY_MESSAGE);
+	link_book_step(l);
+	say(l, f->event_type, f->event.id, r);
+	link_flush(l, NULL, NULL, NULL);
+	if ((r == BOOK_NEW || r == BOOK_UPDATED) && l->o.cb.changed)
+		l->o.cb.changed(l->o.cb.context);
 }
 
 static void act(struct flip_link *l, const struct envelope *v, const struct flip_envelope *f)
 {
 	int64_t now_ms, utc_ms;
 	const bool trusted = link_clock(l, &now_ms, &utc_ms);
-	enum book_outcome r = BOOK_STALE;
 
 	switch (f->object) {
 	case FLIP_COMMAND:
-		r = offer_command(l, f, utc_ms, trusted);
-		break;
+		link_commands_in(l, &f->command, 1, f->event_type, LINK_BY_MESSAGE);
+		return;
 	case FLIP_EVENT:
-		r = offer_event(l, f, utc_ms, trusted);
-		break;
+		event_in(l, f, utc_ms, trusted);
+		return;
 	case FLIP_SETTINGS_REQUEST: /* payload unpublished: kept for a person to read, nothing is changed */
 		link_keep(l, "flip-settings-request", v->body, v->len, utc_ms);
 		log_notice("flip", "%s %s: kept, nothing changed", f->event_type, v->id);
@@ -127,20 +161,7 @@ static void act(struct flip_link *l, const struct envelope *v, const struct flip
 		log_notice("flip", "%s %s: not for the controller", f->event_type, v->id);
 		break;
 	}
-	if (f->object == FLIP_COMMAND || f->object == FLIP_EVENT) {
-		const char *id = f->object == FLIP_COMMAND ? f->command.id : f->event.id;
-		const struct book_entry *e = f->object == FLIP_COMMAND ? book_find(l->o.book, id) : NULL;
-
-		count(l, r);
-		link_book_step(l);
-		log_info("flip", "%s %s: %s%s%s", f->event_type, id, outcome_word(r), e && e->ack_reason[0] ? ", " : "",
-			 e ? e->ack_reason : "");
-		if (r != BOOK_STALE)
-			link_audit(l, outcome_word(r), "%s %s", f->event_type, id);
-	}
-	flush_command(l, &f->command, f->object == FLIP_COMMAND ? r : BOOK_NEW);
-	if ((r == BOOK_NEW || r == BOOK_UPDATED) && l->o.cb.changed)
-		l->o.cb.changed(l->o.cb.context);
+	link_flush(l, NULL, NULL, NULL); /* the webhook id */
 }
 
 static void mark_seen(struct flip_link *l, const struct envelope *v)
@@ -167,64 +188,21 @@ void link_message_in(struct flip_link *l, const struct mqtt_message *m)
 
 	l->stats.received++;
 	for (int i = 0; i < FLIP_KEYS_MAX; i++)
-		keys[i] = l->keys[i];
+		keys[i] = l->queue->keys[i];
 	r = envelope_open(m, &v, &err);
 	if (r == 0)
 		r = envelope_verify(&v, keys, l->o.n_keys, l->o.legacy_body_timestamp, &err);
 	if (r < 0) {
-		refuse(l, "envelope", v.id, err.text);
+		link_refuse(l, "envelope", v.id, err.text);
 	} else if (book_seen(l->o.book, v.id)) {
 		l->stats.duplicates++;
 		log_debug("flip", "envelope %s came again", v.id);
 	} else if (flip_envelope_decode(v.body, v.len, &f, &err) < 0) {
-		refuse(l, "signed envelope", v.id, err.text);
+		link_refuse(l, "signed envelope", v.id, err.text);
 	} else {
 		judge_clock(l, v.timestamp_utc_ms);
 		mark_seen(l, &v);
 		act(l, &v, &f);
 	}
 	envelope_close(&v);
-}
-
-static void reason_of(const cJSON *answer, char *out, size_t size)
-{
-	const cJSON *body = cJSON_GetObjectItemCaseSensitive(answer, "body");
-	AUTO_TEXT *text = NULL;
-
-	out[0] = '\0';
-	if (cJSON_IsString(body)) {
-		snprintf(out, size, "%.*s", (int)size - 1, body->valuestring);
-	} else if (body && !cJSON_IsNull(body)) {
-		text = cJSON_PrintUnformatted(body);
-		if (text)
-			snprintf(out, size, "%.*s", (int)size - 1, text);
-	}
-}
-
-void link_message_ack(struct flip_link *l, const struct mqtt_message *m)
-{
-	struct errbuf err = { "" };
-	AUTO_JSON *answer = json_parse(m->payload, m->len, ACK_MAX, FLIP_DEPTH_MAX, &err);
-	char id[OUTBOX_ID_MAX] = "", reason[128];
-	int64_t status = 0, now_ms, utc_ms;
-	int r;
-
-	link_clock(l, &now_ms, &utc_ms);
-	if (!answer || (r = json_get_text(answer, "message_id", id, sizeof(id), &err)) < 0 ||
-	    (r = json_get_int(answer, "status", 100, 599, &status, &err)) < 0) {
-		l->stats.refused++;
-		log_warning("flip", "answer refused: %s", err.text);
-		return;
-	}
-	if (!id[0] || !status) {
-		l->stats.refused++;
-		log_warning("flip", "answer refused: %s missing", id[0] ? "status" : "message_id");
-		return;
-	}
-	reason_of(answer, reason, sizeof(reason));
-	l->stats.acks++;
-	if (outbox_ack(l->o.outbox, id, (int)status, reason, now_ms) < 0)
-		log_debug("flip", "answer for %s, which is not owed any more", id);
-	else if (status >= 300)
-		log_warning("flip", "%s was answered %d %s", id, (int)status, reason);
 }

@@ -1,5 +1,5 @@
-/* See flip_link.h. The link itself: its client, its beat, the owner's participation. What arrives is in flip_in.c, what is
- * stored in flip_store.c. */
+/* See flip_link.h. What both ways to Flip share: beginning and end, the beat, the owner's participation. The ways are in
+ * flip_queue.c and flip_direct.c, what arrives in flip_in.c, what is stored in flip_store.c. */
 #include "flow/flip_internal.h"
 
 #include "io/log.h"
@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SESSION_S (30u * 86400)
 #define FORGET_EVERY_MS (10LL * 60 * 1000)
 #define PROGRESS_EVERY_MS 60000
 
@@ -45,17 +44,6 @@ int flip_keys_split(char *secret, const char *keys[FLIP_KEYS_MAX])
 	return n > 0 ? n : -EINVAL;
 }
 
-/* For the outbox: one row on its topic. */
-static int send_row(void *context, const char *kind, const char *body)
-{
-	struct flip_link *l = context;
-	char topic[MQTT_TOPIC_MAX];
-
-	if (!l->mqtt)
-		return -ENOTCONN;
-	return mqtt_publish(l->mqtt, topic_make(&l->root, topic, sizeof(topic), "flip/out/%s", kind), body, strlen(body), 1, false, NULL);
-}
-
 /* A wish of the owner that Flip has taken (or never will) is owed no more. */
 static void on_row_over(void *context, const char *kind, const char *body, int status)
 {
@@ -68,106 +56,95 @@ static void on_row_over(void *context, const char *kind, const char *body, int s
 		book_told(l->o.book, id);
 }
 
-/* Asks for everything open. What was taken from the broker and not stored before a power cut comes back only this way, so it
- * is asked on every connect, and `since` names what is on disk, not what was read. */
-static void resync(struct flip_link *l, int64_t now_ms)
+void link_up(struct flip_link *l, bool up, int64_t now_ms)
 {
-	AUTO_JSON *o = cJSON_CreateObject();
-	AUTO_TEXT *text = NULL;
-	const int64_t since = l->o.book->stored_utc_ms;
-
-	cJSON_AddStringToObject(o, "boot_id", l->boot_id);
-	json_add_time(o, "since", since);
-	if (!since)
-		cJSON_AddNullToObject(o, "since");
-	text = cJSON_PrintUnformatted(o);
-	l->resync_due = !text || send_row(l, "resync", text) < 0;
-	if (l->resync_due)
-		return;
-	l->stats.resyncs++;
-	l->heard_ms = now_ms;
+	outbox_link(l->o.outbox, up, now_ms);
+	if (l->o.backlog)
+		backlog_link(l->o.backlog, up, now_ms);
 }
 
-static void on_connected(void *context, bool session_present)
+void link_judge_clock(struct flip_link *l, int64_t flip_utc_ms)
 {
-	struct flip_link *l = context;
 	int64_t now_ms, utc_ms;
 
 	link_clock(l, &now_ms, &utc_ms);
-	log_info("flip", "queue connected%s", session_present ? ", session kept" : "");
-	l->connected = l->stats.connected = true;
-	/* answers before commands: what was owed goes out before anything new is owed */
-	mqtt_subscribe(l->mqtt, l->topic_ack, 1);
-	mqtt_subscribe(l->mqtt, l->topic_in, 1);
-	outbox_link(l->o.outbox, true, now_ms);
-	resync(l, now_ms);
+	if (flip_utc_ms - utc_ms > FLIP_CLOCK_TOLERANCE_MS) {
+		if (!l->clock_warned)
+			log_warning("flip", "Flip's time, verified, is %lld s ahead of this clock: the clock is wrong",
+				    (long long)((flip_utc_ms - utc_ms) / 1000));
+		l->clock_warned = true;
+		if (l->o.cb.clock_word)
+			l->o.cb.clock_word(l->o.cb.context, FLIP_CLOCK_REFUTED, flip_utc_ms);
+	} else if (utc_ms - flip_utc_ms <= FLIP_CLOCK_TOLERANCE_MS) {
+		l->clock_warned = false;
+		if (l->o.cb.clock_word)
+			l->o.cb.clock_word(l->o.cb.context, FLIP_CLOCK_PROVEN, flip_utc_ms);
+	}
 }
 
-static void on_disconnected(void *context, const char *reason)
+static const struct flip_way *way_of(enum link_mode mode)
 {
-	struct flip_link *l = context;
-	int64_t now_ms, utc_ms;
+	static const struct flip_way NONE = { .batch_max = 0 };
 
-	link_clock(l, &now_ms, &utc_ms);
-	if (l->connected)
-		log_warning("flip", "queue lost: %s", reason ? reason : "");
-	l->connected = l->stats.connected = false;
-	outbox_link(l->o.outbox, false, now_ms);
+	switch (mode) {
+	case LINK_QUEUE:
+		return &FLIP_WAY_QUEUE;
+	case LINK_DIRECT:
+		return &FLIP_WAY_DIRECT;
+	case LINK_OFF:
+	case LINK_PUSHED:
+		break;
+	}
+	return &NONE;
 }
 
-static void on_message(void *context, const struct mqtt_message *m)
+static void attach(struct flip_link *l, bool on)
 {
-	struct flip_link *l = context;
-	int64_t now_ms, utc_ms;
-
-	link_clock(l, &now_ms, &utc_ms);
-	l->heard_ms = now_ms;
-	if (!strcmp(m->topic, l->topic_in))
-		link_message_in(l, m);
-	else if (!strcmp(m->topic, l->topic_ack))
-		link_message_ack(l, m);
+	outbox_listener(l->o.outbox, on ? on_row_over : NULL, on ? l : NULL);
+	outbox_sender(l->o.outbox, on ? l->way->send_row : NULL, on ? l : NULL);
+	if (l->o.backlog)
+		backlog_sender(l->o.backlog, on ? l->way->send_batch : NULL, on ? l : NULL, on ? l->way->batch_max : 0);
 }
 
-static int open_client(struct flip_link *l, struct errbuf *err)
+/* What the options point to may be gone after the start; secrets are copied by the way that needs them. */
+static void take_options(struct flip_link *l, const struct flip_link_options *options)
 {
-	const struct mqtt_callbacks cb = { .connected = on_connected, .disconnected = on_disconnected, .message = on_message,
-					   .context = l };
-	struct mqtt_options o = l->o.mqtt;
+	const char *at_flip = options->flip_site_id && options->flip_site_id[0] ? options->flip_site_id : options->site_id;
 
-	snprintf(l->client_id, sizeof(l->client_id), "hearth-flip-%s", l->o.site_id);
-	o.client_id = l->client_id;
-	o.clean_start = false;
-	o.session_expiry_s = SESSION_S;
-	o.will_topic = o.will_payload = NULL;
-	return mqtt_open(&l->mqtt, l->o.loop, &o, &cb, err);
+	l->o = *options;
+	l->root = *options->root;
+	l->o.root = &l->root;
+	snprintf(l->site_id, sizeof(l->site_id), "%s", options->site_id ? options->site_id : "");
+	snprintf(l->flip_site_id, sizeof(l->flip_site_id), "%s", at_flip ? at_flip : "");
+	l->o.site_id = l->site_id;
+	l->o.flip_site_id = l->flip_site_id;
+}
+
+static void forget_options(struct flip_link *l)
+{
+	l->o.boot_id = l->o.base_url = l->o.token = l->o.ca_file = NULL;
+	memset(&l->o.mqtt, 0, sizeof(l->o.mqtt));
+	memset(l->o.keys, 0, sizeof(l->o.keys));
 }
 
 int flip_link_start(struct flip_link **out, const struct flip_link_options *options, struct errbuf *err)
 {
 	struct flip_link *l = calloc(1, sizeof(*l));
-	int64_t utc_ms;
 	int r;
 
 	if (!l)
 		return errbuf_set(err, -ENOMEM, "flip: no memory");
-	l->o = *options;
-	l->root = *options->root;
-	l->o.root = &l->root;
-	snprintf(l->boot_id, sizeof(l->boot_id), "%s", options->boot_id ? options->boot_id : "");
-	for (int i = 0; i < options->n_keys && i < FLIP_KEYS_MAX; i++)
-		snprintf(l->keys[i], sizeof(l->keys[i]), "%s", options->keys[i]);
-	topic_make(&l->root, l->topic_in, sizeof(l->topic_in), "flip/in");
-	topic_make(&l->root, l->topic_ack, sizeof(l->topic_ack), "flip/ack");
-	link_clock(l, &l->heard_ms, &utc_ms);
+	take_options(l, options);
+	l->way = way_of(options->mode);
 	r = link_load(l, err);
-	outbox_listener(options->outbox, on_row_over, l);
-	if (r == 0 && options->mode == LINK_QUEUE) {
-		outbox_sender(options->outbox, send_row, l);
-		r = open_client(l, err);
+	if (r == 0) {
+		attach(l, true);
+		if (l->way->start)
+			r = l->way->start(l, err);
 	}
+	forget_options(l);
 	if (r < 0) {
-		outbox_sender(options->outbox, NULL, NULL);
-		outbox_listener(options->outbox, NULL, NULL);
+		attach(l, false);
 		free(l);
 		return r;
 	}
@@ -184,11 +161,10 @@ void flip_link_stop(struct flip_link *l)
 	link_clock(l, &now_ms, &utc_ms);
 	l->write_after_ms = 0;
 	link_flush(l, NULL, NULL, NULL);
-	outbox_link(l->o.outbox, false, now_ms);
-	outbox_sender(l->o.outbox, NULL, NULL);
-	outbox_listener(l->o.outbox, NULL, NULL);
-	mqtt_close(l->mqtt);
-	l->mqtt = NULL;
+	link_up(l, false, now_ms);
+	attach(l, false);
+	if (l->way->stop)
+		l->way->stop(l);
 	l->stopped = true;
 	if (l->transactions == 0)
 		free(l);
@@ -226,9 +202,11 @@ int64_t flip_link_step(struct flip_link *l)
 	next = link_book_step(l);
 	keep_progress(l, now_ms);
 	link_flush(l, NULL, NULL, NULL);
+	if (l->way->step)
+		l->way->step(l, now_ms);
 	outbox_step(l->o.outbox, now_ms);
-	if (l->connected && (l->resync_due || now_ms - l->heard_ms >= FLIP_SILENCE_MS))
-		resync(l, now_ms);
+	if (l->o.backlog)
+		backlog_step(l->o.backlog, now_ms);
 	if (trusted && (l->kept_ms == 0 || now_ms - l->kept_ms >= FORGET_EVERY_MS)) {
 		l->kept_ms = now_ms;
 		link_forget(l, utc_ms, COMMAND_KEEP_MS);
@@ -261,5 +239,7 @@ void flip_link_flush(struct flip_link *l)
 
 void flip_link_stats(const struct flip_link *l, struct flip_link_stats *out)
 {
-	*out = l ? l->stats : (struct flip_link_stats){ 0 };
+	*out = l ? l->stats : (struct flip_link_stats){ .received = 0 };
+	if (l && l->way->stats)
+		l->way->stats(l, out);
 }

@@ -64,6 +64,31 @@ void hub_store_owner(struct hub *h)
 		log_error("store", "the owner's settings could not be stored");
 }
 
+/* What one turn of the loop has taken at most: nothing here may hold up control. */
+static void add_loop(cJSON *agent)
+{
+	cJSON *o = cJSON_AddObjectToObject(agent, "loop");
+	struct loop_busy busy;
+
+	loop_busy(&busy);
+	json_add_number(o, "longest_ms", busy.longest_ms, 1);
+	json_add_number(o, "longest_cpu_ms", busy.longest_cpu_ms, 1);
+	cJSON_AddStringToObject(o, "at", busy.at);
+}
+
+static void cloud_warnings(const struct hub *h, cJSON *warnings)
+{
+	struct flip_link_stats flip;
+	struct prices_status prices;
+
+	flip_link_stats(h->flip, &flip);
+	prices_status(h->prices, &prices);
+	if (flip.warning[0])
+		cJSON_AddItemToArray(warnings, cJSON_CreateString(flip.warning));
+	if (prices.reason[0])
+		cJSON_AddItemToArray(warnings, cJSON_CreateString(prices.reason));
+}
+
 cJSON *hub_encode_agent(const struct hub *h)
 {
 	cJSON *o = cJSON_CreateObject();
@@ -76,11 +101,13 @@ cJSON *hub_encode_agent(const struct hub *h)
 	json_add_time(o, "started_at", h->started_utc_ms);
 	cJSON_AddBoolToObject(o, "clock_trusted", h->clock_trusted);
 	json_add_number(o, "tick_late_ms_p99", tick_late_p99_ms(h->tick), 0);
+	add_loop(o);
 	warnings = cJSON_AddArrayToObject(o, "warnings");
 	if (!h->clock_trusted)
 		cJSON_AddItemToArray(warnings, cJSON_CreateString("the clock is not trusted: events, overrides and the plan wait"));
 	if (h->damaged[0])
 		cJSON_AddItemToArray(warnings, cJSON_CreateString(h->damaged));
+	cloud_warnings(h, warnings);
 	unused = config_unused(&h->cfg, notes, NOTES_MAX);
 	for (int i = 0; i < unused; i++)
 		cJSON_AddItemToArray(warnings, cJSON_CreateString(notes[i]));
@@ -112,7 +139,7 @@ int hub_reload(struct hub *h, struct config_errors *errors)
 		h->reload_again = true;
 		return -EBUSY;
 	}
-	changes = config_compare(&h->cfg, &cfg);
+	changes = config_compare(&h->cfg, &cfg) | h->other_secrets(h, &cfg);
 	log_notice("config", changes ? "read again, applying what changed" : "read again, nothing changed");
 	if (changes && !h->apply(h, &cfg, changes))
 		return -EBUSY;

@@ -8,10 +8,13 @@
 #include "core/owner.h"
 #include "core/price.h"
 #include "core/topic.h"
+#include "flow/backlog.h"
 #include "flow/outbox.h"
 #include "flow/planning.h"
 #include "flow/plant.h"
+#include "flow/prices.h"
 #include "flow/publish.h"
+#include "flow/recorder.h"
 #include "flow/flip_link.h"
 #include "flow/tick.h"
 #include "io/mqtt.h"
@@ -36,6 +39,10 @@ struct hub {
 	struct book *book;              /* allocated once: large */
 	struct owner owner;
 	struct outbox *outbox;
+	struct backlog *backlog;
+	struct recorder *recorder;
+	struct http *http;              /* NULL: nothing speaks HTTPS */
+	struct prices *prices;
 	struct clock_gate clock;
 	bool clock_trusted;
 	struct price_series *import_prices, *export_prices;
@@ -59,6 +66,8 @@ struct hub {
 	void (*finished)(struct hub *h); /* app's part after each tick: watchdog, readiness, waiting for release */
 	/* app's part of a reload: takes it over for later (never inside a callback of what it restarts); false = busy */
 	bool (*apply)(struct hub *h, const struct config *cfg, uint32_t changes);
+	/* app's part too: which links have another secret than the one in use (bits of enum config_change) */
+	uint32_t (*other_secrets)(struct hub *h, const struct config *cfg);
 };
 
 /** Looks at the clocks; what it finds is in clock_trusted. Before anything is judged by the time of day. */

@@ -3,6 +3,7 @@
 #include "flow/outbox_internal.h"
 
 #include "io/crypto.h"
+#include "io/log.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,15 +17,25 @@ static int class_of(const char *kind)
 {
 	if (!strcmp(kind, OUTBOX_COMMAND_STATUS))
 		return 0;
-	if (!strcmp(kind, OUTBOX_PARTICIPATION))
-		return 1;
-	return strcmp(kind, OUTBOX_TELEMETRY) ? 2 : TELEMETRY_CLASS;
+	return strcmp(kind, OUTBOX_PARTICIPATION) ? 2 : 1;
 }
 
-void outbox_link_row(struct outbox *o, struct row *r)
+static struct row **bucket_of(struct outbox *o, const char *id)
 {
-	struct row_list *l = &o->list[class_of(r->kind)];
+	uint32_t h = 2166136261u;
 
+	for (; *id; id++)
+		h = (h ^ (unsigned char)*id) * 16777619u;
+	return &o->bucket[h % BUCKETS];
+}
+
+static struct row_list *list_of(struct outbox *o, const struct row *r)
+{
+	return r->state == ROW_DONE ? &o->done : &o->list[class_of(r->kind)];
+}
+
+static void list_append(struct row_list *l, struct row *r)
+{
 	r->prev = l->last;
 	r->next = NULL;
 	if (l->last)
@@ -32,13 +43,10 @@ void outbox_link_row(struct outbox *o, struct row *r)
 	else
 		l->first = r;
 	l->last = r;
-	o->bytes += (int64_t)strlen(r->body);
 }
 
-void outbox_free_row(struct outbox *o, struct row *r)
+static void list_remove(struct row_list *l, struct row *r)
 {
-	struct row_list *l = &o->list[class_of(r->kind)];
-
 	if (r->prev)
 		r->prev->next = r->next;
 	else
@@ -47,23 +55,66 @@ void outbox_free_row(struct outbox *o, struct row *r)
 		r->next->prev = r->prev;
 	else
 		l->last = r->prev;
+}
+
+/* A promise is never dropped for room; that there is too little of it is said once. */
+static void look_at_room(struct outbox *o)
+{
+	if (o->bytes < o->max_bytes / 4 * 3)
+		o->full = false;
+	if (o->full || o->bytes <= o->max_bytes)
+		return;
+	o->full = true;
+	log_warning("outbox", "promises wait in %lld KiB, more than [outbox] max_mib allows; they are kept all the same",
+		    (long long)o->bytes / 1024);
+}
+
+void outbox_link_row(struct outbox *o, struct row *r)
+{
+	struct row **bucket = bucket_of(o, r->id);
+
+	list_append(list_of(o, r), r);
+	r->in_bucket = *bucket;
+	*bucket = r;
+	o->bytes += (int64_t)strlen(r->body);
+	look_at_room(o);
+}
+
+void outbox_done_row(struct outbox *o, struct row *r)
+{
+	list_remove(list_of(o, r), r);
+	r->state = ROW_DONE;
+	r->dirty = true;
+	list_append(&o->done, r);
+}
+
+void outbox_free_row(struct outbox *o, struct row *r)
+{
+	struct row **at = bucket_of(o, r->id);
+
+	while (*at != r)
+		at = &(*at)->in_bucket;
+	*at = r->in_bucket;
+	list_remove(list_of(o, r), r);
 	o->bytes -= (int64_t)strlen(r->body);
+	look_at_room(o);
 	free(r->body);
 	free(r);
 }
 
 static struct row *find(struct outbox *o, const char *message_id)
 {
-	for (int c = 0; c < CLASSES; c++)
-		for (struct row *r = o->list[c].first; r; r = r->next)
-			if (!strcmp(r->id, message_id))
-				return r;
-	return NULL;
+	struct row *r = *bucket_of(o, message_id);
+
+	while (r && strcmp(r->id, message_id) != 0)
+		r = r->in_bucket;
+	return r;
 }
 
 void outbox_limit(struct outbox *o, int64_t max_bytes)
 {
 	o->max_bytes = max_bytes > 0 ? max_bytes : MAX_BYTES_DEFAULT;
+	look_at_room(o);
 }
 
 int outbox_open(struct outbox **out, const struct outbox_options *options, struct errbuf *err)
@@ -74,7 +125,7 @@ int outbox_open(struct outbox **out, const struct outbox_options *options, struc
 	if (!o)
 		return errbuf_set(err, -ENOMEM, "outbox: no memory");
 	o->store = options->store;
-	o->max_bytes = options->max_bytes > 0 ? options->max_bytes : MAX_BYTES_DEFAULT;
+	outbox_limit(o, options->max_bytes);
 	r = store_load(o->store, STORE_OUTBOX, outbox_load_row, o, err);
 	if (r < 0) {
 		outbox_close(o);
@@ -91,6 +142,8 @@ void outbox_close(struct outbox *o)
 	for (int c = 0; c < CLASSES; c++)
 		while (o->list[c].first)
 			outbox_free_row(o, o->list[c].first);
+	while (o->done.first)
+		outbox_free_row(o, o->done.first);
 	free(o);
 }
 
@@ -103,24 +156,6 @@ static char *with_id(const char *text, const char *id)
 	if (body)
 		snprintf(body, size, "{\"message_id\":\"%s\"%s%s", id, text[1] == '}' ? "" : ",", text + 1);
 	return body;
-}
-
-/* The oldest telemetry goes when there is no room; what is promised never does. */
-static void make_room(struct outbox *o, int64_t bytes)
-{
-	struct row *r = o->list[TELEMETRY_CLASS].first;
-	int64_t over = o->bytes + bytes - o->max_bytes;
-
-	for (; r && over > 0; r = r->next) {
-		if (r->state == ROW_DONE)
-			continue;
-		over -= (int64_t)strlen(r->body);
-		if (r->state == ROW_UNCOMMITTED)
-			continue;
-		r->state = ROW_DONE;
-		r->dirty = true;
-		o->dropped_total++;
-	}
 }
 
 int outbox_add(struct outbox *o, const char *kind, const cJSON *body, int64_t utc_ms, struct store_op *op,
@@ -150,8 +185,6 @@ int outbox_add(struct outbox *o, const char *kind, const cJSON *body, int64_t ut
 	snprintf(r->kind, sizeof(r->kind), "%s", kind);
 	r->at_utc_ms = utc_ms;
 	r->state = ROW_UNCOMMITTED;
-	if (o->bytes + (int64_t)strlen(r->body) > o->max_bytes)
-		make_room(o, (int64_t)strlen(r->body));
 	outbox_link_row(o, r);
 	snprintf(message_id, OUTBOX_ID_MAX, "%s", r->id);
 	*op = (struct store_op){ .verb = STORE_PUT, .table = STORE_OUTBOX, .at_ms = utc_ms, .body = r->body };
@@ -178,7 +211,7 @@ bool outbox_holds(const struct outbox *o, const char *kind, const cJSON *body)
 	for (const struct row *r = o->list[class_of(kind)].last; r; r = r->prev) {
 		if (strcmp(r->kind, kind) != 0 || strncmp(given(r), text + 1, (size_t)(comma - text)) != 0)
 			continue;
-		return r->state != ROW_DONE && r->state != ROW_QUARANTINED && !strcmp(given(r), text + 1);
+		return r->state != ROW_QUARANTINED && !strcmp(given(r), text + 1);
 	}
 	return false;
 }
@@ -231,13 +264,13 @@ void outbox_stats(const struct outbox *o, int64_t utc_ms, struct outbox_stats *o
 	int64_t oldest = 0;
 
 	*out = (struct outbox_stats){ .sent_total = o->sent_total, .failed_total = o->failed_total,
-				      .dropped_total = o->dropped_total, .link_up = o->up };
+				      .link_up = o->up };
 	for (int c = 0; c < CLASSES; c++)
 		for (const struct row *r = o->list[c].first; r; r = r->next) {
-			if (r->state == ROW_QUARANTINED)
+			if (r->state == ROW_QUARANTINED) {
 				out->quarantined++;
-			if (r->state == ROW_QUARANTINED || r->state == ROW_DONE)
 				continue;
+			}
 			out->rows++;
 			if (!oldest || r->at_utc_ms < oldest)
 				oldest = r->at_utc_ms;
@@ -248,17 +281,14 @@ void outbox_stats(const struct outbox *o, int64_t utc_ms, struct outbox_stats *o
 
 cJSON *outbox_list(const struct outbox *o, int max)
 {
-	static const char *const STATE[] = { "committing", "ready", "sent", "quarantined", "done" };
+	static const char *const STATE[] = { "committing", "ready", "sent", "quarantined" };
 	cJSON *list = cJSON_CreateArray();
 	int n = 0;
 
 	for (int c = 0; c < CLASSES; c++)
 		for (const struct row *r = o->list[c].first; r && n < max; r = r->next) {
-			cJSON *row;
+			cJSON *row = cJSON_CreateObject();
 
-			if (r->state == ROW_DONE)
-				continue;
-			row = cJSON_CreateObject();
 			cJSON_AddStringToObject(row, "message_id", r->id);
 			cJSON_AddStringToObject(row, "kind", r->kind);
 			json_add_time(row, "at", r->at_utc_ms);

@@ -12,22 +12,23 @@
 
 #define OUTBOX_ID_MAX 40 /* message_id: a UUID */
 
-/* Kinds in the order of their classes; any other kind comes third, before telemetry. */
+/* Kinds in the order of their classes; any other kind comes third. Telemetry is no promise: flow/backlog.h (rows of that kind,
+ * from older versions, are sent like any other). */
 #define OUTBOX_COMMAND_STATUS "command_status"
 #define OUTBOX_PARTICIPATION "participation"
-#define OUTBOX_TELEMETRY "telemetry"
 
 struct outbox; /* opaque */
 
 /**
- * Hands one row over: 0 = given to the link (the row waits for its ack), negative = not now (link down or congested).
+ * Hands one row over: 0 = given to the link (the row waits for its ack, which may come from inside the call), negative = not now
+ * (link down or congested): it and those behind it wait for the next step.
  * @body  a JSON object that already holds "message_id"
  */
 typedef int (*outbox_send_fn)(void *context, const char *kind, const char *body);
 
 struct outbox_options {
 	struct store *store;
-	int64_t max_bytes;        /* of all bodies; 0 = 64 MiB. Full: the oldest telemetry goes, a promise is never refused for it */
+	int64_t max_bytes;        /* of all bodies; 0 = 64 MiB. More is said in the log; a promise is never refused for it */
 };
 
 struct outbox_stats {
@@ -35,7 +36,6 @@ struct outbox_stats {
 	int64_t oldest_s;
 	int64_t sent_total;       /* acknowledged by the receiver */
 	int64_t failed_total;     /* answers that asked for another try, and sends without an answer */
-	int64_t dropped_total;    /* telemetry that did not fit */
 	int quarantined;
 	bool link_up;
 	int64_t bytes_written_today;

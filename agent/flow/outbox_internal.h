@@ -5,14 +5,16 @@
 #include "core/backoff.h"
 #include "flow/outbox.h"
 
-#define CLASSES 4
-#define TELEMETRY_CLASS 3
+#define CLASSES 3
+#define BUCKETS 1024
+#define WRITE_MAX 512 /* rows of one transaction; bodies keep it smaller */
 #define QUARANTINE_MARK '!' /* first character of a quarantined row's kind in the store */
 
 enum row_state { ROW_UNCOMMITTED, ROW_READY, ROW_SENT, ROW_QUARANTINED, ROW_DONE /* waits for its deletion on disk */ };
 
 struct row {
 	struct row *prev, *next;
+	struct row *in_bucket;
 	char id[OUTBOX_ID_MAX], kind[STORE_KIND_MAX];
 	char *body;               /* with message_id; owned */
 	char reason[160];         /* of the quarantine */
@@ -22,7 +24,6 @@ struct row {
 	int64_t due_ms;           /* READY: not before; SENT: unanswered after */
 	struct backoff retry, timeout;
 	bool dirty;               /* differs from the disk */
-	bool writing;             /* in the transaction under way */
 };
 
 struct row_list { struct row *first, *last; };
@@ -33,14 +34,21 @@ struct outbox {
 	void *context;
 	outbox_over_fn over;
 	void *over_context;
-	bool up, writing, write_failed;
+	bool up, pumping, pump_again, write_failed;
+	bool full;                /* said in the log */
 	int64_t write_after_ms;
 	int64_t bytes, max_bytes;
-	int64_t sent_total, failed_total, dropped_total;
-	struct row_list list[CLASSES];
+	int64_t sent_total, failed_total;
+	struct row_list list[CLASSES]; /* in the order of promising */
+	struct row_list done;     /* wait for their deletion on disk */
+	struct row *bucket[BUCKETS]; /* all of them by their id */
+	struct row *writing[WRITE_MAX];
+	int n_writing;            /* rows in the transaction under way; 0 = none is */
 };
 
 void outbox_link_row(struct outbox *o, struct row *r);
+/** Moves a row that is over to those that wait for their deletion. */
+void outbox_done_row(struct outbox *o, struct row *r);
 void outbox_free_row(struct outbox *o, struct row *r);
 void outbox_due_now(struct row *r);
 /** Sends what is due. */

@@ -12,21 +12,19 @@
 static void written(void *context, uint64_t ticket, int status)
 {
 	struct outbox *o = context;
+	const int n = o->n_writing;
 
 	(void)ticket;
-	o->writing = false;
+	o->n_writing = 0;
 	o->write_failed = status < 0;
-	for (int c = 0; c < CLASSES; c++)
-		for (struct row *r = o->list[c].first, *next; r; r = next) {
-			next = r->next;
-			if (!r->writing)
-				continue;
-			r->writing = false;
-			if (status < 0)
-				r->dirty = true;
-			else if (r->state == ROW_DONE && !r->dirty)
-				outbox_free_row(o, r);
-		}
+	for (int i = 0; i < n; i++) {
+		struct row *r = o->writing[i];
+
+		if (status < 0)
+			r->dirty = true;
+		else if (r->state == ROW_DONE && !r->dirty)
+			outbox_free_row(o, r);
+	}
 }
 
 static char *wrap(const struct row *r)
@@ -52,44 +50,57 @@ static void fill(struct store_op *op, const struct row *r, char **wrapped)
 	*wrapped = wrap(r);
 	if (*wrapped) {
 		op->body = *wrapped;
-		snprintf(op->kind, sizeof(op->kind), "%c%.30s", QUARANTINE_MARK, r->kind);
+		snprintf(op->kind, sizeof(op->kind), "%c%.*s", QUARANTINE_MARK, (int)sizeof(op->kind) - 2, r->kind);
 	}
+}
+
+/* What differs from the disk; texts up to a quarter of the store's limit, for wrapping may double them. */
+static int collect(struct outbox *o)
+{
+	size_t text = 0;
+	int n = 0;
+
+	for (struct row *r = o->done.first; r && n < WRITE_MAX; r = r->next)
+		if (r->dirty)
+			o->writing[n++] = r;
+	for (int c = 0; c < CLASSES; c++)
+		for (struct row *r = o->list[c].first; r && n < WRITE_MAX; r = r->next) {
+			if (!r->dirty)
+				continue;
+			text += strlen(r->body);
+			if (n > 0 && text > 256 * 1024)
+				return n;
+			o->writing[n++] = r;
+		}
+	return n;
 }
 
 void outbox_write(struct outbox *o, int64_t now_ms)
 {
-	struct store_op ops[STORE_SOME];
-	struct row *rows[STORE_SOME];
-	char *wrapped[STORE_SOME] = { NULL };
-	size_t text = 0;
-	int n = 0, e;
+	struct store_op *ops;
+	char **wrapped;
+	int n, e = -ENOMEM;
 
 	if (o->write_failed) {
 		o->write_failed = false;
 		o->write_after_ms = now_ms + WRITE_RETRY_MS;
 	}
-	if (o->writing || now_ms < o->write_after_ms)
+	if (o->n_writing || now_ms < o->write_after_ms || (n = collect(o)) == 0)
 		return;
-	for (int c = 0; c < CLASSES; c++)
-		for (struct row *r = o->list[c].first; r && n < STORE_SOME; r = r->next) {
-			if (!r->dirty)
-				continue;
-			/* half of the store's limit: wrapping may double a text */
-			text += r->state == ROW_DONE ? 0 : strlen(r->body);
-			if (n > 0 && text > 256 * 1024)
-				break;
-			fill(&ops[n], r, &wrapped[n]);
-			rows[n++] = r;
-		}
-	if (n == 0)
-		return;
-	e = store_submit(o->store, ops, n, written, o, NULL);
+	ops = malloc(sizeof(*ops) * (size_t)n);
+	wrapped = calloc((size_t)n, sizeof(*wrapped));
+	for (int i = 0; ops && wrapped && i < n; i++)
+		fill(&ops[i], o->writing[i], &wrapped[i]);
+	if (ops && wrapped)
+		e = store_submit(o->store, ops, n, written, o, NULL);
 	for (int i = 0; i < n; i++) {
-		cJSON_free(wrapped[i]);
-		rows[i]->dirty = e < 0;
-		rows[i]->writing = e == 0;
+		if (wrapped)
+			cJSON_free(wrapped[i]);
+		o->writing[i]->dirty = e < 0;
 	}
-	o->writing = e == 0;
+	free(ops);
+	free(wrapped);
+	o->n_writing = e == 0 ? n : 0;
 	if (e < 0)
 		o->write_after_ms = now_ms + WRITE_RETRY_MS;
 }
@@ -120,7 +131,7 @@ int outbox_load_row(void *context, const struct store_row *row)
 	if (!r)
 		return -ENOMEM;
 	snprintf(r->id, sizeof(r->id), "%s", row->key);
-	snprintf(r->kind, sizeof(r->kind), "%.30s", row->kind + quarantined);
+	snprintf(r->kind, sizeof(r->kind), "%.*s", (int)sizeof(r->kind) - 1, row->kind + quarantined);
 	r->at_utc_ms = row->at_ms;
 	r->state = ROW_READY;
 	if (quarantined) {

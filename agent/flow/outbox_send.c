@@ -31,18 +31,25 @@ void outbox_due_now(struct row *r)
 	backoff_reset(&r->timeout);
 }
 
+/* The row counts as sent before it is handed over: the answer may come from inside the call. */
 static int send_row(struct outbox *o, struct row *r, int64_t now_ms)
 {
-	int e = o->send(o->context, r->kind, r->body);
+	const struct row before = *r;
+	int e;
 
-	if (e < 0)
-		return e;
 	r->timeout.first_ms = REPEAT_FIRST_MS;
 	r->timeout.cap_ms = REPEAT_CAP_MS;
 	r->due_ms = now_ms + (r->tries == 0 ? ANSWER_MS : backoff_next(&r->timeout, dice()));
 	r->tries++;
 	r->state = ROW_SENT;
-	return 0;
+	e = o->send(o->context, r->kind, r->body);
+	if (e < 0 && r->state == ROW_SENT) {
+		r->timeout = before.timeout;
+		r->due_ms = before.due_ms;
+		r->tries--;
+		r->state = ROW_READY;
+	}
+	return e;
 }
 
 /* False when the link takes no more. */
@@ -50,7 +57,8 @@ static bool pump_class(struct outbox *o, struct row *r, int64_t now_ms)
 {
 	int unanswered = 0;
 
-	for (; r && unanswered < WINDOW; r = r->next) {
+	for (struct row *next; r && unanswered < WINDOW; r = next) {
+		next = r->next; /* answered at once, the row leaves the list */
 		if (r->state == ROW_SENT)
 			unanswered++;
 		if (r->state != ROW_READY)
@@ -62,16 +70,32 @@ static bool pump_class(struct outbox *o, struct row *r, int64_t now_ms)
 		}
 		if (send_row(o, r, now_ms) < 0)
 			return false;
-		unanswered++;
+		unanswered += r->state == ROW_SENT;
+		if (r->state == ROW_READY && r->refusals < STEP_ASIDE)
+			break; /* asked to come again already */
 	}
 	return true;
 }
 
-void outbox_pump(struct outbox *o, int64_t now_ms)
+static void pump_once(struct outbox *o, int64_t now_ms)
 {
 	for (int c = 0; c < CLASSES && o->up && o->send; c++)
 		if (!pump_class(o, o->list[c].first, now_ms))
 			return;
+}
+
+void outbox_pump(struct outbox *o, int64_t now_ms)
+{
+	if (o->pumping) {
+		o->pump_again = true;
+		return;
+	}
+	o->pumping = true;
+	do {
+		o->pump_again = false;
+		pump_once(o, now_ms);
+	} while (o->pump_again);
+	o->pumping = false;
 }
 
 static bool wants_retry(int status)
@@ -83,8 +107,7 @@ static bool wants_retry(int status)
 void outbox_answered(struct outbox *o, struct row *r, int status, const char *reason, int64_t now_ms)
 {
 	if (status >= 200 && status < 300) {
-		r->state = ROW_DONE;
-		r->dirty = true;
+		outbox_done_row(o, r);
 		o->sent_total++;
 	} else if (wants_retry(status)) {
 		r->retry.first_ms = RETRY_FIRST_MS;

@@ -1,5 +1,5 @@
-/* See planning.h. A job is one heap block that travels to the worker and back by pointer: the loop builds it, the thread
- * solves it, the loop frees it. While the thread has it, the loop does not look inside. */
+/* See planning.h. A job is one heap block that travels to the worker and back by pointer: the loop copies in what it knows, the
+ * thread makes the instance, solves and prints it, the loop frees it. While the thread has it, the loop does not look inside. */
 #include "flow/planning.h"
 
 #include "core/json.h"
@@ -15,10 +15,22 @@
 #define SOLVE_LIMIT_MS 2000
 #define JOB_KEY 1 /* latest wins */
 
+/* What the hub knew when it asked, by value. About 250 KB: the thread drops it as soon as the instance is made. */
+struct question {
+	struct planning_inputs inputs;
+	struct price_series import_prices, export_prices;
+	struct snapshot snapshot;
+	struct config config;
+	struct zone zone;
+	struct forecast forecast;
+};
+
 struct job {
+	struct question *question;
 	struct plan_instance in;
 	struct home_map map;
 	struct plan plan;
+	char *text; /* R/plan without "at" */
 	bool solved;
 	struct errbuf err;
 };
@@ -44,8 +56,10 @@ static void job_free(struct job *j)
 {
 	if (!j)
 		return;
+	free(j->question);
 	plan_deinit(&j->plan);
 	instance_deinit(&j->in);
+	cJSON_free(j->text);
 	free(j);
 }
 
@@ -56,16 +70,70 @@ static bool expired(void *context)
 	return loop_now_ms() >= l->until_ms || worker_stopping(l->worker);
 }
 
+/* 0 or negative with the reason. */
+static int ask(const struct question *q, struct plan_instance *in, struct home_map *map, struct errbuf *err)
+{
+	const struct home home = { &q->config, &q->zone, &q->forecast };
+
+	return home_instance(&q->inputs, &home, in, map, err);
+}
+
+static void add_prices(cJSON *o, const struct plan_instance *in)
+{
+	cJSON *prices = cJSON_AddObjectToObject(o, "prices");
+	cJSON *import = cJSON_CreateDoubleArray(in->import_price, in->slots);
+	cJSON *export = cJSON_CreateDoubleArray(in->export_price, in->slots);
+
+	cJSON_AddItemToObject(prices, "import", import);
+	cJSON_AddItemToObject(prices, "export", export);
+}
+
+/* NULL: no memory. Two weeks in slots of five minutes are 250 KB and take 40 ms to print. */
+static char *print(const struct job *j)
+{
+	AUTO_JSON *o = plan_encode(&j->plan, &j->in, false);
+	cJSON *lengths;
+
+	if (!o)
+		return NULL;
+	json_add_time(o, "start", j->in.start_utc_ms);
+	lengths = cJSON_AddArrayToObject(o, "slot_s");
+	for (int t = 0; t < j->in.slots; t++)
+		cJSON_AddItemToArray(lengths, cJSON_CreateNumber(round(j->in.slot_h[t] * 3600e3) / 1e3));
+	add_prices(o, &j->in);
+	return cJSON_PrintUnformatted(o);
+}
+
+static bool solve(struct worker *w, struct job *j)
+{
+	struct limit limit = { w, loop_now_ms() + SOLVE_LIMIT_MS };
+	uint64_t start;
+	int rc;
+
+	if (worker_stopping(w))
+		return false;
+	rc = ask(j->question, &j->in, &j->map, &j->err);
+	free(j->question);
+	j->question = NULL;
+	if (rc)
+		return false;
+	start = uv_hrtime();
+	if (planner_solve_soft(&j->in, expired, &limit, &j->plan, &j->err))
+		return false;
+	j->plan.solve_ms = (double)(uv_hrtime() - start) / 1e6;
+	j->text = print(j);
+	if (!j->text)
+		errbuf_set(&j->err, -ENOMEM, "no memory to print the plan");
+	return j->text;
+}
+
 static void work(struct worker *w, void *context, const void *message)
 {
 	struct job *j;
-	struct limit limit = { w, loop_now_ms() + SOLVE_LIMIT_MS };
-	uint64_t start = uv_hrtime();
 
 	(void)context;
 	memcpy(&j, message, sizeof(j));
-	j->solved = !worker_stopping(w) && !planner_solve_soft(&j->in, expired, &limit, &j->plan, &j->err);
-	j->plan.solve_ms = (double)(uv_hrtime() - start) / 1e6;
+	j->solved = solve(w, j);
 	worker_reply(w, &j);
 }
 
@@ -149,6 +217,46 @@ void planning_observe(struct planning *p, const struct snapshot *s)
 	forecast_observe(&p->forecast, p->home.zone, s->utc_ms, load_w, pv_w);
 }
 
+/* Copies what the thread needs. */
+static struct question *question_make(const struct planning_inputs *in, const struct home *home)
+{
+	struct question *q = malloc(sizeof(*q));
+
+	if (!q)
+		return NULL;
+	q->inputs = *in;
+	q->snapshot = *in->snapshot;
+	q->config = *home->config;
+	q->zone = *home->zone;
+	q->forecast = *home->forecast;
+	q->inputs.snapshot = &q->snapshot;
+	if (in->import_prices) {
+		q->import_prices = *in->import_prices;
+		q->inputs.import_prices = &q->import_prices;
+	}
+	if (in->export_prices) {
+		q->export_prices = *in->export_prices;
+		q->inputs.export_prices = &q->export_prices;
+	}
+	return q;
+}
+
+/* Is there anything to plan? The first hour has the same reasons to refuse as the whole horizon, and takes no time. */
+static int probe(struct question *q, struct errbuf *err)
+{
+	const struct config_plan plan = q->config.plan;
+	struct plan_instance in;
+	struct home_map map;
+	int rc;
+
+	q->config.plan.horizon_h = 1;
+	q->config.plan.slot_s = 3600;
+	rc = ask(q, &in, &map, err);
+	q->config.plan = plan;
+	instance_deinit(&in);
+	return rc;
+}
+
 int planning_request(struct planning *p, const struct planning_inputs *in)
 {
 	struct job *j = calloc(1, sizeof(*j)), *replaced = NULL;
@@ -156,9 +264,13 @@ int planning_request(struct planning *p, const struct planning_inputs *in)
 	bool was_replaced;
 	int rc;
 
-	if (!j)
+	if (j)
+		j->question = question_make(in, &p->home);
+	if (!j || !j->question) {
+		job_free(j);
 		return -ENOMEM;
-	rc = home_instance(in, &p->home, &j->in, &j->map, &err);
+	}
+	rc = probe(j->question, &err);
 	if (rc) {
 		job_free(j);
 		say(p, err.text);
@@ -187,29 +299,9 @@ void planning_guide(const struct planning *p, int device_index, int64_t utc_ms, 
 			plan_guide_at(&j->plan, &j->in, true, e, utc_ms, out);
 }
 
-static void add_prices(cJSON *o, const struct plan_instance *in)
+const char *planning_text(const struct planning *p)
 {
-	cJSON *prices = cJSON_AddObjectToObject(o, "prices");
-	cJSON *import = cJSON_CreateDoubleArray(in->import_price, in->slots);
-	cJSON *export = cJSON_CreateDoubleArray(in->export_price, in->slots);
-
-	cJSON_AddItemToObject(prices, "import", import);
-	cJSON_AddItemToObject(prices, "export", export);
-}
-
-cJSON *planning_encode(const struct planning *p)
-{
-	const struct job *j = p->force;
-	cJSON *o = j ? plan_encode(&j->plan, &j->in, false) : NULL, *lengths;
-
-	if (!o)
-		return NULL;
-	json_add_time(o, "start", j->in.start_utc_ms);
-	lengths = cJSON_AddArrayToObject(o, "slot_s");
-	for (int t = 0; t < j->in.slots; t++)
-		cJSON_AddItemToArray(lengths, cJSON_CreateNumber(round(j->in.slot_h[t] * 3600e3) / 1e3));
-	add_prices(o, &j->in);
-	return o;
+	return p->force ? p->force->text : NULL;
 }
 
 const char *planning_status(const struct planning *p)

@@ -1,5 +1,5 @@
-/* The plan of this home: forecasts and prices become an instance, a worker solves it, the last good plan stays in
- * force. Everything but the solving runs on the loop; the plan itself is touched by the loop's thread only. */
+/* The plan of this home: a worker makes an instance of forecasts and prices, solves and prints it; the last good plan stays in
+ * force. The loop copies what the worker needs and looks the plan up; the plan itself is touched by the loop's thread only. */
 #ifndef HEARTH_FLOW_PLANNING_H
 #define HEARTH_FLOW_PLANNING_H
 
@@ -8,7 +8,6 @@
 #include "core/snapshot.h"
 #include "policies/planner/home.h"
 
-#include <cjson/cJSON.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -19,7 +18,7 @@ struct planning; /* owned by the caller through planning_start/planning_stop */
 struct planning_options {
 	const struct config *config; /* these two must outlive it (or planning_configure) */
 	const struct zone *zone;
-	/* On the loop whenever a new plan stands or the status says something new; may call planning_guide, planning_encode and
+	/* On the loop whenever a new plan stands or the status says something new; may call planning_guide, planning_text and
 	 * planning_status. */
 	void (*changed)(void *context);
 	void *context;
@@ -35,7 +34,7 @@ void planning_configure(struct planning *p, const struct config *config, const s
 void planning_observe(struct planning *p, const struct snapshot *s);
 
 /**
- * Builds the instance now and posts it; the latest request wins. Nothing is kept of @in.
+ * Copies what @in and the configuration say now and posts it; the latest request wins. Nothing is kept of @in.
  * Returns 0, -ENODATA (no prices, no battery and no car, unknown SoC: planning_status says which), -EAGAIN, -ENOMEM.
  */
 int planning_request(struct planning *p, const struct planning_inputs *in);
@@ -44,8 +43,9 @@ int planning_request(struct planning *p, const struct planning_inputs *in);
  *  it. Allocates nothing. */
 void planning_guide(const struct planning *p, int device_index, int64_t utc_ms, struct plan_guide *out);
 
-/** R/plan: `ems-plan/1` with batteries[], evs[] and start, slot_s, prices, status. NULL without a plan. Caller owns it. */
-cJSON *planning_encode(const struct planning *p);
+/** R/plan without "at", printed: `ems-plan/1` with batteries[], evs[] and start, slot_s, prices, status. NULL without a plan.
+ *  Valid until planning_stop or the next plan, so at least until the loop's next turn. For publish_raw and cJSON_CreateRaw. */
+const char *planning_text(const struct planning *p);
 
 /** "optimal, 3.1 ms", "no prices", "infeasible: ..."; valid until the next call on @p. */
 const char *planning_status(const struct planning *p);

@@ -33,18 +33,22 @@ struct prices_status {
 	int64_t requests, failures;
 };
 
-/** Reads the cache (before the store's first transaction). */
+/** Reads the cache (before the store's first transaction); a cache that cannot be read is logged and done without. */
 int prices_start(struct prices **out, const struct prices_options *options, struct errbuf *err);
 void prices_configure(struct prices *p, const struct config *config, const struct zone *zone, const char *api_key);
+/** Who sends, after a reload that first needs HTTPS; NULL: nothing is fetched. */
+void prices_http(struct prices *p, struct http *http);
 /** Each second: fetches when it is time. */
 void prices_step(struct prices *p);
-/** `tariff.refresh`: now, but not more often than the 15 minutes a price code of FlatPeak asks for (-EBUSY, with words). */
+/** `tariff.refresh`: now, but not more often than the 15 minutes a price code of FlatPeak asks for (-EBUSY, with words); wakes
+ *  what was stopped. -ENODATA: FlatPeak is off or not set up, with words. */
 int prices_refresh(struct prices *p, struct errbuf *err);
 
 /**
- * From @from to @to (UTC ms): per instant FlatPeak's price if one was fetched for it (confidence at least 0.2), else
- * [tariff]'s, else the price a week before (same local time) with confidence 0.2 and source "last_known". series->source is
- * that of the instant @now.
+ * From @from to @to (UTC ms): per instant FlatPeak's price if one was fetched for it (confidence at least 0.2) within the last
+ * 36 h, else [tariff]'s, else the price a week before (same local time; two, three or four when that is not known either) with
+ * confidence 0.2 and source "last_known". series->source is that of the instant @now; "none": unknown. [flatpeak] vat_multiplier
+ * counts for import only. A [tariff] in another currency than fresh prices of FlatPeak is not mixed with them.
  */
 void prices_compose(struct prices *p, int64_t now_utc_ms, int64_t from_utc_ms, int64_t to_utc_ms, struct price_series *import,
 		    struct price_series *export);

@@ -1,8 +1,11 @@
 /* See publish.h. */
 #include "flow/publish.h"
 
+#include "core/calendar.h"
+
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SITE_MS 60000
@@ -212,19 +215,42 @@ void publish_site(struct publish *p, const struct snapshot *s, const struct deci
 	p->sums = sums;
 }
 
-void publish_text(struct publish *p, const char *below, const cJSON *o, int64_t utc_ms)
+/* The object @text with "at" before its members. NULL: no memory. */
+static char *dated(const char *text, int64_t utc_ms)
+{
+	char at[CALENDAR_TEXT_MAX];
+	size_t size = strlen(text) + sizeof(at) + 16;
+	char *out = malloc(size);
+
+	if (!out)
+		return NULL;
+	if (!utc_ms)
+		return strcpy(out, text);
+	calendar_format(utc_ms, at);
+	snprintf(out, size, "{\"at\":\"%s\"%s%s", at, text[1] == '}' ? "" : ",", text + 1);
+	return out;
+}
+
+void publish_raw(struct publish *p, const char *below, const char *json_object, int64_t utc_ms)
 {
 	char topic[MQTT_TOPIC_MAX];
-	AUTO_TEXT *text = o ? cJSON_PrintUnformatted(o) : NULL;
-	uint64_t name = hash_text(below), payload = text ? hash_text(text) : 1;
-	int i;
+	char *sent = NULL;
+	uint64_t name = hash_text(below), payload = json_object ? hash_text(json_object) : 1;
+	int i, rc;
 
 	for (i = 0; i < p->n_texts && p->text[i].topic != name; i++)
 		;
 	if (i < p->n_texts && p->text[i].payload == payload)
 		return;
-	if (o ? send_json(p, below, o, utc_ms) < 0 :
-	    mqtt_publish(p->mqtt, topic_make(p->root, topic, sizeof(topic), "%s", below), NULL, 0, 0, true, NULL) < 0)
+	if (json_object) {
+		sent = dated(json_object, utc_ms);
+		if (!sent)
+			return;
+	}
+	topic_make(p->root, topic, sizeof(topic), "%s", below);
+	rc = mqtt_publish(p->mqtt, topic, sent, sent ? strlen(sent) : 0, 0, true, NULL);
+	free(sent);
+	if (rc < 0)
 		return;
 	if (i == PUBLISH_TOPICS_MAX)
 		return; /* more topics than we can remember are sent every time rather than not at all */
@@ -232,6 +258,15 @@ void publish_text(struct publish *p, const char *below, const cJSON *o, int64_t 
 	p->text[i].payload = payload;
 	if (i == p->n_texts)
 		p->n_texts++;
+}
+
+void publish_text(struct publish *p, const char *below, const cJSON *o, int64_t utc_ms)
+{
+	AUTO_TEXT *text = o ? cJSON_PrintUnformatted(o) : NULL;
+
+	if (o && !text)
+		return; /* no memory: nothing is cleared for it */
+	publish_raw(p, below, text, utc_ms);
 }
 
 void publish_leave(struct publish *p)

@@ -43,6 +43,8 @@ void publish_decisions(struct publish *p, const struct snapshot *s, const struct
 void publish_site(struct publish *p, const struct snapshot *s, const struct decisions *d);
 /** Any other state topic below R; "at" is added to what is sent, @o is not changed. NULL clears. */
 void publish_text(struct publish *p, const char *below, const cJSON *o, int64_t utc_ms);
+/** The same of an object that is printed already (unformatted, without "at"): what is large is printed by its worker. */
+void publish_raw(struct publish *p, const char *below, const char *json_object, int64_t utc_ms);
 /** After (re)connecting, or when the devices changed: forgets what was sent, and looks for topics of devices that are gone
  *  (their retained messages come to publish_message). */
 void publish_all_again(struct publish *p);

@@ -119,17 +119,28 @@ cJSON *round_encode_vpp(struct hub *h)
 
 cJSON *round_encode_outbox(struct hub *h, int64_t utc_ms)
 {
-	cJSON *o = cJSON_CreateObject();
-	struct outbox_stats st;
+	cJSON *o = cJSON_CreateObject(), *t;
+	struct outbox_stats promises;
+	struct backlog_stats points;
+	int64_t oldest_s;
 
-	outbox_stats(h->outbox, utc_ms, &st);
-	cJSON_AddNumberToObject(o, "rows", st.rows);
-	cJSON_AddNumberToObject(o, "oldest_s", (double)st.oldest_s);
-	cJSON_AddNumberToObject(o, "sent_total", (double)st.sent_total);
-	cJSON_AddNumberToObject(o, "failed_total", (double)st.failed_total);
-	cJSON_AddNumberToObject(o, "quarantined", st.quarantined);
-	cJSON_AddStringToObject(o, "link", st.link_up ? "up" : "down");
-	cJSON_AddNumberToObject(o, "bytes_written_today", (double)st.bytes_written_today);
+	outbox_stats(h->outbox, utc_ms, &promises);
+	backlog_stats(h->backlog, &points);
+	oldest_s = points.oldest_utc_ms && utc_ms > points.oldest_utc_ms ? (utc_ms - points.oldest_utc_ms) / 1000 : 0;
+	cJSON_AddNumberToObject(o, "rows", (double)(promises.rows + points.rows));
+	cJSON_AddNumberToObject(o, "oldest_s", (double)(oldest_s > promises.oldest_s ? oldest_s : promises.oldest_s));
+	cJSON_AddNumberToObject(o, "sent_total", (double)(promises.sent_total + points.sent_total));
+	cJSON_AddNumberToObject(o, "failed_total", (double)(promises.failed_total + points.failed_total));
+	cJSON_AddNumberToObject(o, "quarantined", (double)(promises.quarantined + points.refused));
+	cJSON_AddStringToObject(o, "link", promises.link_up ? "up" : "down");
+	cJSON_AddNumberToObject(o, "bytes_written_today", (double)promises.bytes_written_today);
+	cJSON_AddNumberToObject(o, "promises", promises.rows);
+	t = cJSON_AddObjectToObject(o, "telemetry");
+	cJSON_AddNumberToObject(t, "rows", (double)points.rows);
+	cJSON_AddNumberToObject(t, "refused", (double)points.refused);
+	cJSON_AddNumberToObject(t, "thinned_total", (double)points.thinned_total);
+	cJSON_AddNumberToObject(t, "dropped_total", (double)points.dropped_total);
+	cJSON_AddStringToObject(t, "refused_reason", points.refused_reason);
 	return o;
 }
 
@@ -140,15 +151,31 @@ static void publish_made(struct hub *h, const char *below, cJSON *o)
 	cJSON_Delete(o);
 }
 
+static void publish_plan(struct hub *h)
+{
+	const char *text = planning_text(h->planning); /* printed on the planner's worker: it takes milliseconds */
+	cJSON *o;
+
+	if (text) {
+		publish_raw(&h->publish, "plan", text, loop_utc_ms());
+		return;
+	}
+	o = cJSON_CreateObject();
+	cJSON_AddStringToObject(o, "status", "none");
+	cJSON_AddStringToObject(o, "reason", planning_status(h->planning));
+	publish_made(h, "plan", o);
+}
+
 cJSON *round_encode_plan(struct hub *h)
 {
-	cJSON *o = planning_encode(h->planning);
+	const char *text = planning_text(h->planning);
+	cJSON *o;
 
-	if (!o) {
-		o = cJSON_CreateObject();
-		cJSON_AddStringToObject(o, "status", "none");
-		cJSON_AddStringToObject(o, "reason", planning_status(h->planning));
-	}
+	if (text)
+		return cJSON_CreateRaw(text);
+	o = cJSON_CreateObject();
+	cJSON_AddStringToObject(o, "status", "none");
+	cJSON_AddStringToObject(o, "reason", planning_status(h->planning));
 	return o;
 }
 
@@ -157,7 +184,7 @@ void round_plan_changed(void *context)
 	struct hub *h = context;
 
 	log_info("plan", "%s", planning_status(h->planning));
-	publish_made(h, "plan", round_encode_plan(h));
+	publish_plan(h);
 	tick_soon(h->tick);
 }
 
@@ -184,17 +211,10 @@ cJSON *round_encode_tariff(const struct price_series *p)
 
 void round_prices(struct hub *h)
 {
-	int64_t from = calendar_day_start(&h->zone, loop_utc_ms());
-	int64_t to = loop_utc_ms() + (int64_t)(h->cfg.plan.horizon_h + 2) * 3600 * 1000;
-	const struct config_tariff *t = &h->cfg.tariff;
+	const int64_t utc_ms = loop_utc_ms();
 
-	h->import_prices->n = h->export_prices->n = 0;
-	if (t->import.n)
-		tariff_expand(&t->import, &h->zone, from, to, h->import_prices);
-	if (t->export.n)
-		tariff_expand(&t->export, &h->zone, from, to, h->export_prices);
-	memcpy(h->import_prices->currency, t->currency, sizeof(h->import_prices->currency) - 1);
-	memcpy(h->export_prices->currency, t->currency, sizeof(h->export_prices->currency) - 1);
+	prices_compose(h->prices, utc_ms, calendar_day_start(&h->zone, utc_ms),
+		       utc_ms + (int64_t)(h->cfg.plan.horizon_h + 2) * 3600 * 1000, h->import_prices, h->export_prices);
 	publish_made(h, "tariff/import", round_encode_tariff(h->import_prices));
 	publish_made(h, "tariff/export", round_encode_tariff(h->export_prices));
 }
@@ -204,7 +224,7 @@ void round_publish_again(struct hub *h)
 	publish_all_again(&h->publish);
 	publish_made(h, "tariff/import", round_encode_tariff(h->import_prices));
 	publish_made(h, "tariff/export", round_encode_tariff(h->export_prices));
-	publish_made(h, "plan", round_encode_plan(h));
+	publish_plan(h);
 	publish_made(h, "vpp", round_encode_vpp(h));
 	for (int i = 0; i < h->book->n; i++)
 		round_publish_command(h, &h->book->entry[i]);
@@ -303,6 +323,7 @@ static void step_flip(struct hub *h, const struct snapshot *s)
 	if (h->clock_trusted && owner_expire_at(&h->owner, s->utc_ms, s->now_ms))
 		hub_store_owner(h);
 	h->flip_due_utc_ms = flip_link_step(h->flip);
+	prices_step(h->prices);
 	publish_made(h, "outbox", round_encode_outbox(h, s->utc_ms));
 	publish_made(h, "vpp", round_encode_vpp(h));
 }
@@ -313,6 +334,7 @@ void round_after_tick(void *context, const struct snapshot *s, const struct deci
 
 	account(h, s);
 	planning_observe(h->planning, s);
+	recorder_observe(h->recorder, s, d);
 	for (int i = 0; i < s->n_devices; i++)
 		publish_device(&h->publish, i, s);
 	publish_decisions(&h->publish, s, d);

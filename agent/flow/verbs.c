@@ -19,10 +19,10 @@ const struct verb VERBS[] = {
 	{ "event.participate", USER_OWNER, true, verb_event_participate },
 	{ "events.list", USER_VIEWER, false, verb_events_list },
 	{ "plan.refresh", USER_OWNER, true, verb_plan_refresh },
+	{ "tariff.refresh", USER_OWNER, true, verb_tariff_refresh },
 	{ "config.reload", USER_INSTALLER, true, verb_config_reload },
 	{ "outbox.retry", USER_OWNER, true, verb_outbox_retry },
 
-	{ "tariff.refresh", USER_OWNER, true, NULL },
 	{ "programs.list", USER_VIEWER, false, NULL },
 	{ "commission", USER_INSTALLER, true, NULL },
 	{ "enroll", USER_OWNER, true, NULL },

@@ -23,5 +23,6 @@ void verb_event_participate(struct request *rq);
 void verb_plan_refresh(struct request *rq);
 void verb_config_reload(struct request *rq);
 void verb_outbox_retry(struct request *rq);
+void verb_tariff_refresh(struct request *rq);
 
 #endif

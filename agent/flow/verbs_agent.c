@@ -37,7 +37,20 @@ void verb_config_reload(struct request *rq)
 void verb_outbox_retry(struct request *rq)
 {
 	cJSON *data = cJSON_CreateObject();
+	struct hub *h = rq->hub;
+	int64_t now_ms = loop_now_ms();
 
-	cJSON_AddNumberToObject(data, "rows", outbox_retry(rq->hub->outbox, loop_now_ms()));
+	cJSON_AddNumberToObject(data, "rows", (double)(outbox_retry(h->outbox, now_ms) + backlog_retry(h->backlog, now_ms)));
 	request_ok(rq, data);
+}
+
+void verb_tariff_refresh(struct request *rq)
+{
+	struct errbuf err = { "" };
+	int r = prices_refresh(rq->hub->prices, &err);
+
+	if (r < 0)
+		request_error(rq, r == -EBUSY ? "busy" : "unavailable", "%s", err.text);
+	else
+		request_ok(rq, NULL);
 }

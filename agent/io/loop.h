@@ -13,4 +13,35 @@ int64_t loop_utc_ms(void);
 /** True when the kernel says the clock is synchronised (adjtimex without STA_UNSYNC). */
 bool loop_clock_synchronised(void);
 
+/* How long the loop keeps others waiting: the time between two looks at the kernel for what is new (a turn), without the
+ * waiting. A turn may run several callbacks, so no callback took longer than the longest turn. */
+
+#define LOOP_LIMIT_MS 5 /* what a turn may take */
+#define LOOP_TAG_MAX 24
+
+struct loop_busy {
+	double longest_ms;       /* of one turn since the start; also the time others had our processor */
+	double longest_cpu_ms;   /* of one turn since the start, CPU time of the loop's thread alone */
+	int64_t longest_utc_ms;  /* when the longest turn ended; 0 = none yet */
+	char at[LOOP_TAG_MAX];   /* what the longest turn was busy with longest (see loop_mark); "" = nobody said, or within the limit */
+	double recent_ms, recent_cpu_ms; /* the longest turn of the last full minute (of the minute so far in the first one) */
+	uint64_t turns;
+	uint64_t over, over_cpu; /* turns above LOOP_LIMIT_MS by the wall clock, and by CPU time */
+	double busy_ms;          /* of all turns */
+};
+
+/** Measures from uv_run's first turn on: what is built before it, before there is anybody to hold up, does not count. At most once
+ *  at a time. 0; -EBUSY; or a negative errno. */
+int loop_watch_start(uv_loop_t *loop);
+/** Ends it; the handles are closed by the loop. What was measured can still be read. Fine without a start. */
+void loop_watch_stop(void);
+/** All zero when nothing was measured. */
+void loop_busy(struct loop_busy *out);
+/**
+ * What the loop's thread does from now on, for the blame of a long turn; NULL = nothing in particular. It holds until the
+ * next mark and no longer than the turn. @what is copied, cut to LOOP_TAG_MAX - 1. Costs about as much as reading the clock twice;
+ * nothing when nobody measures.
+ */
+void loop_mark(const char *what);
+
 #endif

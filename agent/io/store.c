@@ -1,12 +1,11 @@
-/* See store.h. The connection belongs to the loop's thread until the worker has its first transaction and again after the
- * worker has ended; in between only the worker touches it. Opening and damage are in store_file.c. */
+/* See store.h. The loop's side, and the order of work on the thread. The writing connection belongs to the worker; what it does
+ * is in store_write.c and store_read.c, opening and damage in store_file.c. */
 #include "io/store.h"
 #include "io/log.h"
-#include "io/store_file.h"
+#include "io/store_job.h"
 #include "io/worker.h"
 
 #include <errno.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,41 +14,50 @@
 
 #define TEXT_MAX (1024 * 1024)
 #define CLOSE_MS 5000
-#define CHECKPOINT_FRAMES 1000  /* 4 MiB of log, then the pages go home */
-#define FRAME_HEADER 24
 #define DAY_S 86400
-#define STORE_VERBS (STORE_DELETE_OLDER + 1)
 
-/* One allocation: the operations and their texts follow. Owned by the queue, then by the worker, then by the reply. */
-struct transaction {
+/* Promises go first: each waits for the disk, and somebody waits for each. */
+enum lane { LANE_PROMISE, LANE_REST, LANES };
+
+enum job_kind { JOB_WRITE, JOB_SWEEP, JOB_READ, JOB_COUNT };
+
+/* One allocation: the changes and their texts follow. Owned by the queue, then by the worker, then by the reply. */
+struct job {
+	enum job_kind kind;
+	enum lane lane;
+	bool synced;
+	int status;
 	uint64_t ticket;
-	store_done_fn done;
 	void *context;
+	store_done_fn done;
+	store_rows_fn rows;
+	store_summary_fn counted;
+	struct store_query query;
+	struct store_found found;
+	struct store_summary summary;
 	int n;
-	struct store_op op[];
+	struct store_change change[];
 };
 
 struct request {
-	struct transaction *t;
+	struct job *job;
 };
 
 struct reply {
-	struct transaction *t;
-	int status;
+	struct job *job; /* NULL: bytes only */
 	int64_t bytes;
 };
 
 struct store {
 	struct worker *worker;
 	struct store_file file;
-	sqlite3_stmt *statement[STORE_VERBS][STORE_TABLES]; /* prepared when first used */
-	sqlite3_stmt *begin, *commit, *rollback;
-	int wal_frames;            /* the worker's: frames in the log after the last commit */
-	_Atomic int64_t deadline;  /* monotonic ms, set by store_close; 0 = none */
+	struct store_writer writer;  /* the worker's */
+	struct job *current;         /* the worker's: of LANE_REST, begun or about to */
+	_Atomic int64_t deadline;    /* monotonic ms, set by store_close; 0 = none */
 	/* the loop's */
 	uint64_t last_ticket;
-	int waiting;
-	int failing;               /* errno of the last failure, 0 = the last one went well */
+	int waiting, mixed;
+	int failing;                 /* errno of the last failure, 0 = the last one went well */
 	int64_t bytes_today, day;
 };
 
@@ -61,122 +69,91 @@ static int64_t clock_ms(clockid_t id)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static int prepared(struct store *s, sqlite3_stmt **statement, const char *sql)
+/* One slice of the job. True when it is over. */
+static bool slice(struct store *s, struct job *job)
 {
-	if (*statement)
-		return SQLITE_OK;
-	return sqlite3_prepare_v3(s->file.db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+	int64_t deadline = atomic_load(&s->deadline);
+	bool over = true;
+
+	if (deadline && clock_ms(CLOCK_MONOTONIC) > deadline) {
+		job->status = -ECANCELED;
+		return true;
+	}
+	switch (job->kind) {
+	case JOB_WRITE:
+		job->status = store_write(&s->writer, job->change, job->n, job->synced);
+		break;
+	case JOB_SWEEP:
+		job->status = store_sweep(&s->writer, job->change, &over);
+		break;
+	case JOB_READ:
+		job->status = store_read_slice(s->file.db, &job->query, &job->found, &over);
+		break;
+	case JOB_COUNT:
+		job->status = store_count_slice(s->file.db, job->query.table, &job->query.seq_from, &job->summary, &over);
+		break;
+	}
+	return over;
 }
 
-static int step(sqlite3_stmt *statement)
+static void tell_bytes(struct store *s, struct worker *w)
 {
-	int rc = sqlite3_step(statement);
+	struct reply reply = { .bytes = store_written(&s->writer) };
 
-	sqlite3_reset(statement);
-	return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+	if (reply.bytes)
+		worker_reply(w, &reply);
 }
 
-static int simple(struct store *s, sqlite3_stmt **statement, const char *sql)
+static bool slice_and_answer(struct store *s, struct worker *w, struct job *job)
 {
-	int rc = prepared(s, statement, sql);
+	bool over = slice(s, job);
 
-	return rc ? rc : step(*statement);
+	if (over) {
+		struct reply reply = { .job = job, .bytes = store_written(&s->writer) };
+
+		worker_reply(w, &reply);
+	}
+	store_checkpoint(&s->writer); /* behind the answer: nobody waits for it */
+	tell_bytes(s, w);
+	return over;
 }
 
-static int operation(struct store *s, const struct store_op *op)
+/* Not while closing: the next start goes on. */
+static void tidy(struct store *s, struct worker *w)
 {
-	static const char *const SQL[STORE_VERBS] = {
-		[STORE_PUT] = "INSERT INTO %s (key, kind, at_ms, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO UPDATE SET "
-			      "kind = excluded.kind, at_ms = excluded.at_ms, body = excluded.body",
-		[STORE_DELETE] = "DELETE FROM %s WHERE key = ?1",
-		[STORE_DELETE_OLDER] = "DELETE FROM %s WHERE at_ms < ?3",
-	};
-	sqlite3_stmt **slot = &s->statement[op->verb][op->table];
-	char sql[256];
-	int rc;
-
-	snprintf(sql, sizeof(sql), SQL[op->verb], store_table_name(op->table));
-	rc = prepared(s, slot, sql);
-	if (rc)
-		return rc;
-	if (op->verb != STORE_DELETE_OLDER)
-		rc = sqlite3_bind_text(*slot, 1, op->key, -1, SQLITE_STATIC);
-	if (!rc && op->verb == STORE_PUT)
-		rc = sqlite3_bind_text(*slot, 2, op->kind, -1, SQLITE_STATIC);
-	if (!rc && op->verb != STORE_DELETE)
-		rc = sqlite3_bind_int64(*slot, 3, op->at_ms);
-	if (!rc && op->verb == STORE_PUT)
-		rc = sqlite3_bind_text(*slot, 4, op->body, -1, SQLITE_STATIC);
-	if (!rc)
-		rc = step(*slot);
-	sqlite3_clear_bindings(*slot);
-	return rc;
+	if (atomic_load(&s->deadline)) {
+		s->writer.untidy = false;
+		return;
+	}
+	store_tidy(&s->writer);
+	store_checkpoint(&s->writer);
+	tell_bytes(s, w);
 }
 
-static int transaction_run(struct store *s, const struct transaction *t)
-{
-	int rc = simple(s, &s->begin, "BEGIN IMMEDIATE"), failed;
-
-	for (int i = 0; !rc && i < t->n; i++)
-		rc = operation(s, &t->op[i]);
-	if (!rc)
-		rc = simple(s, &s->commit, "COMMIT");
-	if (!rc)
-		return 0;
-	failed = store_errno(s->file.db, rc);
-	/* Some failures, like a full disk, have rolled back by themselves. */
-	if (!sqlite3_get_autocommit(s->file.db))
-		simple(s, &s->rollback, "ROLLBACK");
-	return failed;
-}
-
-/* What the pager wrote since the last call. A checkpoint copies each page at most once. */
-static int64_t bytes_written(struct store *s, int checkpointed)
-{
-	int pages = 0, high;
-
-	sqlite3_db_status(s->file.db, SQLITE_DBSTATUS_CACHE_WRITE, &pages, &high, 1);
-	return (int64_t)pages * (s->file.page_size + FRAME_HEADER) + (int64_t)checkpointed * s->file.page_size;
-}
-
-static int on_commit(void *context, sqlite3 *db, const char *name, int frames)
-{
-	struct store *s = context;
-
-	(void)db;
-	(void)name;
-	s->wal_frames = frames;
-	return SQLITE_OK;
-}
-
-/* Behind the answer: nobody waits for it. A failure leaves the log longer and is met again by the next commit. */
-static int checkpoint(struct store *s)
-{
-	int in_log = 0, copied = 0;
-
-	if (s->wal_frames < CHECKPOINT_FRAMES ||
-	    sqlite3_wal_checkpoint_v2(s->file.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied))
-		return 0;
-	s->wal_frames = 0;
-	return copied;
-}
-
+/* Between two slices promises get their turn: this returns, with a job of LANE_REST unfinished, only while one waits, and
+ * lane 0 is served first. So there is never a second unfinished one, and none is forgotten. Tidying lets everybody pass, but
+ * does a slice for each job: more than one can add. */
 static void work(struct worker *w, void *context, const void *message)
 {
 	const struct request *request = message;
 	struct store *s = context;
-	struct reply reply = { .t = request->t };
-	int64_t deadline = atomic_load(&s->deadline);
+	bool tidied = false;
 
-	if (deadline && clock_ms(CLOCK_MONOTONIC) > deadline)
-		reply.status = -ECANCELED;
+	if (request->job->lane == LANE_REST)
+		s->current = request->job;
 	else
-		reply.status = transaction_run(s, request->t);
-	reply.bytes = bytes_written(s, 0);
-	worker_reply(w, &reply);
-	reply = (struct reply){ .bytes = bytes_written(s, checkpoint(s)) };
-	if (reply.bytes)
-		worker_reply(w, &reply);
+		slice_and_answer(s, w, request->job);
+	while (!worker_waiting(w, LANE_PROMISE)) {
+		if (s->current) {
+			if (slice_and_answer(s, w, s->current))
+				s->current = NULL;
+		} else if (s->writer.untidy && !(tidied && worker_waiting(w, LANE_REST))) {
+			tidy(s, w);
+			tidied = true;
+		} else {
+			return;
+		}
+	}
 }
 
 /* Said when it begins, when it changes and when it is over, not with every row. */
@@ -192,6 +169,25 @@ static void failing_say(struct store *s, int status)
 	s->failing = -status;
 }
 
+static void answer(struct store *s, struct job *job)
+{
+	switch (job->kind) {
+	case JOB_WRITE:
+	case JOB_SWEEP:
+		if (job->status != -ECANCELED)
+			failing_say(s, job->status);
+		if (job->done)
+			job->done(job->context, job->ticket, job->status);
+		return;
+	case JOB_READ:
+		job->rows(job->context, job->found.rows, job->status ? job->status : job->found.n);
+		return;
+	case JOB_COUNT:
+		job->counted(job->context, job->status ? NULL : &job->summary, job->status);
+		return;
+	}
+}
+
 static void replied(void *context, const void *message)
 {
 	const struct reply *reply = message;
@@ -202,20 +198,20 @@ static void replied(void *context, const void *message)
 		s->bytes_today = 0;
 	s->day = day;
 	s->bytes_today += reply->bytes;
-	if (!reply->t)
+	if (!reply->job)
 		return;
 	s->waiting--;
-	if (reply->status != -ECANCELED)
-		failing_say(s, reply->status);
-	if (reply->t->done)
-		reply->t->done(reply->t->context, reply->t->ticket, reply->status);
-	free(reply->t);
+	if (reply->job->synced && reply->job->lane == LANE_REST)
+		s->mixed--;
+	answer(s, reply->job);
+	store_found_deinit(&reply->job->found);
+	free(reply->job);
 }
 
 int store_open(struct store **out, uv_loop_t *loop, const char *path, struct errbuf *err)
 {
 	struct worker_options o = { .name = "store",
-				    .lanes = 1,
+				    .lanes = LANES,
 				    .depth = STORE_WAITING_MAX,
 				    .message_size = sizeof(struct request),
 				    .reply_size = sizeof(struct reply),
@@ -232,7 +228,7 @@ int store_open(struct store **out, uv_loop_t *loop, const char *path, struct err
 		free(s);
 		return damaged;
 	}
-	sqlite3_wal_hook(s->file.db, on_commit, s); /* takes the place of the automatic checkpoint */
+	store_writer_init(&s->writer, &s->file);
 	o.context = s;
 	rc = worker_start(&s->worker, loop, &o, err);
 	if (rc < 0) {
@@ -255,13 +251,20 @@ int store_load(struct store *s, enum store_table table, int (*row)(void *context
 	       struct errbuf *err)
 {
 	sqlite3_stmt *statement = NULL;
-	char sql[128];
+	sqlite3 *db = NULL;
+	char sql[256];
 	int rc, stop = 0;
 
 	if (s->last_ticket)
 		return errbuf_set(err, -EBUSY, "store: rows can only be read before the first transaction");
-	snprintf(sql, sizeof(sql), "SELECT seq, key, kind, body, at_ms FROM %s ORDER BY seq", store_table_name(table));
-	rc = sqlite3_prepare_v2(s->file.db, sql, -1, &statement, NULL);
+	snprintf(sql, sizeof(sql),
+		 store_is_log(table) ? "SELECT seq, '', kind, body, at_ms FROM %1$s WHERE NOT EXISTS (SELECT 1 FROM gone WHERE "
+				       "log = '%1$s' AND seq BETWEEN seq_from AND seq_to) ORDER BY seq"
+				     : "SELECT seq, key, kind, body, at_ms FROM %1$s ORDER BY seq",
+		 store_table_name(table));
+	rc = store_file_reader(&s->file, &db);
+	if (!rc)
+		rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
 	while (!rc && !stop && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
 		struct store_row r = { .seq = sqlite3_column_int64(statement, 0),
 				       .key = text_of(statement, 1),
@@ -273,9 +276,10 @@ int store_load(struct store *s, enum store_table table, int (*row)(void *context
 		rc = SQLITE_OK;
 	}
 	if (rc && rc != SQLITE_DONE)
-		stop = errbuf_set(err, store_errno(s->file.db, rc), "store: %s of %s: %s", store_table_name(table), s->file.path,
-				  sqlite3_errmsg(s->file.db));
+		stop = errbuf_set(err, store_errno(db, rc), "store: %s of %s: %s", store_table_name(table), s->file.path,
+				  sqlite3_errmsg(db));
 	sqlite3_finalize(statement);
+	sqlite3_close(db);
 	return stop;
 }
 
@@ -285,33 +289,96 @@ static bool op_valid(const struct store_op *op)
 		return false;
 	if (!memchr(op->key, '\0', sizeof(op->key)) || !memchr(op->kind, '\0', sizeof(op->kind)))
 		return false;
-	return op->key[0] || op->verb == STORE_DELETE_OLDER;
+	switch (op->verb) {
+	case STORE_PUT:
+		return op->key[0] || store_is_log(op->table);
+	case STORE_DELETE:
+		return op->key[0] && !store_is_log(op->table);
+	case STORE_DELETE_OLDER:
+		return true;
+	case STORE_DELETE_RANGE:
+		return store_is_log(op->table) && op->seq_from <= op->seq_to;
+	}
+	return false;
 }
 
-static struct transaction *transaction_copy(const struct store_op *ops, int n, size_t text)
+static const char *text_put(char **at, const char *text)
 {
-	struct transaction *t = malloc(sizeof(*t) + (size_t)n * sizeof(*ops) + text);
+	size_t len = strlen(text);
+	char *copy = *at;
+
+	if (!len)
+		return "";
+	memcpy(copy, text, len + 1);
+	*at += len + 1;
+	return copy;
+}
+
+static size_t text_size(const struct store_op *op)
+{
+	return strlen(op->key) + strlen(op->kind) + (op->body ? strlen(op->body) : 0) + 3;
+}
+
+static struct job *write_job(const struct store_op *ops, int n)
+{
+	size_t text = 0;
+	struct job *job;
+	bool rest = false;
 	char *at;
 
-	if (!t)
+	for (int i = 0; i < n; i++)
+		text += text_size(&ops[i]);
+	job = calloc(1, sizeof(*job) + (size_t)n * sizeof(job->change[0]) + text);
+	if (!job)
 		return NULL;
-	memcpy(t->op, ops, (size_t)n * sizeof(*ops));
-	t->n = n;
-	at = (char *)&t->op[n];
+	at = (char *)&job->change[n];
 	for (int i = 0; i < n; i++) {
-		size_t len = ops[i].body ? strlen(ops[i].body) + 1 : 0;
+		const struct store_op *op = &ops[i];
+		const bool range = op->verb == STORE_DELETE_RANGE;
 
-		if (len)
-			memcpy(at, ops[i].body, len);
-		t->op[i].body = len ? at : "";
-		at += len;
+		job->change[i] = (struct store_change){ .verb = op->verb,
+							.table = op->table,
+							.at_ms = op->at_ms,
+							.seq_from = range && op->seq_from > 1 ? op->seq_from : 1,
+							.seq_to = range ? op->seq_to : INT64_MAX,
+							.key = text_put(&at, op->key),
+							.kind = text_put(&at, op->kind),
+							.body = text_put(&at, op->body ? op->body : "") };
+		if (store_is_promise(op->table))
+			job->synced = true;
+		else
+			rest = true;
 	}
-	return t;
+	job->n = n;
+	job->lane = rest ? LANE_REST : LANE_PROMISE;
+	if (n == 1 && store_is_log(ops[0].table) && ops[0].verb == STORE_DELETE_OLDER)
+		job->kind = JOB_SWEEP;
+	return job;
+}
+
+/* Takes the job, also when it fails. */
+static int post(struct store *s, struct job *job)
+{
+	struct request request = { job };
+	int rc;
+
+	/* Promises keep their order: behind one that also touches a log they go its way. */
+	if (s->mixed)
+		job->lane = LANE_REST;
+	rc = worker_post(s->worker, job->lane, 0, &request, NULL, NULL);
+	if (rc) {
+		free(job);
+		return rc;
+	}
+	s->waiting++;
+	if (job->synced && job->lane == LANE_REST)
+		s->mixed++;
+	return 0;
 }
 
 int store_submit(struct store *s, const struct store_op *ops, int n, store_done_fn done, void *context, uint64_t *ticket)
 {
-	struct request request;
+	struct job *job;
 	size_t text = 0;
 	int rc;
 
@@ -326,21 +393,48 @@ int store_submit(struct store *s, const struct store_op *ops, int n, store_done_
 		if (text > TEXT_MAX)
 			return -E2BIG;
 	}
-	request.t = transaction_copy(ops, n, text);
-	if (!request.t)
+	job = write_job(ops, n);
+	if (!job)
 		return -ENOMEM;
-	request.t->ticket = ++s->last_ticket;
-	request.t->done = done;
-	request.t->context = context;
-	rc = worker_post(s->worker, 0, 0, &request, NULL, NULL);
-	if (rc) {
-		free(request.t);
-		return rc;
-	}
-	s->waiting++;
-	if (ticket)
+	job->ticket = ++s->last_ticket;
+	job->done = done;
+	job->context = context;
+	rc = post(s, job);
+	if (!rc && ticket)
 		*ticket = s->last_ticket;
-	return 0;
+	return rc;
+}
+
+static bool query_valid(const struct store_query *q)
+{
+	return (unsigned)q->table < STORE_TABLES && q->max_rows >= 1 && q->max_rows <= STORE_READ_MAX && q->seq_from >= 0 &&
+	       q->seq_to >= 0 && memchr(q->kind, '\0', sizeof(q->kind));
+}
+
+int store_read(struct store *s, const struct store_query *q, store_rows_fn done, void *context)
+{
+	struct job *job;
+
+	if (!done || !query_valid(q))
+		return -EINVAL;
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		return -ENOMEM;
+	*job = (struct job){ .kind = JOB_READ, .lane = LANE_REST, .query = *q, .rows = done, .context = context };
+	return post(s, job);
+}
+
+int store_summarize(struct store *s, enum store_table table, store_summary_fn done, void *context)
+{
+	struct job *job;
+
+	if (!done || (unsigned)table >= STORE_TABLES)
+		return -EINVAL;
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		return -ENOMEM;
+	*job = (struct job){ .kind = JOB_COUNT, .lane = LANE_REST, .query.table = table, .counted = done, .context = context };
+	return post(s, job);
 }
 
 void store_stats(const struct store *s, int64_t *bytes_written_today, int *waiting)
@@ -357,12 +451,7 @@ void store_close(struct store *s)
 		return;
 	atomic_store(&s->deadline, clock_ms(CLOCK_MONOTONIC) + CLOSE_MS);
 	worker_stop(s->worker, true);
-	for (int v = 0; v < STORE_VERBS; v++)
-		for (int t = 0; t < STORE_TABLES; t++)
-			sqlite3_finalize(s->statement[v][t]);
-	sqlite3_finalize(s->begin);
-	sqlite3_finalize(s->commit);
-	sqlite3_finalize(s->rollback);
+	store_writer_deinit(&s->writer);
 	store_file_close(&s->file);
 	free(s);
 }

@@ -1,6 +1,7 @@
-/* SQLite on its own worker: settings, Flip commands and events, webhook ids seen, and the outbox. One writer, WAL,
+/* SQLite on its own worker: promises (settings, commands, outbox), and logs of telemetry and history. One writer, WAL,
  * prepared statements, PRAGMA user_version migrations. A transaction is a list of operations; the caller is told on the
- * loop when it is on disk (synchronous=FULL for promises). The loop never waits for the disk except at start-up. */
+ * loop when it is on disk (synchronous=FULL for promises). The loop never waits for the disk except at start-up and in
+ * store_close. */
 #ifndef HEARTH_IO_STORE_H
 #define HEARTH_IO_STORE_H
 
@@ -29,16 +30,20 @@ enum store_table {
 
 /* Durability: a transaction that touches telemetry, refused, history, daily or price only is committed without waiting for
  * the disk (it is synced with the next promise, the next checkpoint, or when the kernel writes back; a killed process loses
- * nothing, a power cut the last half minute). Every other one is a promise: synced before its answer. */
+ * nothing, a power cut the last half minute). Every other one is a promise: synced before its answer.
+ *
+ * Order: promises among themselves as submitted; so does all the rest, reads included. Promises go first: they do not wait for
+ * a long read or deletion, and may be answered before cheap transactions and reads submitted earlier. A transaction that is
+ * both a promise and more keeps its place in both. A read sees all that was submitted before it, of either sort. */
 
 #define STORE_KEY_MAX 128
-#define STORE_KIND_MAX 32
+#define STORE_KIND_MAX 64 /* an id of Flip fits */
 
 enum store_verb {
 	STORE_PUT,          /* keyed tables: insert or replace; logs: append */
 	STORE_DELETE,       /* keyed tables: by key */
-	STORE_DELETE_OLDER, /* rows with at_ms < op.at_ms */
-	STORE_DELETE_RANGE, /* logs: rows with seq_from <= seq <= seq_to */
+	STORE_DELETE_OLDER, /* rows with at_ms < op.at_ms; alone on a log: in slices, so a crash may leave some of them */
+	STORE_DELETE_RANGE, /* logs: rows with seq_from <= seq <= seq_to; cheap however wide it is */
 };
 
 struct store_op {
@@ -65,21 +70,23 @@ struct store_row {
  */
 int store_open(struct store **out, uv_loop_t *loop, const char *path, struct errbuf *err);
 
-/** Reads every row of a table in insertion order. Synchronous; only before the first store_submit (else -EBUSY).
+/** Reads every row of a table in insertion order. Synchronous; only before the first store_submit (else -EBUSY); reads may
+ *  be under way.
  *  @row returning anything but 0 ends the reading and is returned. */
 int store_load(struct store *s, enum store_table table, int (*row)(void *context, const struct store_row *row), void *context,
 	       struct errbuf *err);
 
-/** status 0 = committed and synced; negative errno = it did not happen (after a failed sync followed by a crash it may
+/** status 0 = committed, and synced if it is a promise; negative errno = it did not happen (after a failed sync followed by a crash it may
  *  still come back, so a caller who tries again must use the same keys). Never tried again by the store itself. On the
- *  loop, in the order of submission. */
+ *  loop, in the order told above. */
 typedef void (*store_done_fn)(void *context, uint64_t ticket, int status);
 
 /**
  * Queues one atomic transaction; ops are copied.
  * @done may be NULL. @ticket receives a number for matching (never 0); may be NULL.
- * Returns 0, -EAGAIN when STORE_WAITING_MAX transactions wait, -E2BIG above STORE_OPS_MAX operations or 1 MiB of text,
- * -EINVAL for no operation or an empty key.
+ * Returns 0, -EAGAIN when STORE_WAITING_MAX transactions of its sort wait (reads count with the cheap ones), -E2BIG above
+ * STORE_OPS_MAX operations or 1 MiB of text, -EINVAL for no operation, an empty key, a verb the table does not have, or a range
+ * that ends before it begins.
  */
 #define STORE_OPS_MAX 1024   /* of one transaction */
 #define STORE_SOME 64        /* what a batch of promises keeps to */
@@ -96,8 +103,10 @@ struct store_query {
 	int max_rows;                 /* 1..STORE_READ_MAX */
 };
 #define STORE_READ_MAX 4096
+#define STORE_READ_TEXT (1024 * 1024)
 
-/** On the loop. The rows live until it returns. @n < 0: a negative errno, there are none. */
+/** On the loop. The rows live until it returns. @n < 0: a negative errno, there are none. A read ends early before its texts
+ *  would pass STORE_READ_TEXT (never before the first row): only 0 rows mean that there are no more. */
 typedef void (*store_rows_fn)(void *context, const struct store_row *rows, int n);
 
 /** Reads on the worker, after the transactions submitted before. 0, -EAGAIN (too much waits), -EINVAL, -ENOMEM. The callback

@@ -1,4 +1,4 @@
-/* The database file of the store: opening, schema, damage. For store.c only. */
+/* The database file of the store: opening, schema, damage. For io/store*.c only. */
 #ifndef HEARTH_IO_STORE_FILE_H
 #define HEARTH_IO_STORE_FILE_H
 
@@ -11,16 +11,21 @@
 struct store_file {
 	sqlite3 *db;
 	int lock_fd;        /* one process at a time; the lock ends with the process */
-	int page_size;
+	int64_t page_size;
 	char path[STORE_PATH_MAX];
 };
 
 /** 0 = open, 1 = open, but the old file was damaged and stands aside (told in @err); negative errno as store_open. */
 int store_file_open(struct store_file *f, const char *path, struct errbuf *err);
+/** Another connection, for reading while the worker may use f->db; sqlite3_close it in any case. An SQLite code. */
+int store_file_reader(const struct store_file *f, sqlite3 **db);
 /** Checkpoints and closes. */
 void store_file_close(struct store_file *f);
 
 const char *store_table_name(enum store_table table);
+
+/** The first column of the first row; untouched when there is none. An SQLite code. */
+int store_number(sqlite3 *db, const char *sql, int64_t *out);
 
 /** Negative errno of an SQLite result. */
 int store_errno(sqlite3 *db, int rc);

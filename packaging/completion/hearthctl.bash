@@ -61,6 +61,7 @@ _hearthctl() {
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		;;
 	outbox) mapfile -t COMPREPLY < <(compgen -W "retry --json" -- "$cur") ;;
+	tariff) mapfile -t COMPREPLY < <(compgen -W "refresh --json" -- "$cur") ;;
 	config)
 		case $before in
 		check | show) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;

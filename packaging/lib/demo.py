@@ -1,5 +1,6 @@
-"""The demonstration behind packaging/demo: starts a broker, a simulated home and the agent, plays a day's worth of
-events in three minutes, watches what the agent publishes, and fails when a chapter did not happen."""
+"""The demonstration behind packaging/demo: starts a broker, a simulated home with its two clouds and the agent, plays a day's
+worth of events in three minutes, watches what the agent publishes and what the clouds got, and fails when a chapter did not
+happen."""
 import argparse
 import ctypes
 import datetime
@@ -15,9 +16,13 @@ import threading
 import time
 
 ROOT = "hearth/1/demo"
-KEY = "whsec_ZGVtb25zdHJhdGlvbiBrZXksIG5vdCBhIHNlY3JldCE="
+FLIP_TOKEN = "fl_demonstration_not-a-secret"
+FLATPEAK_KEY = "sk_test_demonstration"
+DEVICE = "bat-demo-1"  # the battery's name at Flip
 BATTERY_WH = 160
 FLOOR_PCT = 30
+EVENT_AFTER_S = 40     # from the first line on: time for a plan and for self-use before it
+TELEMETRY_S = 2
 
 
 PR_SET_PDEATHSIG = 1
@@ -68,18 +73,20 @@ class Home:
 
     def start_sim(self):
         sim = self.start("hearth-sim", [f"{self.build}/tests/hearth-sim", "--port", "0", "--control-port", "0",
-                                        "--battery-wh", str(BATTERY_WH), "--soc", "62"], stdout=subprocess.PIPE)
+                                        "--battery-wh", str(BATTERY_WH), "--soc", "62", "--flip-token", FLIP_TOKEN,
+                                        "--flatpeak-key", FLATPEAK_KEY, "--location", "loc_demo"], stdout=subprocess.PIPE)
         ports = json.loads(sim.stdout.readline())
         self.modbus_port, self.control_port = ports["modbus_port"], ports["control_port"]
+        self.flip_port, self.flatpeak_port = ports["flip_port"], ports["flatpeak_port"]
 
     def start_agent(self):
-        now = datetime.datetime.now(datetime.timezone.utc)
         with open(self.path("hearth.conf"), "w") as f:
-            f.write(CONFIG.format(mqtt_port=self.mqtt_port, modbus_port=self.modbus_port, windows=tariff_windows(now),
-                                  battery_wh=BATTERY_WH, key_file=self.path("webhook-key")))
-        with open(self.path("webhook-key"), "w") as f:
-            f.write(KEY + "\n")
-        os.chmod(self.path("webhook-key"), 0o600)
+            f.write(CONFIG.format(mqtt_port=self.mqtt_port, modbus_port=self.modbus_port, flip_port=self.flip_port,
+                                  flatpeak_port=self.flatpeak_port, battery_wh=BATTERY_WH, device=DEVICE, telemetry_s=TELEMETRY_S,
+                                  token_file=self.path("flip-token"), key_file=self.path("flatpeak-key")))
+        for name, text in (("flip-token", FLIP_TOKEN), ("flatpeak-key", FLATPEAK_KEY)):
+            with open(self.path(name), "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
+                f.write(text + "\n")
         os.mkdir(self.path("state"))
         os.mkdir(self.path("run"))
         env = dict(os.environ, STATE_DIRECTORY=self.path("state"), RUNTIME_DIRECTORY=self.path("run"),
@@ -106,6 +113,12 @@ class Home:
         if "error" in answer:
             raise RuntimeError(f"the simulator refused {command}: {answer['error']}")
         return answer
+
+    def ctl(self, *words):
+        done = subprocess.run([f"{self.build}/hearthctl", "--port", str(self.mqtt_port), "--site", "demo", *words],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+        if done.returncode:
+            raise RuntimeError(f"hearthctl {' '.join(words)}: {done.stderr.strip()}")
 
     def get(self, topic):
         with self.lock:
@@ -154,7 +167,7 @@ timeout_ms = 500
 profile = sunspec-storage
 bus = house
 unit = 1
-flip_device_id = bat-demo-1
+flip_device_id = {device}
 capacity_wh = {battery_wh}
 charge_max_w = 5000
 discharge_max_w = 5000
@@ -178,13 +191,24 @@ unit = 10
 roles = grid
 
 [flip]
-mode = queue
-webhook_key_file = {key_file}
+mode = direct
+base_url = http://127.0.0.1:{flip_port}
+token_file = {token_file}
+
+[flatpeak]
+mode = direct
+api_url = http://127.0.0.1:{flatpeak_port}
+account_id = acc_sim
+location_id = loc_demo
+api_key_file = {key_file}
 
 [tariff]
-import = {windows}
-export = 0.05
+import = 0.99
+export = 0.01
 currency = GBP
+
+[outbox]
+telemetry_interval_s = {telemetry_s}
 """
 
 
@@ -194,12 +218,12 @@ def tariff_windows(now):
     prices = {}
     for i in range(24):
         prices[(hour + i) % 24] = 0.38 if i < 3 or i >= 22 else 0.09 if 6 <= i < 12 else 0.28
-    parts, start = [], 0
+    windows, start = [], 0
     for h in range(1, 25):
         if h == 24 or prices[h] != prices[start]:
-            parts.append(f"{start:02d}:00-{h % 24:02d}:00 {prices[start]}")
+            windows.append([f"{start:02d}:00", f"{h % 24:02d}:00", prices[start]])
             start = h
-    return ", ".join(parts)
+    return windows
 
 
 def can_connect(port):
@@ -294,8 +318,18 @@ class Story:
 
     def plan(self):
         home = self.home
-        self.watch(30, lambda: home.get("plan").get("status") in ("optimal", "feasible"), "a plan")
-        p = home.get("plan")
+
+        def prices():
+            return {round(s["value"], 5) for s in home.get("tariff/import").get("prices", [])
+                    if home.get("tariff/import").get("source") == "flatpeak"}
+
+        def planned():
+            p = home.get("plan")
+            return p.get("status") in ("optimal", "feasible") and len(prices() & {round(v, 5) for v in p["prices"]["import"]}) >= 3
+
+        self.watch(30, planned, "a plan on FlatPeak's prices")
+        p, offered = home.get("plan"), prices()
+        self.say(f"FlatPeak's prices: {min(offered):.2f} to {max(offered):.2f} GBP per kWh")
         self.say(f"plan: {p['status']}, {len(p.get('slot_s', [])) or p.get('slots')} slots, cost {p.get('cost', 0):.2f}, "
                  f"solved in {p.get('solve_ms', 0):.1f} ms")
 
@@ -310,19 +344,25 @@ class Story:
                    "surplus stored")
         self.say("the sun fills the battery: nothing is sold")
 
+    def at_flip(self):
+        """Flip's own copy of the command."""
+        return next(c for c in self.home.control(cmd="flip_commands")["commands"] if c["id"] == self.command)
+
     def event(self):
         home = self.home
         home.control(cmd="set", load_w=500, pv_w=0)
-        sent = home.control(cmd="flip", mqtt_host="127.0.0.1", mqtt_port=home.mqtt_port, root="hearth/1", site="demo", key=KEY,
-                            device_id="bat-demo-1", mode="DISCHARGE", power_mode="SETPOINT", setpoint_w=3000,
-                            reserve_pct=FLOOR_PCT, starts_in_s=4, duration_s=100)
-        self.say(f"Flip asks for 3000 W down to {FLOOR_PCT} % (signed command {sent['id']})")
-        self.watch(30, lambda: home.get("site").get("mode") == "event" and home.get("site").get("battery_w", 0) < -2700,
+        self.say(f"Flip asks for 3000 W down to {FLOOR_PCT} % in a moment; polled, and acknowledged {self.at_flip()['device_status']}")
+        if self.at_flip()["device_status"] != "OK":
+            raise RuntimeError(f"the command was not acknowledged: {self.at_flip()}")
+        self.watch(EVENT_AFTER_S + 20, lambda: home.get("site").get("mode") == "event" and home.get("site").get("battery_w", 0) < -2700,
                    "the event's discharge")
-        ack = home.get("flip/out/command_status")
-        if ack.get("device_status") != "OK":
-            raise RuntimeError(f"the command was not acknowledged: {ack}")
-        self.say("acknowledged OK on flip/out/command_status; discharging at 3000 W")
+        self.say("discharging at 3000 W")
+        self.watch(60, lambda: home.get("site").get("soc_pct", 100) < FLOOR_PCT + 10, "the battery falling")
+
+    def outage(self):
+        home = self.home
+        home.control(cmd="cloud", cloud="all", state="cut")
+        self.say("the internet is gone: both clouds are cut; the event runs on")
         lowest = [100.0]
 
         def at_floor():
@@ -335,15 +375,34 @@ class Story:
         if min(truth, lowest[0]) < FLOOR_PCT - 0.6:
             raise RuntimeError(f"the floor of {FLOOR_PCT} % was breached: {truth} %")
         self.say(f"at the floor: {truth:.1f} %, holding at 0 W")
+        home.ctl("event", "opt-out", self.event_id)
+        self.watch(20, lambda: home.get("site").get("mode") in ("plan", "self_use") and home.get("outbox").get("link") == "down" and
+                   home.get("outbox").get("promises", 0) > 0 and home.get("outbox").get("rows", 0) > 5, "the outbox filling")
+        o = home.get("outbox")
+        self.say(f"the owner has had enough and opted out; owed to Flip now: {o['rows']} rows ({o['promises']} promise"
+                 f"{'s' if o['promises'] != 1 else ''}, the rest telemetry), the oldest {o['oldest_s']} s old")
+
+    def drain(self):
+        home = self.home
+        owed = home.get("outbox")["rows"]
+        home.control(cmd="cloud", cloud="all", state="up")
+        self.say("the internet is back")
+        self.watch(90, lambda: home.get("outbox").get("link") == "up" and home.get("outbox").get("rows", 1) <= 1, "the outbox draining")
+        points = home.control(cmd="flip_telemetry", device_id=DEVICE)["points"]
+        starts = sorted({datetime.datetime.fromisoformat(p[1].replace("Z", "+00:00")).timestamp() for p in points})
+        lost = round((starts[-1] - starts[0]) / TELEMETRY_S) + 1 - len(starts)
+        opted = [p for p in home.control(cmd="flip_participation")["patches"] if p["event_id"] == self.event_id]
+        if lost or not opted or home.get("outbox").get("quarantined"):
+            raise RuntimeError(f"{lost} rows lost, opt-out {'there' if opted else 'missing'}, {home.get('outbox')}")
+        self.say(f"drained {owed} rows and more; Flip has {len(starts)} intervals without a gap and the opt-out: 0 rows lost")
 
     def normal(self):
         home = self.home
-        self.watch(110, lambda: home.get("site").get("mode") in ("plan", "self_use"), "the end of the event")
         home.control(cmd="set", load_w=400, pv_w=1800)
         self.watch(40, lambda: home.get("site").get("battery_w", 0) > 800, "normal running")
         states = sorted({c.get("state", "?") for c in home.commands()})
-        if "done" not in states:
-            raise RuntimeError(f"the command should be done, it is {states}")
+        if "opted_out" not in states:
+            raise RuntimeError(f"the command should be opted out of, it is {states}")
 
     def summary(self):
         for c in self.home.commands():
@@ -367,12 +426,18 @@ def main():
         home.start_broker()
         home.start_sim()
         home.control(cmd="set", load_w=700, pv_w=0)
+        home.control(cmd="flatpeak_set", **{"import": tariff_windows(datetime.datetime.now(datetime.timezone.utc)), "export": 0.05})
+        asked = home.control(cmd="flip_command", device_id=DEVICE, mode="DISCHARGE", power_mode="SETPOINT", setpoint_w=3000,
+                             reserve_pct=FLOOR_PCT, starts_in_s=EVENT_AFTER_S, duration_s=180)
+        story.command, story.event_id = asked["id"], asked["event_id"]
         home.listen()
         home.start_agent()
         story.say(f"broker on port {home.mqtt_port}, simulated home on Modbus port {home.modbus_port}, agent started")
-        story.tell("plan against the tariff", story.plan)
+        story.tell("plan on FlatPeak's prices", story.plan)
         story.tell("self-use", story.self_use)
-        story.tell("event run to its floor", story.event)
+        story.tell("event", story.event)
+        story.tell("cloud outage, and the event run to its floor", story.outage)
+        story.tell("drain", story.drain)
         story.tell("normal running again", story.normal)
         story.summary()
         told = True

@@ -290,6 +290,23 @@ static void test_texts(void **state)
 	publish_text(&publish, "outbox", o, INT64_C(1768478403000));
 	run_ms(100);
 	assert_int_equal(count("outbox", &text), 4);
+	/* what was printed elsewhere: the same text, dated here, and no news after the tree of it */
+	publish_raw(&publish, "outbox", "{\"rows\":2}", INT64_C(1768478404000));
+	publish_raw(&publish, "outbox", "{\"rows\":3}", INT64_C(1768478405000));
+	publish_raw(&publish, "outbox", "{\"rows\":3}", INT64_C(1768478406000));
+	run_ms(100);
+	assert_int_equal(count("outbox", &text), 5);
+	assert_string_equal(text, "{\"at\":\"2026-01-15T12:00:05.000Z\",\"rows\":3}");
+	publish_raw(&publish, "outbox", "{}", INT64_C(1768478407000));
+	publish_raw(&publish, "outbox", NULL, 0);
+	publish_raw(&publish, "outbox", NULL, 0);
+	run_ms(100);
+	assert_int_equal(count("outbox", &text), 7);
+	assert_string_equal(text, "");
+	publish_raw(&publish, "outbox", "{}", INT64_C(1768478408000));
+	run_ms(100);
+	assert_int_equal(count("outbox", &text), 8);
+	assert_string_equal(text, "{\"at\":\"2026-01-15T12:00:08.000Z\"}");
 	/* more topics than are remembered: still sent */
 	for (int i = 0; i < PUBLISH_TOPICS_MAX + 20; i++) {
 		snprintf(below, sizeof(below), "plan/%d", i);

@@ -2,6 +2,7 @@
 #include "sim/commands.h"
 
 #include "core/json.h"
+#include "sim/cloud_commands.h"
 #include "sim/sim.h"
 
 #include <errno.h>
@@ -9,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static cJSON *ok_answer(void)
+cJSON *commands_ok(void)
 {
 	cJSON *o = cJSON_CreateObject();
 
@@ -17,8 +18,7 @@ static cJSON *ok_answer(void)
 	return o;
 }
 
-/* Refuses a request with a key nobody reads: a typing error in a test must not pass silently. @keys ends with NULL. */
-static int keys_known(const cJSON *request, const char *const *keys, struct errbuf *err)
+int commands_keys_known(const cJSON *request, const char *const *keys, struct errbuf *err)
 {
 	const cJSON *item;
 
@@ -55,7 +55,7 @@ static int set_car(struct car *car, const cJSON *o, struct errbuf *err)
 
 	if (!cJSON_IsObject(o))
 		return errbuf_set(err, -EINVAL, "\"car\" must be an object");
-	if (keys_known(o, KEYS, err) < 0 || json_get_bool(o, "plugged", &plugged, err) < 0 ||
+	if (commands_keys_known(o, KEYS, err) < 0 || json_get_bool(o, "plugged", &plugged, err) < 0 ||
 	    json_get_number(o, "soc_pct", 0, 100, &soc_pct, err) < 0 ||
 	    json_get_number(o, "max_a", 6, 32, &max_a, err) < 0 || json_get_int(o, "phases", 1, 3, &phases, err) < 0)
 		return -EINVAL;
@@ -77,7 +77,7 @@ static cJSON *cmd_set(struct sim *s, const cJSON *q, struct errbuf *err)
 	char time[8] = "";
 	int hour, minute, used = 0;
 
-	if (keys_known(q, KEYS, err) < 0 || number_or_auto(q, "load_w", 1e5, &h.load_set_w, err) < 0 ||
+	if (commands_keys_known(q, KEYS, err) < 0 || number_or_auto(q, "load_w", 1e5, &h.load_set_w, err) < 0 ||
 	    number_or_auto(q, "pv_w", 1e5, &h.pv_set_w, err) < 0 || number_or_auto(q, "sun", 1, &h.sun_set, err) < 0 ||
 	    json_get_number(q, "soc_pct", 0, 100, &soc_pct, err) < 0 ||
 	    json_get_text(q, "time", time, sizeof(time), err) < 0)
@@ -94,7 +94,7 @@ static cJSON *cmd_set(struct sim *s, const cJSON *q, struct errbuf *err)
 	if (cJSON_HasObjectItem(q, "soc_pct"))
 		storage_soc_set(&h.battery, soc_pct);
 	s->house = h;
-	return ok_answer();
+	return commands_ok();
 }
 
 static int take_fault(const cJSON *q, struct fault *f, struct errbuf *err)
@@ -104,7 +104,7 @@ static int take_fault(const cJSON *q, struct fault *f, struct errbuf *err)
 	int64_t code = 4, ms = 800, value = 65083, variant = -1; /* 65083 is -453 in 16 bits */
 	double for_s = 0;
 
-	if (keys_known(q, KEYS, err) < 0 || json_get_text(q, "kind", kind, sizeof(kind), err) < 0 ||
+	if (commands_keys_known(q, KEYS, err) < 0 || json_get_text(q, "kind", kind, sizeof(kind), err) < 0 ||
 	    json_get_text(q, "on", on, sizeof(on), err) < 0 || json_get_int(q, "code", 1, 255, &code, err) < 0 ||
 	    json_get_int(q, "ms", 1, 600000, &ms, err) < 0 || json_get_int(q, "value", 0, 65535, &value, err) < 0 ||
 	    json_get_int(q, "variant", 0, 5, &variant, err) < 0 || json_get_number(q, "for_s", 0, 1e6, &for_s, err) < 0)
@@ -146,7 +146,7 @@ static cJSON *apply_fault(struct sim *s, const cJSON *q, const struct fault *f, 
 	for (int i = 0; i < s->rack.n; i++)
 		if (!u || u == &s->rack.unit[i])
 			rack_fault_set(&s->rack.unit[i], f);
-	return ok_answer();
+	return commands_ok();
 }
 
 static cJSON *cmd_fault(struct sim *s, const cJSON *q, struct errbuf *err)
@@ -160,7 +160,7 @@ static cJSON *cmd_clear(struct sim *s, const cJSON *q, struct errbuf *err)
 {
 	static const char *const KEYS[] = { "unit", NULL };
 
-	return keys_known(q, KEYS, err) < 0 ? NULL : apply_fault(s, q, &(struct fault){ .kind = FAULT_NONE }, err);
+	return commands_keys_known(q, KEYS, err) < 0 ? NULL : apply_fault(s, q, &(struct fault){ .kind = FAULT_NONE }, err);
 }
 
 static cJSON *cmd_grid(struct sim *s, const cJSON *q, struct errbuf *err)
@@ -169,7 +169,7 @@ static cJSON *cmd_grid(struct sim *s, const cJSON *q, struct errbuf *err)
 	struct rack_unit *meter = rack_find(&s->rack, UNIT_METER);
 	char word[8] = "dead";
 	bool lost = false;
-	int e = keys_known(q, KEYS, err) < 0 ? -EINVAL : json_get_bool(q, "lost", &lost, err);
+	int e = commands_keys_known(q, KEYS, err) < 0 ? -EINVAL : json_get_bool(q, "lost", &lost, err);
 
 	if (e == 0)
 		errbuf_set(err, -EINVAL, "\"lost\" is missing");
@@ -182,28 +182,28 @@ static cJSON *cmd_grid(struct sim *s, const cJSON *q, struct errbuf *err)
 	s->house.grid_lost = lost;
 	if (meter) /* it sits on the grid's side of the switch and has no supply of its own */
 		meter->dead = lost && word[0] == 'd';
-	return ok_answer();
+	return commands_ok();
 }
 
 static cJSON *cmd_speed(struct sim *s, const cJSON *q, struct errbuf *err)
 {
 	static const char *const KEYS[] = { "speed", NULL };
 	double speed = 1;
-	int e = keys_known(q, KEYS, err) < 0 ? -EINVAL : json_get_number(q, "speed", 0.001, 1e5, &speed, err);
+	int e = commands_keys_known(q, KEYS, err) < 0 ? -EINVAL : json_get_number(q, "speed", 0.001, 1e5, &speed, err);
 
 	if (e == 0)
 		errbuf_set(err, -EINVAL, "\"speed\" is missing");
 	if (e <= 0)
 		return NULL;
 	house_speed_set(&s->house, speed);
-	return ok_answer();
+	return commands_ok();
 }
 
 static cJSON *cmd_quit(struct sim *s, const cJSON *q, struct errbuf *err)
 {
 	(void)q, (void)err;
 	s->stopping = true; /* the tick ends us, after this answer has gone out */
-	return ok_answer();
+	return commands_ok();
 }
 
 static cJSON *cmd_writes(struct sim *s, const cJSON *q, struct errbuf *err)
@@ -213,10 +213,10 @@ static cJSON *cmd_writes(struct sim *s, const cJSON *q, struct errbuf *err)
 	int64_t since = 0, unit = -1, limit = 200, oldest = (int64_t)r->n_notes - RACK_NOTES_MAX, n = 0;
 	cJSON *o, *list;
 
-	if (keys_known(q, KEYS, err) < 0 || json_get_int(q, "since", 0, INT64_MAX / 2, &since, err) < 0 ||
+	if (commands_keys_known(q, KEYS, err) < 0 || json_get_int(q, "since", 0, INT64_MAX / 2, &since, err) < 0 ||
 	    json_get_int(q, "unit", 0, 255, &unit, err) < 0 || json_get_int(q, "limit", 1, RACK_NOTES_MAX, &limit, err) < 0)
 		return NULL;
-	o = ok_answer();
+	o = commands_ok();
 	cJSON_AddNumberToObject(o, "next", (double)r->n_notes);
 	list = cJSON_AddArrayToObject(o, "writes");
 	for (int64_t i = (int64_t)r->n_notes - 1; i >= since && i >= oldest && i >= 0 && n < limit; i--) {
@@ -299,9 +299,9 @@ static cJSON *cmd_get(struct sim *s, const cJSON *q, struct errbuf *err)
 	const struct house *h = &s->house;
 	cJSON *o, *phases;
 
-	if (keys_known(q, KEYS, err) < 0)
+	if (commands_keys_known(q, KEYS, err) < 0)
 		return NULL;
-	o = ok_answer();
+	o = commands_ok();
 	cJSON_AddNumberToObject(o, "t_ms", (double)(uv_hrtime() / 1000000));
 	json_add_number(o, "grid_w", h->grid_w, 1);
 	json_add_number(o, "load_w", h->load_w, 1);
@@ -339,6 +339,8 @@ cJSON *commands_run(struct sim *sim, const char *name, const cJSON *request, str
 		{ "grid", cmd_grid }, { "writes", cmd_writes }, { "speed", cmd_speed }, { "quit", cmd_quit },
 	};
 
+	cloud_command_fn *of_clouds = cloud_command_find(name);
+
 	for (size_t i = 0; i < sizeof(COMMANDS) / sizeof(COMMANDS[0]); i++)
 		if (strcmp(name, COMMANDS[i].name) == 0) {
 			cJSON *answer;
@@ -348,6 +350,15 @@ cJSON *commands_run(struct sim *sim, const char *name, const cJSON *request, str
 			sim_step(sim); /* and what was set shows in the registers before it arrives */
 			return answer;
 		}
-	errbuf_set(err, -ENOENT, "unknown cmd '%.40s'; known: set get fault clear grid writes speed flip quit", name);
+	if (of_clouds && sim->clouds.open)
+		return of_clouds(&sim->clouds, request, err);
+	if (of_clouds)
+		errbuf_set(err, -ENOENT, "there are no clouds: started with --no-clouds");
+	else
+		errbuf_set(err, -ENOENT,
+			   "unknown cmd '%.40s'; known: set get fault clear grid writes speed flip quit cloud cloud_fault "
+			   "cloud_clear cloud_clock cloud_stats flip_command flip_cancel flip_update flip_commands "
+			   "flip_telemetry flip_reject flip_devices flip_participation flip_token flatpeak_set flatpeak_get",
+			   name);
 	return NULL;
 }

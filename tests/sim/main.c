@@ -1,4 +1,5 @@
-/* hearth-sim: a simulated home behind real register maps. This file wires options, home, devices, server and control. */
+/* hearth-sim: a simulated home behind real register maps. This file wires options, home, devices, server, clouds and
+ * control. */
 #include "sim/sim.h"
 
 #include <math.h>
@@ -46,6 +47,7 @@ void sim_stop(struct sim *s)
 	uv_close((uv_handle_t *)&s->interrupt, NULL);
 	server_close(&s->server);
 	control_close(&s->control);
+	clouds_close(&s->clouds);
 }
 
 static void build_devices(struct sim *s)
@@ -85,10 +87,16 @@ static int open_ports(struct sim *s, struct errbuf *err)
 	control = control_open(&s->control, s, o->listen, o->control_port, o->control_path, err);
 	if (control < 0)
 		return control;
+	if (!o->no_clouds && clouds_open(&s->clouds, &s->loop, o, err) < 0)
+		return -1;
 	printf("{\"modbus_port\":%d,\"control_port\":%d,\"modbus_ports\":[%d", port[0], control, port[0]);
 	for (int i = 1; i <= o->extra_ports; i++)
 		printf(",%d", port[i]);
-	printf("],\"pid\":%ld}\n", (long)getpid());
+	printf("]");
+	if (!o->no_clouds)
+		printf(",\"flip_port\":%d,\"flatpeak_port\":%d", s->clouds.cloud[CLOUD_FLIP].port,
+		       s->clouds.cloud[CLOUD_FLATPEAK].port);
+	printf(",\"pid\":%ld}\n", (long)getpid());
 	return fflush(stdout) ? errbuf_set(err, -1, "cannot write to standard output") : 0;
 }
 
@@ -134,6 +142,7 @@ int main(int argc, char **argv)
 	}
 	uv_run(&s->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&s->loop);
+	clouds_deinit(&s->clouds);
 	mosquitto_lib_cleanup();
 	free(s);
 	return code;

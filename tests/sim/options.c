@@ -18,6 +18,13 @@ enum option_id {
 	OPT_CAR,
 	OPT_TIME,
 	OPT_DIE,
+	OPT_NO_CLOUDS,
+	OPT_CLOUD_CERT,
+	OPT_CLOUD_KEY,
+	OPT_FLIP_TOKEN,
+	OPT_FLATPEAK_ACCOUNT,
+	OPT_FLATPEAK_KEY,
+	OPT_LOCATION,
 	OPT_PRINT_PORTS,
 	OPT_HELP,
 	OPT_VERSION,
@@ -55,6 +62,15 @@ static const char HELP[] =
 	"  --time HH:MM            local time at the start (now)\n"
 	"  --speed X               stored energy of battery and car moves X times faster (1)\n"
 	"  --seed N                seed of load and voltage (1)\n"
+	"  --no-clouds             without the mock clouds\n"
+	"  --flip-port N           port of the mock Flip, 0 = any free one (0)\n"
+	"  --flatpeak-port N       port of the mock FlatPeak, 0 = any free one (0)\n"
+	"  --cloud-cert FILE       PEM certificate: the clouds speak HTTPS, with\n"
+	"  --cloud-key FILE        its key\n"
+	"  --flip-token T          client token at Flip (fl_sim_token)\n"
+	"  --flatpeak-account A    account at FlatPeak (acc_sim)\n"
+	"  --flatpeak-key K        its API key (sk_test_sim)\n"
+	"  --location L            location at FlatPeak (loc_sim)\n"
 	"  --die-with-parent       end when the process that started it ends\n"
 	"  --print-ports           accepted; the ports are always printed\n"
 	"  --help, --version\n";
@@ -137,6 +153,18 @@ static int take_word(struct options *o, int id, const char *word)
 			return complain("--time: must be HH:MM, not", word);
 		o->house.day_s = hour * 3600 + minute * 60;
 		return -1;
+	case OPT_CLOUD_CERT:
+		return take_text(o->cloud_cert, sizeof(o->cloud_cert), "--cloud-cert: not a file:", word);
+	case OPT_CLOUD_KEY:
+		return take_text(o->cloud_key, sizeof(o->cloud_key), "--cloud-key: not a file:", word);
+	case OPT_FLIP_TOKEN:
+		return take_text(o->flip_token, sizeof(o->flip_token), "--flip-token: not a token:", word);
+	case OPT_FLATPEAK_ACCOUNT:
+		return take_text(o->flatpeak_account, sizeof(o->flatpeak_account), "--flatpeak-account: not an account:", word);
+	case OPT_FLATPEAK_KEY:
+		return take_text(o->flatpeak_key, sizeof(o->flatpeak_key), "--flatpeak-key: not a key:", word);
+	case OPT_LOCATION:
+		return take_text(o->location, sizeof(o->location), "--location: not a location:", word);
 	default:
 		return -1;
 	}
@@ -158,12 +186,27 @@ static void defaults(struct options *o)
 			       .control_port = 1599,
 			       .load_w = NAN,
 			       .sun = NAN,
+			       .flip_token = "fl_sim_token",
+			       .flatpeak_account = "acc_sim",
+			       .flatpeak_key = "sk_test_sim",
+			       .location = "loc_sim",
 			       .house = house_defaults(),
 			       .battery = { .base = 40000 } };
 	o->house.day_s = local_day_s();
 }
 
-#define NUMBERS 17
+/* What only the whole command line can tell. */
+static int check(const struct options *o)
+{
+	if (o->house.car.phases == 2)
+		return complain("--car-phases: must be 1 or 3, not", "2");
+	if (!o->cloud_cert[0] != !o->cloud_key[0])
+		return complain("--cloud-cert and --cloud-key go together; there is only", o->cloud_cert[0] ? o->cloud_cert : o->cloud_key);
+	return -1;
+}
+
+#define NUMBERS 19
+#define WORDS 20 /* the other options */
 
 int options_parse(struct options *o, int argc, char **argv)
 {
@@ -173,6 +216,8 @@ int options_parse(struct options *o, int argc, char **argv)
 		{ "control-port", 0, 65535, NULL, &o->control_port },
 		{ "extra-ports", 0, 31, NULL, &o->extra_ports },
 		{ "devices", 0, OPTIONS_DEVICES_MAX, NULL, &o->devices },
+		{ "flip-port", 0, 65535, NULL, &o->flip_port },
+		{ "flatpeak-port", 0, 65535, NULL, &o->flatpeak_port },
 		{ "battery-wh", 1, 1e6, &o->house.battery.capacity_wh, NULL },
 		{ "battery-w", 1, 1e5, &battery_w, NULL },
 		{ "soc", 0, 100, &o->house.soc_pct, NULL },
@@ -187,7 +232,7 @@ int options_parse(struct options *o, int argc, char **argv)
 		{ "sun", 0, 1, &o->sun, NULL },
 		{ "speed", 0.001, 1e5, &o->house.battery.speed, NULL },
 	};
-	struct option table[NUMBERS + 16] = {
+	struct option table[NUMBERS + WORDS + 1] = {
 		{ "listen", 1, NULL, OPT_LISTEN },
 		{ "control", 1, NULL, OPT_CONTROL },
 		{ "battery-models", 1, NULL, OPT_MODELS },
@@ -201,12 +246,19 @@ int options_parse(struct options *o, int argc, char **argv)
 		{ "help", 0, NULL, OPT_HELP },
 		{ "version", 0, NULL, OPT_VERSION },
 		{ "seed", 1, NULL, OPT_NUMBER + NUMBERS },
+		{ "no-clouds", 0, NULL, OPT_NO_CLOUDS },
+		{ "cloud-cert", 1, NULL, OPT_CLOUD_CERT },
+		{ "cloud-key", 1, NULL, OPT_CLOUD_KEY },
+		{ "flip-token", 1, NULL, OPT_FLIP_TOKEN },
+		{ "flatpeak-account", 1, NULL, OPT_FLATPEAK_ACCOUNT },
+		{ "flatpeak-key", 1, NULL, OPT_FLATPEAK_KEY },
+		{ "location", 1, NULL, OPT_LOCATION },
 	};
 	const struct number_row seed_row = { "seed", 0, 1e15, &seed, NULL };
 	int id, e = -1;
 
 	for (int i = 0; i < NUMBERS; i++)
-		table[13 + i] = (struct option){ numbers[i].name, 1, NULL, OPT_NUMBER + i };
+		table[WORDS + i] = (struct option){ numbers[i].name, 1, NULL, OPT_NUMBER + i };
 	defaults(o);
 	while (e < 0 && (id = getopt_long(argc, argv, "", table, NULL)) != -1) {
 		if (id == '?')
@@ -217,6 +269,8 @@ int options_parse(struct options *o, int argc, char **argv)
 		}
 		if (id >= OPT_NUMBER)
 			e = take_number(id == OPT_NUMBER + NUMBERS ? &seed_row : &numbers[id - OPT_NUMBER], optarg);
+		else if (id == OPT_NO_CLOUDS)
+			o->no_clouds = true;
 		else if (id == OPT_NO_REVERSION || id == OPT_DIE)
 			*(id == OPT_DIE ? &o->die_with_parent : &o->battery.no_reversion) = true;
 		else
@@ -226,11 +280,9 @@ int options_parse(struct options *o, int argc, char **argv)
 		return e;
 	if (optind < argc)
 		return complain("takes no arguments, but got", argv[optind]);
-	if (o->house.car.phases == 2)
-		return complain("--car-phases: must be 1 or 3, not", "2");
 	o->house.seed = (uint64_t)seed;
 	o->house.battery.charge_max_w = o->house.battery.discharge_max_w = o->house.battery.ramp_w_per_s = battery_w;
 	o->house.battery.delay_s = delay_ms / 1000;
 	o->house.car.speed = o->house.battery.speed;
-	return -1;
+	return check(o);
 }

@@ -16,6 +16,11 @@ struct options {
 	char control_path[108]; /* a Unix socket instead of the control port; "" = none */
 	int extra_ports;        /* further Modbus ports with the same devices */
 	int devices;            /* extra meters for benches, units 101 and up */
+	bool no_clouds;
+	int flip_port, flatpeak_port;          /* of the mock clouds; 0 = any free one */
+	char cloud_cert[256], cloud_key[256];  /* PEM files: they speak HTTPS; "" = plain HTTP */
+	char flip_token[256];
+	char flatpeak_account[64], flatpeak_key[64], location[64];
 	bool p40;
 	bool die_with_parent;
 	double load_w, sun; /* NAN = by nature */

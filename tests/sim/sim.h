@@ -1,7 +1,8 @@
-/* The whole simulator in one struct: home, devices, server, control port. main.c owns it. */
+/* The whole simulator in one struct: home, devices, server, clouds, control port. main.c owns it. */
 #ifndef HEARTH_SIM_SIM_H
 #define HEARTH_SIM_SIM_H
 
+#include "sim/cloud.h"
 #include "sim/control.h"
 #include "sim/house.h"
 #include "sim/keba.h"
@@ -23,6 +24,7 @@ struct sim {
 	struct rack rack;
 	struct server server;
 	struct control control;
+	struct clouds clouds;
 	struct sunspec_battery battery;
 	struct sunspec_pv pv;
 	struct keba keba;

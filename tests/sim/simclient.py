@@ -26,6 +26,7 @@ class Sim:
             raise SimError(f"hearth-sim did not start, exit {self.process.wait()}")
         ready = json.loads(line)
         self.port, self.ports, self.control_port = ready["modbus_port"], ready["modbus_ports"], ready["control_port"]
+        self.flip_port, self.flatpeak_port = ready.get("flip_port"), ready.get("flatpeak_port")  # None with --no-clouds
         self.socket = socket.create_connection(("127.0.0.1", self.control_port), timeout=15)
         self.lines = self.socket.makefile("r")
 
@@ -42,6 +43,27 @@ class Sim:
 
     def get(self):
         return self.control("get")
+
+    def flip_command(self, **keys):
+        """A command at the mock Flip; returns its id."""
+        return self.control("flip_command", **keys)["id"]
+
+    def flip_commands(self, **keys):
+        return self.control("flip_commands", **keys)["commands"]
+
+    def flip_points(self, device_id=None):
+        """Every telemetry point the mock Flip keeps, by first arrival."""
+        points, since = [], 0
+        while True:
+            answer = self.control("flip_telemetry", since=since, **({"device_id": device_id} if device_id else {}))
+            points += answer["points"]
+            since = answer["next"]
+            if since >= answer["total"]:
+                return points
+
+    def clouds(self, state, cloud="all"):
+        """up, cut or hang."""
+        self.control("cloud", cloud=cloud, state=state)
 
     def wait(self, what, timeout=10.0):
         """Waits until what(get()) is true and returns that state."""

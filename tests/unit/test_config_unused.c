@@ -30,20 +30,21 @@ static void test_unused(void **state)
 		{ "", { NULL } },
 		{ "[flip]\nmode = off\n[flatpeak]\nmode = off\n[plan]\ndemand_target_w = 0\n", { NULL } }, /* as they are anyway */
 		{ "[flip]\nmode = queue\nwebhook_key_file = /a/key\n", { NULL } },
-		{ "[flip]\nmode = direct\ntoken_file = /a/token\n",
-		  { "[flip] mode = direct has no effect in this version", "[flip] token_file = /a/token has no effect in this version" } },
+		{ "[flip]\nmode = direct\ntoken_file = /a/token\n", { NULL } },
+		{ "[flip]\noauth_client_id = me\nportal_url = https://a.example\n",
+		  { "[flip] oauth_client_id = me has no effect in this version",
+		    "[flip] portal_url = https://a.example has no effect in this version" } },
 		{ "[flatpeak]\nmode = pushed\n", { "[flatpeak] mode = pushed has no effect in this version" } },
-		{ "[flatpeak]\nvat_multiplier = 1.05\n", { "[flatpeak] vat_multiplier = 1.05 has no effect in this version" } },
+		{ "[flatpeak]\nmode = direct\nvat_multiplier = 1.05\n", { NULL } },
 		{ "[tariff]\nimport = 0.3\ncurrency = GBP\nstanding_charge_per_day = 0.5\n",
 		  { "[tariff] standing_charge_per_day = 0.5 has no effect in this version" } },
 		{ "[plan]\ndemand_target_w = 4000\n[outbox]\ntelemetry_interval_s = 60\n",
-		  { "[plan] demand_target_w = 4000 has no effect in this version",
-		    "[outbox] telemetry_interval_s = 60 has no effect in this version" } },
+		  { "[plan] demand_target_w = 4000 has no effect in this version" } },
 		{ "[device a-very-long-name-of-31-letters]\nprofile = battery\nbus = house\nunit = 1\nmirror_reserve = yes\ntilt_deg = 0\n",
 		  { "[device a-very-long-name-of-31-letters] mirror_reserve = yes has no effect in this version",
 		    "[device a-very-long-name-of-31-letters] tilt_deg = 0 has no effect in this version" } },
-		{ "[flip]\nbase_url = https://a-name-that-goes-on-and-on.and-on-and-on.example/with/a/path\n",
-		  { "[flip] base_url has no effect in this version" } },
+		{ "[flip]\nportal_url = https://a-name-that-goes-on-and-on.and-on-and-on.example/with/a/path\n",
+		  { "[flip] portal_url has no effect in this version" } },
 	};
 	char out[8][CONFIG_UNUSED_TEXT];
 

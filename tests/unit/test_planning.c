@@ -376,6 +376,20 @@ static void run_until_changed(uv_loop_t *loop, const struct world *w, int change
 	assert_true(w->changes >= changes);
 }
 
+static cJSON *plan_tree(const struct planning *p)
+{
+	const char *text = planning_text(p);
+	struct errbuf err = { "" };
+	cJSON *o;
+
+	assert_non_null(text);
+	o = json_parse(text, strlen(text), 1 << 20, 16, &err);
+	if (!o)
+		fail_msg("R/plan: %s", err.text);
+	assert_null(cJSON_GetObjectItem(o, "at")); /* the publisher's */
+	return o;
+}
+
 static void test_on_a_worker(void **context)
 {
 	struct world *w = world_make();
@@ -388,7 +402,7 @@ static void test_on_a_worker(void **context)
 	assert_int_equal(planning_start(&p, &loop, &(struct planning_options){ &w->config, &w->zone, changed, w }, NULL), 0);
 	planning_guide(p, 1, NOW, &g);
 	assert_false(g.valid);
-	assert_null(planning_encode(p));
+	assert_null(planning_text(p));
 	planning_observe(p, &w->s);
 	for (int i = 0; i < 20; i++) /* only the latest counts, none is lost or kept */
 		assert_int_equal(planning_request(p, &w->in), 0);
@@ -401,7 +415,7 @@ static void test_on_a_worker(void **context)
 	assert_false(g.valid); /* the meter has no plan */
 	assert_non_null(strstr(planning_status(p), " ms"));
 	{
-		AUTO_JSON *o = planning_encode(p);
+		AUTO_JSON *o = plan_tree(p);
 
 		assert_non_null(o);
 		assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(o, "start")), "2026-01-15T10:05:10.000Z");
@@ -412,6 +426,11 @@ static void test_on_a_worker(void **context)
 				    "battery");
 		assert_non_null(cJSON_GetObjectItem(cJSON_GetObjectItem(o, "prices"), "import"));
 	}
+	/* nothing known of the battery, and a car nobody plans: said at once, asked for again by the caller */
+	w->s.dev[1].state.f[F_BATTERY_SOC_PCT].q = Q_ABSENT;
+	w->s.dev[2].ev_mode = EV_SOLAR;
+	assert_int_equal(planning_request(p, &w->in), -ENODATA);
+	assert_non_null(strstr(planning_status(p), "nothing to plan for"));
 	/* no prices any more: said, and the last good plan stays */
 	w->in.import_prices = NULL;
 	w->changes = 0;
@@ -424,6 +443,38 @@ static void test_on_a_worker(void **context)
 	w->in.import_prices = &w->import_prices;
 	for (int i = 0; i < 3; i++)
 		planning_request(p, &w->in);
+	planning_stop(p);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
+	free(w);
+}
+
+/* What was known when it was asked counts, whatever becomes of it; and all of it, not the first hour only. */
+static void test_by_value(void **context)
+{
+	struct world *w = world_make();
+	struct planning *p = NULL;
+	uv_loop_t loop;
+
+	(void)context;
+	assert_int_equal(uv_loop_init(&loop), 0);
+	assert_int_equal(planning_start(&p, &loop, &(struct planning_options){ &w->config, &w->zone, changed, w }, NULL), 0);
+	assert_int_equal(planning_request(p, &w->in), 0);
+	memset(&w->s, 0xee, sizeof(w->s));
+	memset(&w->import_prices, 0xee, sizeof(w->import_prices));
+	memset(&w->export_prices, 0xee, sizeof(w->export_prices));
+	memset(&w->config, 0xee, sizeof(w->config));
+	memset(&w->in, 0xee, sizeof(w->in));
+	run_until_changed(&loop, w, 1);
+	{
+		AUTO_JSON *o = plan_tree(p);
+		const cJSON *prices = cJSON_GetObjectItem(o, "prices"), *import = cJSON_GetObjectItem(prices, "import");
+
+		assert_int_equal(cJSON_GetArraySize(import), 361); /* 290 s, 5 min each, and what is left up to the end of the prices 30 h later */
+		assert_true(cJSON_GetArrayItem(import, 0)->valuedouble == 0.28);
+		assert_true(cJSON_GetArrayItem(cJSON_GetObjectItem(prices, "export"), 360)->valuedouble == 0.15);
+		assert_true(cJSON_GetArrayItem(cJSON_GetObjectItem(o, "slot_s"), 0)->valuedouble == 290);
+	}
 	planning_stop(p);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&loop), 0);
@@ -448,7 +499,7 @@ static void test_softened_on_a_worker(void **context)
 	planning_guide(p, 1, NOW, &g);
 	assert_true(g.valid && g.value_per_kwh[0] < 1);
 	{
-		AUTO_JSON *o = planning_encode(p);
+		AUTO_JSON *o = plan_tree(p);
 
 		assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(o, "status")), "feasible");
 		assert_string_equal(cJSON_GetStringValue(cJSON_GetArrayItem(cJSON_GetObjectItem(o, "softened"), 0)),
@@ -469,6 +520,7 @@ int main(void)
 		cmocka_unit_test(test_orders_fit),      cmocka_unit_test(test_orders_share),
 		cmocka_unit_test(test_softened),        cmocka_unit_test(test_softened_on_a_worker),
 		cmocka_unit_test(test_measure),         cmocka_unit_test(test_on_a_worker),
+		cmocka_unit_test(test_by_value),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,7 +147,7 @@ static void test_limits(void **state)
 	op = put((enum store_table)STORE_TABLES, "k", "", 1, "v");
 	assert_int_equal(store_submit(s, &op, 1, done, &a, NULL), -EINVAL);
 	op = put(STORE_SETTING, "k", "", 1, "v");
-	op.verb = (enum store_verb)3;
+	op.verb = (enum store_verb)4;
 	assert_int_equal(store_submit(s, &op, 1, done, &a, NULL), -EINVAL);
 	memset(body, 'x', sizeof(body) - 1);
 	op = put(STORE_SETTING, "k", "", 1, body);

@@ -1,0 +1,37 @@
+/* The links to the outside: broker, Flip, HTTPS, FlatPeak. Their secrets, their options, what they tell the hub. For app.c, which
+ * says when they are built, rebuilt and stopped. */
+#ifndef HEARTH_LINKS_H
+#define HEARTH_LINKS_H
+
+#include "flow/hub.h"
+
+struct links {
+	struct hub *hub;
+	char status_topic[MQTT_TOPIC_MAX];
+	struct secrets {
+		char mqtt_password[256], flip_key_text[600], flip_token[2048], flatpeak_key[256];
+		const char *flip_keys[FLIP_KEYS_MAX]; /* into flip_key_text */
+		int n_flip_keys;
+	} secrets;
+};
+
+/** Reads every secret the configuration asks for. Refused loudly when its file is too open or one that is needed is missing;
+ *  then the old ones stay. */
+int links_secrets(struct links *l, struct errbuf *err);
+
+/** Which links have another secret on disk than the one in use, as bits of enum config_change: a renewed token counts with a
+ *  reload although no line of the configuration changed. */
+uint32_t links_other_secrets(const struct links *l, const struct config *next);
+
+/** HTTPS and FlatPeak's prices; before the store's first transaction. */
+int links_clouds_start(struct links *l, struct errbuf *err);
+int links_broker_start(struct links *l, struct errbuf *err);
+int links_flip_start(struct links *l, struct errbuf *err);
+
+/** After a reload: restarts what @changes touch. The configuration is in force already. */
+void links_rebuild(struct links *l, uint32_t changes);
+
+/** Wipes the secrets. */
+void links_forget(struct links *l);
+
+#endif

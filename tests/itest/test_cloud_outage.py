@@ -1,0 +1,68 @@
+"""Minutes without the clouds, for real: a command accepted before runs on, prices come from the cache, the owner's wishes and all
+telemetry wait, also over a restart and a kill; then everything arrives, nothing twice where it matters, nothing lost."""
+import datetime
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from cloudtest import CloudHome, DEVICE, R, wait_for  # noqa: E402
+from hearthtest import SLOW, run_tests  # noqa: E402
+
+OUTAGE_S = 600 if os.environ.get("HEARTH_LONG") == "1" else 75
+
+
+def stamp_s(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def outage():
+    with CloudHome(battery_wh=400, soc=60, tariff="0.77") as home:
+        home.mqtt.wait(R + "/tariff/import", lambda t: t["source"] == "flatpeak", 20)
+        prices = home.mqtt.get(R + "/tariff/import")["prices"]
+        command = home.flip_command(reserve_pct=45, starts_in_s=45 * SLOW, duration_s=25 * SLOW)
+        home.agent.stop()  # a poll comes at once with a start, else within a minute
+        home.agent.start()
+        home.ready()
+        wait_for(lambda: home.at_flip(command["id"])["device_status"] == "OK", 20, "the acknowledgement")
+
+        home.sim.control("cloud", cloud="all", state="cut")
+        begun = time.monotonic()
+        home.outbox(lambda o: o["link"] == "down" and o["telemetry"]["rows"] > 0, 30, "the link seen as down")
+        home.agent.stop()  # an orderly restart without internet ...
+        home.agent.start()
+        home.mqtt.wait(R + "/tariff/import", lambda t: t["source"] == "flatpeak", 20, "the cached prices")
+        assert home.mqtt.get(R + "/tariff/import")["prices"][:3] == prices[:3], "the cache tells other prices"
+        home.agent.kill()  # ... and one with the power cut
+        home.agent.start()
+        home.site(lambda s: s["mode"] == "event" and s["battery_w"] < -1500, 60, "the event, from memory")
+        home.site(lambda s: abs(s["battery_w"]) < 100 and s["soc_pct"] < 46.5, 60, "its floor")
+        assert home.sim.get()["soc_pct"] > 44.4, "the floor was breached"
+        home.mqtt.ok(R, "event.participate", {"event_id": command["event_id"], "participating": False})
+        home.site(lambda s: s["mode"] != "event", 10, "the owner out of it at once")
+        while time.monotonic() - begun < OUTAGE_S:
+            time.sleep(0.5)
+        rows, promises = home.owed()
+        state = home.outbox(lambda o: o["link"] == "down")
+        assert len(rows) >= OUTAGE_S / SLOW * 0.6 and state["rows"] >= len(rows), f"{len(rows)} rows waiting, {state}"
+        assert any(kind == "participation" for kind, _ in promises.values()), f"the wish is not owed: {promises}"
+
+        home.sim.control("cloud", cloud="all", state="up")
+        back = time.monotonic()
+        home.outbox(lambda o: o["link"] == "up" and o["rows"] <= 1, 120, "the outbox drained")
+        drained = time.monotonic() - back
+        points = home.points()
+        lost = rows - {(device, round(stamp_s(start) * 1000)) for device, start in points}
+        assert not lost, f"{len(lost)} points were lost: {sorted(lost)[:3]}"
+        starts = sorted(stamp_s(start) for device, start in points if device == DEVICE)
+        gaps = [b - a for a, b in zip(starts, starts[1:]) if b - a > 1.5]
+        assert len(gaps) <= 4 and max(gaps, default=0) < 15 * SLOW, f"only the restarts may leave gaps: {gaps}"
+        patches = [p for p in home.sim.control("flip_participation")["patches"] if p["event_id"] == command["event_id"]]
+        assert patches, "Flip was not told of the opt-out"
+        assert not state["quarantined"], state
+        print(f"{len(rows)} points and {len(promises)} promises waited {OUTAGE_S} s; drained {drained:.1f} s after the internet was "
+              f"back; 0 lost, {len(starts)} intervals at Flip")
+
+
+run_tests([outage])
