@@ -63,7 +63,8 @@ void flatpeak_login_request(enum flatpeak_profile p, const char *busbar_version,
 int flatpeak_login_decode(const char *text, size_t len, struct flatpeak_login *out, struct errbuf *err);
 /** Accepts price.value, tariff.rate and tariff.cost; an error object (whatever the HTTP status was) is -EPROTO with *fault.
  *  Elements without a usable time or value are left out and counted. -EINVAL, -E2BIG: nothing usable. */
-int flatpeak_prices_decode(const char *text, size_t len, struct flatpeak_prices *out, struct flatpeak_error *fault, struct errbuf *err);
+int flatpeak_prices_decode(const char *text, size_t len, struct flatpeak_prices *out, struct flatpeak_error *fault,
+			   struct errbuf *err);
 /** 0 when the text is an error object or {"message"}; -EINVAL else. What does not fit is cut; all of it is printable ASCII. */
 int flatpeak_error_decode(const char *text, size_t len, struct flatpeak_error *out);
 

@@ -1,5 +1,5 @@
-/* FlatPeak's prices of three generations as one series. Only what makes sense gets in: an element with a bad time or value is
- * left out and counted, so that one slip of theirs does not cost a day of prices. */
+/* FlatPeak's prices of three generations as one series. Only what makes sense gets in: an element with a bad time or value
+ * is left out and counted, so that one slip of theirs does not cost a day of prices. */
 #include "cloud/flatpeak.h"
 
 #include "core/calendar.h"
@@ -129,10 +129,13 @@ static void get_head(const cJSON *o, struct flatpeak_prices *out)
 	get_text(o, "tariff_direction", direction, sizeof(direction));
 	if (!direction[0])
 		get_text(o, "direction", direction, sizeof(direction));
-	out->direction = !strcmp(direction, "IMPORT") ? FLATPEAK_IMPORT : !strcmp(direction, "EXPORT") ? FLATPEAK_EXPORT : -1;
+	out->direction = !strcmp(direction, "IMPORT")   ? FLATPEAK_IMPORT
+			 : !strcmp(direction, "EXPORT") ? FLATPEAK_EXPORT
+							: -1;
 }
 
-int flatpeak_prices_decode(const char *text, size_t len, struct flatpeak_prices *out, struct flatpeak_error *fault, struct errbuf *err)
+int flatpeak_prices_decode(const char *text, size_t len, struct flatpeak_prices *out, struct flatpeak_error *fault,
+			   struct errbuf *err)
 {
 	AUTO_JSON *o = json_parse(text, len, FLATPEAK_BODY_MAX, FLATPEAK_DEPTH_MAX, err);
 	const cJSON *object, *data, *e;
@@ -151,7 +154,8 @@ int flatpeak_prices_decode(const char *text, size_t len, struct flatpeak_prices 
 	if (!cJSON_IsObject(o) || !cJSON_IsArray(data))
 		return errbuf_set(err, -EINVAL, "prices: no array \"data\"");
 	get_head(o, out);
-	cJSON_ArrayForEach(e, data) {
+	cJSON_ArrayForEach(e, data)
+	{
 		struct price_segment s;
 		const char *wrong = get_element(e, &s);
 

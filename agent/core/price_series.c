@@ -108,7 +108,8 @@ int price_merge(const struct price_series *older, const struct price_series *new
 int64_t price_weeks_before(const struct zone *z, int64_t utc_ms, int weeks, int64_t *until_utc_ms)
 {
 	const int64_t local = utc_ms + (int64_t)calendar_offset_s(z, utc_ms) * 1000 - weeks * 7 * DAY_MS;
-	/* no zone is a day off, so the offsets a day before and after are those on both sides of a change, if there is one */
+	/* no zone is a day off, so the offsets a day before and after are those on both sides of a change, if there is one
+	 */
 	const int64_t before = (int64_t)calendar_offset_s(z, local - DAY_MS) * 1000;
 	const int64_t after = (int64_t)calendar_offset_s(z, local + DAY_MS) * 1000;
 	const int64_t change = calendar_next_change(z, local - DAY_MS);
@@ -161,7 +162,8 @@ static int64_t earlier(int64_t a, int64_t b)
 }
 
 /* The same for a layer that may look weeks back. */
-static bool layer_at(const struct price_layer *l, const struct zone *z, int64_t at, struct price_segment *out, int64_t *until)
+static bool layer_at(const struct price_layer *l, const struct zone *z, int64_t at, struct price_segment *out,
+		     int64_t *until)
 {
 	const struct price_segment *s;
 

@@ -11,13 +11,17 @@
 #include <strings.h>
 
 #define SITE_TOKEN_MS 3600000LL /* its life where Flip does not say, and the longest that is believed */
+#define SICK_WAITS_MS 3000
 #define PRODUCTION "api.flip.energy"
 
-/* May a row or a batch go now? The poll goes first: it says what to do, the others what was done. */
-static int may_send(struct flip_direct *d, int64_t now_ms)
+/* May a row or a batch go now? The poll goes first: it says what to do, the others what was done. A kind that was in trouble the
+ * last time lets the others go first, or one row that Flip never takes would silence telemetry for ever. */
+static int may_send(struct flip_direct *d, enum call_kind kind, int64_t now_ms)
 {
 	if (!d->health.up)
 		return -ENOTCONN;
+	if ((d->health.sick & 1u << kind) && now_ms < d->health.up_ms + SICK_WAITS_MS)
+		return -EAGAIN;
 	return calls_free(&d->calls, now_ms) && !poll_wanted(d, now_ms) ? 0 : -EAGAIN;
 }
 
@@ -55,7 +59,7 @@ static int send_row(void *context, const char *kind, const char *body)
 	int r;
 
 	link_clock(l, &now_ms, &utc_ms);
-	r = may_send(d, now_ms);
+	r = may_send(d, CALL_ROW, now_ms);
 	if (r < 0)
 		return r;
 	{
@@ -73,7 +77,8 @@ static int send_row(void *context, const char *kind, const char *body)
 		r = -EAGAIN; /* one word at a time about the same thing, or a later one might arrive first */
 	} else if (c.row.site_token && now_ms >= d->site_token_until_ms) {
 		c.kind = CALL_TOKEN;
-		r = calls_of_kind(&d->calls, CALL_TOKEN) ? -EAGAIN : ask_site_token(d, &c);
+		r = calls_of_kind(&d->calls, CALL_TOKEN) ? -EAGAIN : may_send(d, CALL_TOKEN, now_ms);
+		r = r < 0 ? r : ask_site_token(d, &c);
 	} else {
 		r = patch(d, &c);
 	}
@@ -102,7 +107,7 @@ static int send_batch(void *context, const struct backlog_batch *b)
 	int r;
 
 	link_clock(l, &now_ms, &utc_ms);
-	r = may_send(d, now_ms);
+	r = may_send(d, CALL_BATCH, now_ms);
 	if (r < 0)
 		return r;
 	snprintf(c.ref, sizeof(c.ref), "%s", b->id);
@@ -120,12 +125,12 @@ static int send_batch(void *context, const struct backlog_batch *b)
 	return r;
 }
 
-/* An answer that does not say what was asked, though its status is fine: said once until one does. */
+/* An answer about one request that settles nothing: said once until one does. */
 static void odd(struct flip_direct *d, const struct call *c, const struct http_answer *a, const char *why)
 {
 	if (!d->odd_said[c->kind])
-		log_warning("flip", "Flip answered %s with %d, but %s: sent again later", c->row.path[0] ? c->row.path : "telemetry",
-			    a->status, why);
+		log_warning("flip", "Flip answered %s with %d%s%s: sent again later", c->row.path[0] ? c->row.path : "telemetry", a->status,
+			    why[0] ? ", " : "", why);
 	d->odd_said[c->kind] = true;
 	d->l->stats.failures++;
 }
@@ -142,25 +147,47 @@ static const char *words_of(const struct http_answer *a)
 	return a->error ? a->reason : r ? r->words : "";
 }
 
-static void row_over(struct flip_direct *d, const struct call *c, const struct http_answer *a, int64_t now_ms)
+/* Flip has decided about the request, well or badly; else it is to come again. */
+static bool decided(const struct http_answer *a)
 {
-	const struct reading *r = a->result;
-	const bool proven = taken(a) && r && (r->empty || !strcmp(r->id, c->row.id));
-	const bool refused = a->status >= 400 && a->status < 500 && a->status != 401 && a->status != 403 && a->status != 408 &&
-			     a->status != 425 && a->status != 429;
+	return taken(a) || (a->status >= 400 && a->status < 500 && a->status != 401 && a->status != 403 && a->status != 408 &&
+			    a->status != 425 && a->status != 429);
+}
 
-	if (taken(a) && !proven)
-		odd(d, c, a, words_of(a)[0] ? words_of(a) : "without what was changed");
-	else if (proven)
-		d->odd_said[c->kind] = false;
-	else if (refused)
-		log_warning("flip", "%s was answered %d %s; kept in quarantine", c->row.path, a->status, words_of(a));
-	d->l->stats.acks += proven || refused;
-	if (outbox_ack(d->l->o.outbox, c->ref, taken(a) && !proven ? 0 : a->status, words_of(a), now_ms) < 0)
+/* A row that is to come again, or never: said once a change, or once a row. */
+static void say_refused(struct flip_direct *d, const struct call *c, const struct http_answer *a)
+{
+	const char *words = words_of(a);
+
+	if (!decided(a))
+		odd(d, c, a, words);
+	else
+		log_warning("flip", "%s was answered %d%s%s; kept in quarantine", c->row.path, a->status, words[0] ? ": " : "", words);
+}
+
+static void answer_row(struct flip_direct *d, const struct call *c, int status, const char *words, int64_t now_ms)
+{
+	if (outbox_ack(d->l->o.outbox, c->ref, status, words, now_ms) < 0)
 		log_debug("flip", "answer for %s, which is not owed any more", c->ref);
 }
 
-static void on_row(struct flip_direct *d, struct call *c, const struct http_answer *a, int64_t now_ms)
+/* A success must name what was changed, or be silent: hotels and proxies answer 200 to anything. */
+static void row_over(struct flip_direct *d, const struct call *c, const struct http_answer *a, bool in_trouble, int64_t now_ms)
+{
+	const struct reading *r = a->result;
+	const bool proven = taken(a) && r && (r->empty || !strcmp(r->id, c->row.id));
+
+	if (proven)
+		d->odd_said[c->kind] = false;
+	else if (taken(a))
+		odd(d, c, a, words_of(a)[0] ? words_of(a) : "without what was changed");
+	else if (!in_trouble)
+		say_refused(d, c, a);
+	d->l->stats.acks += proven || (decided(a) && !taken(a));
+	answer_row(d, c, taken(a) && !proven ? 0 : a->status, words_of(a), now_ms);
+}
+
+static void on_row(struct flip_direct *d, struct call *c, const struct http_answer *a, bool in_trouble, int64_t now_ms)
 {
 	if (c->row.site_token && a->status == 401 && !c->renewed && d->health.up) {
 		struct call again = *c;
@@ -175,7 +202,7 @@ static void on_row(struct flip_direct *d, struct call *c, const struct http_answ
 			return;
 		}
 	}
-	row_over(d, c, a, now_ms);
+	row_over(d, c, a, in_trouble, now_ms);
 }
 
 /* Until when the token is used: four fifths of its life, by the monotonic clock. */
@@ -191,13 +218,15 @@ static int64_t token_until(struct flip_direct *d, const struct flip_site_token *
 	return now_ms + life * 4 / 5;
 }
 
-static void on_token(struct flip_direct *d, struct call *c, const struct http_answer *a, int64_t now_ms)
+static void on_token(struct flip_direct *d, struct call *c, const struct http_answer *a, bool in_trouble, int64_t now_ms)
 {
 	const struct reading *r = a->result;
 	struct call row = *c;
 
 	if (!r || !r->token) {
-		row_over(d, c, a, now_ms);
+		if (!in_trouble)
+			say_refused(d, c, a);
+		answer_row(d, c, taken(a) ? 0 : a->status, words_of(a), now_ms);
 		return;
 	}
 	memcpy(d->site_token, r->token->token, sizeof(d->site_token));
@@ -207,10 +236,10 @@ static void on_token(struct flip_direct *d, struct call *c, const struct http_an
 	if (d->health.up && patch(d, &row) == 0)
 		c->row.body = NULL;
 	else
-		outbox_ack(d->l->o.outbox, c->ref, 0, "the link is paused", now_ms);
+		answer_row(d, c, 0, "the link is paused", now_ms);
 }
 
-static void on_batch(struct flip_direct *d, const struct call *c, const struct http_answer *a, int64_t now_ms)
+static void on_batch(struct flip_direct *d, const struct call *c, const struct http_answer *a, bool in_trouble, int64_t now_ms)
 {
 	const struct reading *r = a->result;
 	const struct telemetry_answer *points = r ? r->points : NULL;
@@ -219,10 +248,12 @@ static void on_batch(struct flip_direct *d, const struct call *c, const struct h
 		odd(d, c, a, words_of(a)[0] ? words_of(a) : "it cannot be read");
 	else if (taken(a))
 		d->odd_said[c->kind] = false;
+	else if (!decided(a) && !in_trouble)
+		odd(d, c, a, words_of(a));
 	backlog_answer(d->l->o.backlog, c->ref, a->status, points, words_of(a), now_ms);
 }
 
-static void tell(struct flip_direct *d, struct call *c, const struct http_answer *a, int64_t now_ms)
+static void tell(struct flip_direct *d, struct call *c, const struct http_answer *a, bool in_trouble, int64_t now_ms)
 {
 	const struct reading *r = a->result;
 
@@ -234,13 +265,13 @@ static void tell(struct flip_direct *d, struct call *c, const struct http_answer
 			poll_end(&d->poll);
 		break;
 	case CALL_ROW:
-		on_row(d, c, a, now_ms);
+		on_row(d, c, a, in_trouble, now_ms);
 		break;
 	case CALL_TOKEN:
-		on_token(d, c, a, now_ms);
+		on_token(d, c, a, in_trouble, now_ms);
 		break;
 	case CALL_BATCH:
-		on_batch(d, c, a, now_ms);
+		on_batch(d, c, a, in_trouble, now_ms);
 		break;
 	case CALL_KINDS:
 		break;
@@ -258,7 +289,7 @@ static int64_t rows_waiting(const struct flip_link *l)
 	return o.rows + b.rows;
 }
 
-static void in_trouble(struct flip_direct *d, const struct call *c, enum health_trouble t, const struct http_answer *a, const char *why,
+static void trouble(struct flip_direct *d, const struct call *c, enum health_trouble t, const struct http_answer *a, const char *why,
 		       int64_t now_ms)
 {
 	if (!health_trouble(&d->health, c->kind, t, a, d->poll.due_ms, now_ms))
@@ -266,13 +297,6 @@ static void in_trouble(struct flip_direct *d, const struct call *c, enum health_
 	snprintf(d->health.why, sizeof(d->health.why), "%s", why);
 	log_warning("flip", "%s; nothing is lost, %lld row%s", why, (long long)rows_waiting(d->l),
 		    rows_waiting(d->l) == 1 ? " waits" : "s wait");
-}
-
-/* Flip works, whatever it thinks of this request. */
-static bool healthy(const struct http_answer *a)
-{
-	return taken(a) || (a->status >= 400 && a->status < 500 && a->status != 401 && a->status != 403 && a->status != 408 &&
-			    a->status != 425 && a->status != 429);
 }
 
 static void on_done(void *context, struct call *c, struct http_answer *a)
@@ -292,14 +316,14 @@ static void on_done(void *context, struct call *c, struct http_answer *a)
 	if (t != HEALTH_FINE) {
 		d->l->stats.failures++;
 		if (!late)
-			in_trouble(d, c, t, a, why, now_ms);
-		tell(d, c, a, now_ms);
+			trouble(d, c, t, a, why, now_ms);
+		tell(d, c, a, true, now_ms);
 		if (was_up && !h->up)
 			link_up(d->l, false, now_ms);
 		return;
 	}
-	tell(d, c, a, now_ms);
-	if (!late && healthy(a) && health_good(h, c->kind, now_ms))
+	tell(d, c, a, false, now_ms);
+	if (!late && decided(a) && health_good(h, c->kind, now_ms))
 		log_notice("flip", "Flip answers again");
 	if (!was_up && h->up && h->epoch == 1)
 		log_info("flip", "Flip answers");

@@ -25,7 +25,7 @@ void *reading_of_batch(const struct http_answer *a);
 void reading_drop(void *reading);
 
 /* What kind of trouble, coarse enough that a log line a change is not a log line a try. */
-enum health_trouble { HEALTH_FINE, HEALTH_NO_ANSWER, HEALTH_TOKEN, HEALTH_PATIENCE, HEALTH_SERVER };
+enum health_trouble { HEALTH_FINE, HEALTH_NO_ANSWER, HEALTH_TOKEN, HEALTH_PATIENCE, HEALTH_SERVER, HEALTH_UNUSABLE };
 
 struct health {
 	bool up;                 /* rows and batches may go; else only polls, as probes */
@@ -33,6 +33,7 @@ struct health {
 	uint32_t sick;           /* bits of call_kind whose last answer was trouble: a good poll alone does not heal a sick row */
 	struct backoff backoff;
 	int64_t until_ms;        /* paused: the next probe */
+	int64_t up_ms;           /* when it came up */
 	int64_t trouble_ms;      /* the last trouble */
 	enum health_trouble said; /* in the log, since all was well */
 	char why[128];           /* in words, for log and warnings; "" = well */

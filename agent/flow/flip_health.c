@@ -63,9 +63,13 @@ enum health_trouble health_judge(enum call_kind kind, bool by_site_token, const 
 		snprintf(why, size, "Flip asks for patience: 429%s%.80s", colon, words);
 		return HEALTH_PATIENCE;
 	}
-	if (a->status >= 500 || unusable(kind, a, r)) {
+	if (a->status >= 500) {
 		snprintf(why, size, "Flip is in trouble (%s): %d%s%.70s", WHAT[kind], a->status, colon, words);
 		return HEALTH_SERVER;
+	}
+	if (unusable(kind, a, r)) {
+		snprintf(why, size, "Flip's answer cannot be used (%s): %d%s%.60s", WHAT[kind], a->status, colon, words);
+		return HEALTH_UNUSABLE;
 	}
 	return HEALTH_FINE;
 }
@@ -99,6 +103,7 @@ bool health_good(struct health *h, enum call_kind kind, int64_t now_ms)
 		h->sick = 0;
 	if (kind == CALL_POLL && !h->up) {
 		h->up = true;
+		h->up_ms = now_ms;
 		h->epoch++;
 	}
 	if (h->sick || !h->up)

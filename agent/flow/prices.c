@@ -1,5 +1,5 @@
-/* When FlatPeak is asked, and what: one request at a time, at most one a second, never before it is due. What comes back is in
- * prices_answer.c. */
+/* When FlatPeak is asked, and what: one request at a time, at most one a second, never before it is due. What comes back is
+ * in prices_answer.c. */
 #include "flow/prices_internal.h"
 
 #include "core/calendar.h"
@@ -13,8 +13,9 @@
 
 #define BACKOFF_FIRST_MS 30000
 #define BACKOFF_CAP_MS 900000
-#define TOGETHER_MS (45 * PRICES_MINUTE_MS) /* the other direction comes along when it is due that soon: one login for both */
-#define AHEAD_MAX_H 120                     /* FlatPeak forecasts five days */
+#define TOGETHER_MS                                                                                                         \
+	(45 * PRICES_MINUTE_MS) /* the other direction comes along when it is due that soon: one login for both */
+#define AHEAD_MAX_H 120         /* FlatPeak forecasts five days */
 
 /* Answers of http and store may come after prices_stop, and name who asked by a number instead of by an address. */
 static struct prices *alive;
@@ -163,7 +164,8 @@ static bool ask_for(struct prices *p, const struct flatpeak_request *q, int side
 	}
 	p->flight = 0;
 	if (e == -EINVAL) /* nothing that time heals */
-		snprintf(p->stopped, sizeof(p->stopped), "[flatpeak] api_url, account_id or the API key cannot be sent: correct them");
+		snprintf(p->stopped, sizeof(p->stopped),
+			 "[flatpeak] api_url, account_id or the API key cannot be sent: correct them");
 	else if (e != -EAGAIN) /* that one: others keep the line busy, the next second will do */
 		prices_trouble(p, now_ms, 0, "FlatPeak was not asked: %s", strerror(-e));
 	return false;

@@ -1,5 +1,5 @@
-/* What FlatPeak answered: decoded on the worker, judged here. Every refusal ends in one of four ways: try later, log in once more,
- * not before fifteen minutes, or not at all until somebody changes something. */
+/* What FlatPeak answered: decoded on the worker, judged here. Every refusal ends in one of four ways: try later, log in once
+ * more, not before fifteen minutes, or not at all until somebody changes something. */
 #include "flow/prices_internal.h"
 
 #include "core/calendar.h"
@@ -13,9 +13,9 @@
 #include <string.h>
 
 #define REFRESH_MAX_MS (6 * PRICES_HOUR_MS)
-#define REFRESH_MINUTE_OF_DAY (23 * 60)       /* by then tomorrow is known, says FlatPeak's guide */
-#define OVERDUE_MAX_MS (2 * PRICES_HOUR_MS)   /* an announced update that late is not waited for any more */
-#define TOKEN_LEAST_MS 5000                   /* a token is used once, however short it lives */
+#define REFRESH_MINUTE_OF_DAY (23 * 60)     /* by then tomorrow is known, says FlatPeak's guide */
+#define OVERDUE_MAX_MS (2 * PRICES_HOUR_MS) /* an announced update that late is not waited for any more */
+#define TOKEN_LEAST_MS 5000                 /* a token is used once, however short it lives */
 
 void *prices_login_decode(const struct http_answer *a)
 {
@@ -87,7 +87,8 @@ static void forget_token(struct prices *p)
 	p->token_due_ms = 0;
 }
 
-/* When this direction is asked for again. What waits for an announced instant is never early, or it would get the old prices. */
+/* When this direction is asked for again. What waits for an announced instant is never early, or it would get the old
+ * prices. */
 static int64_t refresh_after(const struct prices *p, const struct prices_side *s, int64_t utc_ms)
 {
 	int64_t ms = REFRESH_MAX_MS, instant = calendar_next_minute(p->o.zone, utc_ms + 1, REFRESH_MINUTE_OF_DAY) - utc_ms;
@@ -109,7 +110,8 @@ static void rest(struct prices *p, int side, const struct flatpeak_error *e, int
 
 	snprintf(s->code, sizeof(s->code), "%s", e->code[0] ? e->code : "refused");
 	snprintf(s->message, sizeof(s->message), "%.90s", safe(p, e->message));
-	s->wait_ms = now_ms + (at_least_ms > PRICES_WAIT_MS ? at_least_ms : PRICES_WAIT_MS) + prices_jitter(PRICES_WAIT_MS / 20);
+	s->wait_ms =
+		now_ms + (at_least_ms > PRICES_WAIT_MS ? at_least_ms : PRICES_WAIT_MS) + prices_jitter(PRICES_WAIT_MS / 20);
 	s->due_ms = s->wait_ms;
 	if (side == FLATPEAK_EXPORT && !strcmp(s->code, "no_tariff_connected")) { /* most homes: asked along with import */
 		p->o.clock(p->o.context, &ignored, &utc);
@@ -167,8 +169,8 @@ static void refused(struct prices *p, const struct http_answer *a, int side, con
 		if (side >= 0)
 			rest(p, side, e ? e : &NONE, now_ms, wait);
 		else
-			prices_trouble(p, now_ms, wait > PRICES_WAIT_MS ? wait : PRICES_WAIT_MS, "FlatPeak refuses the login (%d)",
-				       a->status);
+			prices_trouble(p, now_ms, wait > PRICES_WAIT_MS ? wait : PRICES_WAIT_MS,
+				       "FlatPeak refuses the login (%d)", a->status);
 		return;
 	case FLATPEAK_STOP:
 		stop(p, a->status, e ? e : &NONE);

@@ -77,7 +77,8 @@ void *prices_prices_decode(const struct http_answer *a);
 void prices_login_drop(void *result);
 void prices_answered(void *context, struct http_answer *a);
 /** Something failed that will be tried again: counts, holds, remembers the words. */
-void prices_trouble(struct prices *p, int64_t now_ms, int64_t at_least_ms, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void prices_trouble(struct prices *p, int64_t now_ms, int64_t at_least_ms, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 
 /* prices_cache.c */
 void prices_series_copy(struct price_series *to, const struct price_series *from);

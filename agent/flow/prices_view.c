@@ -8,7 +8,10 @@
 
 bool prices_fresh(const struct prices_side *s, int64_t utc_ms)
 {
-	return s->fetched_utc_ms != 0 && s->known.n > 0 && utc_ms - s->fetched_utc_ms <= PRICES_FRESH_MS;
+	const int64_t age = utc_ms - s->fetched_utc_ms;
+
+	/* one fetched in the future tells of a clock that was wrong, then or now */
+	return s->fetched_utc_ms != 0 && s->known.n > 0 && age <= PRICES_FRESH_MS && age >= -PRICES_FRESH_MS;
 }
 
 static void compose(struct prices *p, int side, const struct price_span *span, struct price_series *out)
@@ -37,8 +40,8 @@ static void compose(struct prices *p, int side, const struct price_span *span, s
 		 used && known->currency[0] && (fresh || !w->n) ? known->currency : t->currency);
 }
 
-void prices_compose(struct prices *p, int64_t now_utc_ms, int64_t from_utc_ms, int64_t to_utc_ms, struct price_series *import,
-		    struct price_series *export)
+void prices_compose(struct prices *p, int64_t now_utc_ms, int64_t from_utc_ms, int64_t to_utc_ms,
+		    struct price_series *import, struct price_series *export)
 {
 	const struct price_span span = { from_utc_ms, to_utc_ms, now_utc_ms };
 
@@ -65,7 +68,8 @@ static void word_code(const struct prices_side *s, const char *direction, char *
 	if (!strcmp(s->code, "no_tariff_connected"))
 		snprintf(out, size, "no %s tariff is connected at FlatPeak: run `hearthctl connect`", direction);
 	else if (!strcmp(s->code, "pending_connect"))
-		snprintf(out, size, "FlatPeak is still reading the %s tariff for the first time; nothing to do but wait", direction);
+		snprintf(out, size, "FlatPeak is still reading the %s tariff for the first time; nothing to do but wait",
+			 direction);
 	else if (!strcmp(s->code, "no_price_data"))
 		snprintf(out, size, "FlatPeak has lost sight of the %s tariff: run `hearthctl connect` again", direction);
 	else
@@ -106,7 +110,8 @@ static void judge_state(const struct prices *p, bool trusted, int64_t utc_ms, st
 	if (import->fetched_utc_ms && !prices_fresh(import, utc_ms) && !missing) {
 		const size_t n = strlen(st->reason);
 
-		snprintf(st->reason + n, sizeof(st->reason) - n, "%sits prices are older than 36 h and not used", n ? "; " : "");
+		snprintf(st->reason + n, sizeof(st->reason) - n, "%sits prices are older than 36 h and not used",
+			 n ? "; " : "");
 	}
 }
 

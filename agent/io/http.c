@@ -32,12 +32,13 @@ static void curl_set_up(void)
 	curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-static void finish(struct http *h, struct transfer *t, CURLcode code)
+/* The thread uses the worker it is given: h->worker is set when worker_start returns, and the thread may be earlier. */
+static void finish(struct http *h, struct worker *w, struct transfer *t, CURLcode code)
 {
 	const int number = (int)(t - h->transfers);
 
 	transfer_finish(t, code);
-	worker_reply(h->worker, &number); /* there is room for all of them: never waits */
+	worker_reply(w, &number); /* there is room for all of them: never waits */
 }
 
 /* On the thread. */
@@ -50,15 +51,15 @@ static void on_message(struct worker *w, void *context, const void *message)
 	if (transfer_begin(t, w) < 0)
 		worker_reply(w, &number);
 	else if (curl_multi_add_handle(h->multi, t->easy) != CURLM_OK)
-		finish(h, t, CURLE_OUT_OF_MEMORY);
+		finish(h, w, t, CURLE_OUT_OF_MEMORY);
 }
 
-static void take_finished(struct http *h)
+static void take_finished(struct http *h, struct worker *w)
 {
 	CURLMsg *m;
 	int left;
 
-	while (!worker_stopping(h->worker) && (m = curl_multi_info_read(h->multi, &left))) {
+	while (!worker_stopping(w) && (m = curl_multi_info_read(h->multi, &left))) {
 		const CURLcode code = m->data.result;
 		CURL *easy = m->easy_handle;
 		struct transfer *t = NULL;
@@ -67,7 +68,7 @@ static void take_finished(struct http *h)
 			continue;
 		curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
 		curl_multi_remove_handle(h->multi, easy); /* m is gone with it */
-		finish(h, t, code);
+		finish(h, w, t, code);
 	}
 }
 
@@ -80,7 +81,7 @@ static void on_idle(struct worker *w, void *context)
 
 	while (!worker_stopping(w) && worker_waiting(w, 0) == 0) {
 		curl_multi_perform(h->multi, &running);
-		take_finished(h);
+		take_finished(h, w);
 		stop.revents = 0;
 		if (curl_multi_poll(h->multi, &stop, 1, INT_MAX, NULL) != CURLM_OK)
 			worker_sleep(w, FAULT_PAUSE_MS); /* no memory: not in a circle */

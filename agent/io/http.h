@@ -1,7 +1,7 @@
 /* HTTPS on one worker (libcurl): requests go out, answers are decoded there too, and plain structs come back to the loop.
- * HTTP/1.1; TLS 1.2 or later, verified; redirects are not followed (a 3xx is an answer); no proxy, whatever the environment says; no
- * cookies, no compression. Every request has a total time and a size limit. The loop never waits. Without requests under way
- * nothing wakes up. libcurl looks names up in short-lived threads of its own. */
+ * HTTP/1.1; TLS 1.2 or later, verified; redirects are not followed (a 3xx is an answer); no proxy, whatever the environment
+ * says; no cookies, no compression. Every request has a total time and a size limit. The loop never waits. Without requests under
+ * way nothing wakes up. libcurl looks names up in short-lived threads of its own. */
 #ifndef HEARTH_IO_HTTP_H
 #define HEARTH_IO_HTTP_H
 

@@ -21,7 +21,6 @@ FLATPEAK_KEY = "sk_test_demonstration"
 DEVICE = "bat-demo-1"  # the battery's name at Flip
 BATTERY_WH = 160
 FLOOR_PCT = 30
-EVENT_AFTER_S = 40     # from the first line on: time for a plan and for self-use before it
 TELEMETRY_S = 2
 
 
@@ -351,10 +350,13 @@ class Story:
     def event(self):
         home = self.home
         home.control(cmd="set", load_w=500, pv_w=0)
-        self.say(f"Flip asks for 3000 W down to {FLOOR_PCT} % in a moment; polled, and acknowledged {self.at_flip()['device_status']}")
-        if self.at_flip()["device_status"] != "OK":
-            raise RuntimeError(f"the command was not acknowledged: {self.at_flip()}")
-        self.watch(EVENT_AFTER_S + 20, lambda: home.get("site").get("mode") == "event" and home.get("site").get("battery_w", 0) < -2700,
+        asked = home.control(cmd="flip_command", device_id=DEVICE, mode="DISCHARGE", power_mode="SETPOINT", setpoint_w=3000,
+                             reserve_pct=FLOOR_PCT, starts_in_s=10, duration_s=240)
+        self.command, self.event_id = asked["id"], asked["event_id"]
+        self.say(f"Flip asks for 3000 W down to {FLOOR_PCT} %; the agent asks Flip once a minute")
+        self.watch(80, lambda: self.at_flip()["device_status"] == "OK", "the acknowledgement")
+        self.say("the command is on disk, and acknowledged OK")
+        self.watch(30, lambda: home.get("site").get("mode") == "event" and home.get("site").get("battery_w", 0) < -2700,
                    "the event's discharge")
         self.say("discharging at 3000 W")
         self.watch(60, lambda: home.get("site").get("soc_pct", 100) < FLOOR_PCT + 10, "the battery falling")
@@ -389,12 +391,12 @@ class Story:
         self.say("the internet is back")
         self.watch(90, lambda: home.get("outbox").get("link") == "up" and home.get("outbox").get("rows", 1) <= 1, "the outbox draining")
         points = home.control(cmd="flip_telemetry", device_id=DEVICE)["points"]
-        starts = sorted({datetime.datetime.fromisoformat(p[1].replace("Z", "+00:00")).timestamp() for p in points})
-        lost = round((starts[-1] - starts[0]) / TELEMETRY_S) + 1 - len(starts)
+        spans = sorted((datetime.datetime.fromisoformat(p[1].replace("Z", "+00:00")).timestamp(), p[2]) for p in points)
+        lost = sum(round((b[0] - a[0] - a[1]) / TELEMETRY_S) for a, b in zip(spans, spans[1:]))
         opted = [p for p in home.control(cmd="flip_participation")["patches"] if p["event_id"] == self.event_id]
         if lost or not opted or home.get("outbox").get("quarantined"):
             raise RuntimeError(f"{lost} rows lost, opt-out {'there' if opted else 'missing'}, {home.get('outbox')}")
-        self.say(f"drained {owed} rows and more; Flip has {len(starts)} intervals without a gap and the opt-out: 0 rows lost")
+        self.say(f"drained {owed} rows and more; Flip has {len(spans)} intervals without a gap and the opt-out: 0 rows lost")
 
     def normal(self):
         home = self.home
@@ -427,9 +429,6 @@ def main():
         home.start_sim()
         home.control(cmd="set", load_w=700, pv_w=0)
         home.control(cmd="flatpeak_set", **{"import": tariff_windows(datetime.datetime.now(datetime.timezone.utc)), "export": 0.05})
-        asked = home.control(cmd="flip_command", device_id=DEVICE, mode="DISCHARGE", power_mode="SETPOINT", setpoint_w=3000,
-                             reserve_pct=FLOOR_PCT, starts_in_s=EVENT_AFTER_S, duration_s=180)
-        story.command, story.event_id = asked["id"], asked["event_id"]
         home.listen()
         home.start_agent()
         story.say(f"broker on port {home.mqtt_port}, simulated home on Modbus port {home.modbus_port}, agent started")

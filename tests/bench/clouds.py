@@ -67,7 +67,7 @@ class Home:
 
 
 def said(loop):
-    return f"{loop['longest_ms']:g} ms" + (f" ({loop['at']})" if loop.get("at") else "")
+    return f"{loop['longest_ms']:g} ms" + (f" ({loop['at']})" if loop.get("at") else "") + f", CPU {loop['longest_cpu_ms']:g} ms"
 
 
 def drain(home, points):
@@ -133,7 +133,7 @@ def longest(seconds=40):
     for name, key in (("longest turn of the loop", "longest_ms"), ("... CPU time of the longest turn", "longest_cpu_ms")):
         rows.append(Row(name, f"{ran[key]:g} ms", f"<= {LIMIT_MS} ms", ran[key] <= LIMIT_MS))
     rows[0].note = f"a turn is all that is done between two looks at what is new, so no callback took longer; 4 batteries, plan of {slots} slots; after " \
-        f"start, back-fill and first plan {said(early)}, with a command, plans and a new broker {said(ran)}, after `dump` {said(asked)}"
+        f"start, back-fill and first plan {said(early)}; with a command, plans and a new broker {said(ran)}; after `dump` {said(asked)}"
     return rows
 
 

@@ -101,10 +101,17 @@ static void test_nobody_there(void **state)
 
 static void test_sizes(void **state)
 {
+	static char body[(3 << 20) / 2];
 	struct shot s;
 	char path[32];
 
 	(void)state;
+	memset(body, 'x', sizeof(body) - 1);
+	shoot_wait(&s, DOOR_PLAIN, "echo", (struct http_request){ .method = HTTP_POST, .body = body });
+	assert_int_equal(s.a.status, 200);
+	assert_non_null(strstr(s.a.result, body));
+	assert_null(strstr(s.a.result, "\"expect\"")); /* no second spent on asking whether it may come */
+	shot_deinit(&s);
 	snprintf(path, sizeof(path), "full/%d", HTTP_BODY_MAX);
 	shoot_wait(&s, DOOR_PLAIN, path, (struct http_request){ 0 });
 	assert_int_equal(s.a.status, 200);
@@ -326,8 +333,11 @@ static int start(void **state)
 
 static int stop(void **state)
 {
+	int r;
+
 	close_http();
-	return atomic_load(&texts) || atomic_load(&inputs) ? -1 : hostile_stop(state);
+	r = hostile_stop(state);
+	return atomic_load(&texts) || atomic_load(&inputs) ? -1 : r;
 }
 
 int main(void)

@@ -67,7 +67,7 @@ def refused_points():
         home.outbox(lambda o: o["link"] == "down" and o["telemetry"]["rows"] >= 8, 60, "rows waiting")
         home.sim.control("flip_reject", every=5, status=422)
         home.sim.control("cloud", cloud="flip", state="up")
-        home.outbox(lambda o: o["link"] == "up" and o["telemetry"]["rows"] <= 2 and o["telemetry"]["refused"] > 0, 90, "halved until alone")
+        state = home.outbox(lambda o: o["link"] == "up" and o["telemetry"]["refused"] >= 2, 90, "halved until alone")
         home.sim.control("flip_reject")
         home.mqtt.ok(R, "outbox.retry")
         home.outbox(lambda o: o["telemetry"]["refused"] == 0 and o["rows"] <= 2, 60, "taken after all")

@@ -5,6 +5,7 @@
 #include "cloud/flip.h"
 #include "flow/flip_link.h"
 #include "io/log.h"
+#include "support/fake_backlog.h"
 #include "support/fake_http.h"
 #include "support/fake_store.h"
 
@@ -17,7 +18,7 @@
 
 #define UTC 1768478400000LL /* 2026-01-15T12:00:00Z */
 #define H 3600000LL
-#define MIN 60000LL
+#define MINUTE 60000LL
 
 static struct book book;
 static struct outbox *box;
@@ -27,64 +28,6 @@ static int64_t now_ms, utc_ms;
 static bool trusted, paused;
 static int n_changed, n_audit, n_commands, proven, refuted, done_status;
 static struct topic_root root;
-
-/* ---- a backlog that hands over what the test gives it ---- */
-
-static backlog_send_fn tel_send;
-static void *tel_context;
-static struct telemetry_point tel_points[3];
-static int tel_n, tel_batch_max, tel_answers, tel_status, tel_saved;
-static bool tel_up, tel_under_way, tel_wants;
-
-void backlog_sender(struct backlog *b, backlog_send_fn send, void *context, int batch_max)
-{
-	(void)b;
-	tel_send = send;
-	tel_context = context;
-	tel_batch_max = batch_max;
-}
-
-void backlog_link(struct backlog *b, bool up, int64_t now)
-{
-	(void)b;
-	(void)now;
-	tel_up = up;
-}
-
-int backlog_answer(struct backlog *b, const char *id, int status, const struct telemetry_answer *answer, const char *reason, int64_t now)
-{
-	(void)b;
-	(void)reason;
-	(void)now;
-	assert_string_equal(id, "tel-0-1-2-2");
-	tel_under_way = false;
-	tel_answers++;
-	tel_status = status;
-	tel_saved = -1;
-	if (answer)
-		tel_saved = telemetry_saved(answer, 0) + telemetry_saved(answer, 1);
-	if (status == 200 && answer)
-		tel_wants = false;
-	return 0;
-}
-
-void backlog_step(struct backlog *b, int64_t now)
-{
-	const struct backlog_batch batch = { .id = "tel-0-1-2-2", .n = tel_n, .points = tel_points };
-
-	(void)b;
-	(void)now;
-	if (tel_wants && tel_up && !tel_under_way && tel_send && tel_send(tel_context, &batch) == 0)
-		tel_under_way = true;
-}
-
-void backlog_stats(const struct backlog *b, struct backlog_stats *out)
-{
-	(void)b;
-	*out = (struct backlog_stats){ .rows = tel_wants ? 2 : 0 };
-}
-
-/* ---- the hub ---- */
 
 static inline int devices(void *context, struct book_device *out, int max)
 {
@@ -154,7 +97,7 @@ static inline void start(void)
 	options = (struct flip_link_options){
 		.mode = LINK_DIRECT, .site_id = "home", .flip_site_id = "home/1", .root = &root, .boot_id = "boot-1",
 		.http = (struct http *)(void *)fake_http, .base_url = "https://flip.test/", .token = "fl_client", .book = &book,
-		.backlog = (struct backlog *)(void *)&tel_n,
+		.backlog = FAKE_BACKLOG,
 		.cb = { devices, clock_now, is_paused, clock_word, on_changed, on_command, NULL, NULL, on_audit, NULL },
 	};
 	book_init(&book, 24);
@@ -195,15 +138,7 @@ static inline int setup(void **state)
 	trusted = true;
 	paused = false;
 	n_changed = n_audit = n_commands = proven = refuted = 0;
-	tel_n = 2;
-	tel_wants = tel_up = tel_under_way = false;
-	tel_answers = tel_status = tel_saved = 0;
-	memset(tel_points, 0, sizeof(tel_points));
-	for (int i = 0; i < 3; i++) {
-		snprintf(tel_points[i].device_id, FLIP_ID_MAX, "bat-1");
-		tel_points[i].start_utc_ms = UTC + i * 5 * MIN;
-		tel_points[i].duration_s = 300;
-	}
+	fake_backlog_clear();
 	done_status = 99;
 	start();
 	return 0;

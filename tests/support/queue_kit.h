@@ -5,6 +5,7 @@
 #include "cloud/flip.h"
 #include "flow/flip_link.h"
 #include "io/crypto.h"
+#include "support/fake_backlog.h"
 #include "support/fake_broker.h"
 #include "support/fake_store.h"
 
@@ -98,7 +99,7 @@ static inline void start(void)
 {
 	struct outbox_options o = { 0 };
 	struct flip_link_options f = { .mode = LINK_QUEUE, .mqtt = { .host = "127.0.0.1", .port = 1883 }, .site_id = "home", .root = &root,
-				       .boot_id = "boot-1", .keys = { OLD_KEY, KEY }, .n_keys = 2, .book = &book,
+				       .boot_id = "boot-1", .keys = { OLD_KEY, KEY }, .n_keys = 2, .book = &book, .backlog = FAKE_BACKLOG,
 				       .cb = { devices, clock_now, is_paused, clock_word, on_changed, on_command, NULL, on_gone,
 					       on_audit, NULL } };
 
@@ -136,6 +137,7 @@ static inline int setup(void **state)
 	paused = false;
 	n_changed = n_audit = n_commands = n_gone = proven = refuted = 0;
 	done_status = 99;
+	fake_backlog_clear();
 	start();
 	return 0;
 }

@@ -254,6 +254,7 @@ static void test_unreadable(void **state)
 		if (i == 1)
 			kit_fill(1, 3, 2);
 	}
+	kit_disk();
 	kit_restart(0, 0);
 	kit_drain(10);
 	kit_check(1, 5);

@@ -49,7 +49,7 @@ static void test_command(void **state)
 	assert_int_equal(book.n, 1); /* a fleet's token: what is not ours is nothing to us */
 	assert_int_equal(stats().foreign, 2);
 	assert_int_equal(stats().accepted, 1);
-	pass(10 * MIN); /* PENDING at Flip for ever: it is told again with each poll, never twice at once */
+	pass(10 * MINUTE); /* PENDING at Flip for ever: it is told again with each poll, never twice at once */
 	assert_in_range(rows, 9, 13);
 	assert_int_equal(stats().foreign, 2);
 	assert_int_equal(stats().accepted, 1);
@@ -57,7 +57,7 @@ static void test_command(void **state)
 	list_clear();
 	list_command("c1", "bat-1", "OK", "OK", 5); /* as Flip notes our answer: nothing new, nothing to say */
 	rows = 0;
-	pass(5 * MIN);
+	pass(5 * MINUTE);
 	assert_int_equal(rows, 0);
 }
 
@@ -68,20 +68,20 @@ static void test_updated_canceled_vanished(void **state)
 	list_command("c2", "bat-1", "OK", "PENDING", 0);
 	serve();
 	list_clear(); /* gone from the list: that is no cancelation */
-	pass(2 * MIN);
+	pass(2 * MINUTE);
 	assert_int_equal(book_find(&book, "c1")->c.status, FLIP_OK);
 	assert_true(book.n == 2);
 	list_command("c2", "bat-1", "CANCELED", "PENDING", 10);
 	rows = 0;
-	pass(2 * MIN);
+	pass(2 * MINUTE);
 	assert_int_equal(book_find(&book, "c2")->state, BOOK_CANCELED);
 	assert_true(rows >= 1);
 	list_clear();
 	list_command("c2", "bat-1", "OK", "PENDING", 3); /* older than what we have */
-	pass(2 * MIN);
+	pass(2 * MINUTE);
 	assert_int_equal(book_find(&book, "c2")->state, BOOK_CANCELED);
 	utc_ms = UTC + H;
-	pass(MIN);
+	pass(MINUTE);
 	assert_non_null(book_in_force(&book, 0, utc_ms));
 }
 
@@ -117,8 +117,8 @@ static void test_one_word_at_a_time(void **state)
 	assert_int_equal(fake_http_waiting(), 1); /* OK, hanging */
 	list_clear();
 	list_command("c1", "bat-1", "CANCELED", "PENDING", 10);
-	now_ms += 61000;
-	utc_ms += 61000;
+	now_ms += 67000;
+	utc_ms += 67000;
 	flip_link_step(l);
 	fake_http_answer(fake_http_find(HTTP_GET, "commands"), 200, list);
 	fake_commit(0);
@@ -193,10 +193,10 @@ static void test_row_answers(void **state)
 		outbox_stats(box, utc_ms, &s);
 		if (s.rows != ROWS[i].owed || s.quarantined != ROWS[i].quarantined || !s.link_up)
 			fail_msg("%s: %d owed, %d quarantined, link %d", ROWS[i].name, s.rows, s.quarantined, s.link_up);
-		if (said("/v1/command/c1") - before != (ROWS[i].status >= 400 ? ROWS[i].quarantined : ROWS[i].status < 300 && ROWS[i].owed))
+		if (said("/v1/command/c1") - before != (ROWS[i].owed || ROWS[i].quarantined)) /* once, however often it was tried */
 			fail_msg("%s: said %d times", ROWS[i].name, said("/v1/command/c1") - before);
 		row_reply = (struct fake_http_reply){ .status = 200 };
-		pass(10 * MIN); /* what asked for another try went in the end */
+		pass(10 * MINUTE); /* what asked for another try went in the end */
 		outbox_stats(box, utc_ms, &s);
 		assert_int_equal(s.rows, 0);
 	}
@@ -286,7 +286,7 @@ static void test_unreadable_rows(void **state)
 
 	(void)state;
 	poll_reply.body = "[{\"id\":\"c1\",\"device_id\":\"bat-1\",\"created_at\":\"soon\"},{\"id\":\"c2\",\"device_id\":\"bat-9\"}]";
-	pass(5 * MIN);
+	pass(5 * MINUTE);
 	assert_true(stats().link_up); /* one bad command does not silence the rest */
 	assert_int_equal(stats().refused, 1);
 	assert_int_equal(n_audit, 1);
@@ -309,7 +309,7 @@ static void test_full_book(void **state)
 	}
 	list_command("c1", "bat-1", "OK", "PENDING", 0);
 	row_reply = (struct fake_http_reply){ .status = 408 };
-	pass(5 * MIN);
+	pass(5 * MINUTE);
 	assert_int_equal(rows_owed(), 1); /* listed five times, answered once */
 	assert_int_equal(stats().refused, 1);
 }
@@ -327,13 +327,12 @@ static void test_untrusted_clock(void **state)
 	assert_true(refuted > 0);
 	assert_int_equal(proven, 0);
 	assert_null(book_in_force(&book, 0, utc_ms));
-	assert_int_equal(said("is ahead of this clock") + 1, said("is ahead of this clock") + 1);
 	utc_ms = UTC;
-	pass(2 * MIN);
+	pass(2 * MINUTE);
 	assert_true(proven > 0);
 	poll_reply.date_utc_ms = UTC - H; /* a server behind us says nothing */
 	proven = refuted = 0;
-	pass(2 * MIN);
+	pass(2 * MINUTE);
 	assert_int_equal(proven + refuted, 0);
 }
 
@@ -395,7 +394,7 @@ static void test_telemetry_answers(void **state)
 		    tel_answers != 1)
 			fail_msg("%s: link %d, status %d, %d saved", ROWS[i].name, stats().link_up, tel_status, tel_saved);
 		assert_int_equal(stats().failures, ROWS[i].r.status != 422 && ROWS[i].r.status != 413 && ROWS[i].saved != 1);
-		pass(5 * MIN);
+		pass(5 * MINUTE);
 		assert_true(stats().link_up); /* the polls work, so it opens again */
 		assert_false(tel_wants);
 		assert_string_equal(stats().warning, "");

@@ -1,4 +1,4 @@
-/* The Flip link with a broker and a disk in memory: promises and their causes stay together, whatever fails in between. */
+/* The Flip link in queue mode with a broker and a disk in memory: promises and their causes stay together, whatever fails in between. */
 #include "support/queue_mail.h"
 
 static void test_session(void **state)
@@ -303,6 +303,60 @@ static void test_reload(void **state)
 	assert_non_null(book_in_force(&book, 0, utc_ms)); /* off, and yet what was promised runs */
 }
 
+static void test_telemetry(void **state)
+{
+	static const struct { const char *name, *answer; int status, saved; } ROWS[] = {
+		{ "no word about points: all are taken", "\"status\":200", 200, 2 },
+		{ "null", "\"status\":200,\"points\":null", 200, 2 },
+		{ "one by one", "\"status\":200,\"points\":[{\"index\":1,\"status\":\"FAILED\"},{\"index\":0,\"status\":\"OK\"}]", 200, 1 },
+		{ "in words", "\"status\":200,\"points\":[\"OK\",\"OK\"]", 200, 2 },
+		{ "half of them", "\"status\":200,\"points\":[\"OK\"]", 200, 1 },
+		{ "Flip's own answer", "\"status\":200,\"body\":{\"telemetry\":[\"FAILED\",\"FAILED\"]}", 200, 0 },
+		{ "points that are none", "\"status\":200,\"points\":5", 200, -1 },
+		{ "wrong as a whole", "\"status\":422,\"points\":[\"OK\"]", 422, -1 },
+		{ "trouble", "\"status\":503", 503, -1 },
+	};
+	char text[256];
+
+	(void)state;
+	assert_true(tel_up);
+	assert_int_equal(tel_batch_max, 200);
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		n_out = 0;
+		tel_wants = true;
+		tel_due_ms = 0;
+		flip_link_step(l);
+		assert_non_null(strstr(out("telemetry"), "{\"message_id\":\"tel-0-1-2-2\",\"telemetry\":[{"));
+		snprintf(text, sizeof(text), "{\"message_id\":\"tel-0-1-2-2\",%s}", ROWS[i].answer);
+		deliver("flip/ack", text, strlen(text));
+		if (tel_status != ROWS[i].status || tel_saved != ROWS[i].saved)
+			fail_msg("%s: %d, %d saved", ROWS[i].name, tel_status, tel_saved);
+	}
+	broker_refuses = true;
+	tel_due_ms = 0;
+	flip_link_step(l);
+	broker_refuses = false;
+	assert_false(tel_under_way); /* asked again */
+}
+
+static void test_warning(void **state)
+{
+	struct flip_link_stats st;
+
+	(void)state;
+	flip_link_stats(l, &st);
+	assert_true(st.link_up);
+	assert_string_equal(st.warning, "");
+	broker.cb.disconnected(broker.cb.context, "refused");
+	flip_link_stats(l, &st);
+	assert_false(st.link_up);
+	assert_false(tel_up);
+	assert_string_equal(st.warning, "Flip's queue is not connected (refused); nothing is lost");
+	broker.cb.connected(broker.cb.context, true);
+	flip_link_stats(l, &st);
+	assert_string_equal(st.warning, "");
+}
+
 static void test_keys(void **state)
 {
 	static const struct { const char *text; int n; } ROWS[] = {
@@ -325,7 +379,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T_(test_session), T_(test_promise_after_commit), T_(test_ack), T_(test_bad_envelopes), T_(test_duplicates),
 		T_(test_killed_before_commit), T_(test_killed_in_the_middle), T_(test_disk_full), T_(test_paused), T_(test_clock),
-		T_(test_untrusted_clock), T_(test_participation), T_(test_silence), T_(test_reload), T_(test_keys),
+		T_(test_untrusted_clock), T_(test_participation), T_(test_silence), T_(test_reload), T_(test_telemetry),
+		T_(test_warning), T_(test_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -267,6 +267,7 @@ static void test_energy(void **state)
 			if (interval_step(&iv, &s, &r)) {
 				const double from = (double)(r.start_utc_ms - T0) / 1000;
 
+				assert_row(ROWS[k].name, (r.start_utc_ms / 1000 + r.duration_s) % ROWS[k].length_s == 0);
 				exact_wh(ROWS[k].shape, from, from + r.duration_s, &in, &out);
 				/* a second's part of a sine near zero moves nothing: then a milliwatt-hour will do */
 				bound = 0.001 * (in + out) + 0.001 + ROWS[k].square_wh;

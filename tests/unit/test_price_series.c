@@ -317,16 +317,18 @@ static void test_compose_weeks(void **state)
 	price_compose(l, 2, &LONDON, &s, &out);
 	assert_int_equal(out.n, 0);
 
-	/* the later week wins over the earlier one */
-	a.s[a.n++] = (struct price_segment){ at("2026-03-29T15:00:00Z"), at("2026-03-29T16:00:00Z"), 0.9, 1 };
-	s = span("2026-04-05T00:00:00Z", "2026-04-05T23:00:00Z", "2026-04-05T15:30:00Z");
+	/* the later week wins over the earlier one, from and to the minute it knows */
+	a.s[a.n++] = (struct price_segment){ at("2026-03-29T10:00:00Z"), at("2026-03-29T11:00:00Z"), 0.9, 1 };
+	s = span("2026-04-05T00:00:00Z", "2026-04-05T23:00:00Z", "2026-04-05T10:30:00Z");
 	price_compose(l, 2, &LONDON, &s, &out);
-	assert_float_equal(price_at(&out, at("2026-04-05T15:30:00Z"), NULL), 0.9, 0);
-	assert_float_equal(price_at(&out, at("2026-04-05T16:30:00Z"), NULL), 0.4, 0); /* of two weeks before */
-	assert_float_equal(price_at(&out, at("2026-04-05T02:30:00Z"), NULL), 0.1, 0);
+	assert_float_equal(price_at(&out, at("2026-04-05T09:59:59Z"), NULL), 0.1, 0); /* of two weeks before */
+	assert_float_equal(price_at(&out, at("2026-04-05T10:00:00Z"), NULL), 0.9, 0);
+	assert_float_equal(price_at(&out, at("2026-04-05T10:59:59Z"), NULL), 0.9, 0);
+	assert_float_equal(price_at(&out, at("2026-04-05T11:00:00Z"), NULL), 0.1, 0);
+	assert_float_equal(price_at(&out, at("2026-04-05T16:30:00Z"), NULL), 0.4, 0);
 }
 
-/* The worst there is, within a millisecond or so: many segments, all from weeks back. */
+/* What the worst costs: as many segments as there may be, all from four weeks back. Printed, not judged. */
 static void test_compose_cost(void **state)
 {
 	const struct price_layer l[2] = { { &b, "flatpeak", 1, 0.2, 0 }, { &a, "last_known", 1, 0, 4 } };

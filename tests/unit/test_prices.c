@@ -45,6 +45,7 @@ static void test_first(void **state)
 static void test_day(void **state)
 {
 	(void)state;
+	server.expires_s = 300;
 	pass(DAY);
 	/* 6 h each, and once at 23:00 */
 	assert_in_range(server.asked[0], 5, 6);
@@ -181,6 +182,13 @@ static void test_hiccup(void **state)
 	pass(25 * S);
 	assert_int_equal(server.asked[0], 2);
 	assert_state("ok", "");
+	for (int i = 0; i < 6; i++) { /* and the next one no more */
+		pass(16 * MINUTE);
+		assert_int_equal(prices_refresh(p, NULL), 0);
+		fake_http_fail(fake_http_next(), -ETIMEDOUT);
+		pass(35 * S);
+		assert_state("ok", "");
+	}
 }
 
 static void test_retry_after(void **state)

@@ -166,12 +166,28 @@ static void test_store_fails(void **state)
 		assert_non_null(fake_find(STORE_PRICE, "loc_1/IMPORT/2026-03-02T00:00:00.000Z"));
 	}
 	/* a slow one: what comes meanwhile is written when it is through */
-	for (int i = 0; i < 8 * 3600; i++, at_home.now_ms += S, at_home.utc_ms += S) {
+	for (int i = 0; i < 14 * 3600; i++, at_home.now_ms += S, at_home.utc_ms += S) {
 		prices_step(p);
 		serve();
-		server.base = i < 3600 ? 0.1 : 0.2;
+		server.base = i < 7 * 3600 ? 0.3 : 0.4;
 	}
 	fake_commit(0);
+	restart(0);
+	compose(0, HOUR);
+	assert_float_equal(import.s[0].value, price_of(0, at_home.utc_ms), 1e-6);
+
+	/* what failed may have reached the disk nevertheless */
+	server.base = 0.7;
+	while (fake_n_queue == 0) {
+		prices_step(p);
+		serve();
+		at_home.now_ms += S, at_home.utc_ms += S;
+	}
+	for (int i = 0; i < fake_first->n; i++)
+		fake_apply(&fake_first->ops[i]);
+	fake_commit(-EIO);
+	server.base = 0.2;
+	pass(8 * HOUR);
 	restart(0);
 	compose(0, HOUR);
 	assert_float_equal(import.s[0].value, price_of(0, at_home.utc_ms), 1e-6);
