@@ -246,11 +246,10 @@ static cJSON *word_participation(const cJSON *row, const char *event_id, const c
 	out->site_token = true;
 	snprintf(out->path, sizeof(out->path), "/v1/site");
 	snprintf(out->id, sizeof(out->id), "%s", event_id);
-	if (add_part(out->path, sizeof(out->path), site_id) < 0 || strlen(out->path) + 8 > sizeof(out->path)) {
+	if (add_part(out->path, sizeof(out->path), site_id) < 0 || add_part(out->path, sizeof(out->path), "event") < 0) {
 		cJSON_Delete(body);
 		return NULL;
 	}
-	strcat(out->path, "/event");
 	return body;
 }
 

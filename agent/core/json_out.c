@@ -95,7 +95,7 @@ void json_out_bool(struct json_out *o, const char *key, bool value)
 
 void json_out_number(struct json_out *o, const char *key, double v, int decimals)
 {
-	static const int64_t SCALE[] = { 1, 10, 100, 1000 };
+	static const int64_t SCALE[] = { 1, 10, 100, 1000, 10000, 100000, 1000000 };
 	char digits[24];
 	size_t at = sizeof(digits);
 	uint64_t rest;
@@ -103,7 +103,7 @@ void json_out_number(struct json_out *o, const char *key, double v, int decimals
 
 	if (!isfinite(v) || fabs(v) > NUMBER_MAX)
 		return;
-	decimals = decimals < 0 ? 0 : decimals > 3 ? 3 : decimals;
+	decimals = decimals < 0 ? 0 : decimals > 6 ? 6 : decimals;
 	n = llround(v * (double)SCALE[decimals]);
 	while (decimals > 0 && n % 10 == 0) {
 		n /= 10;

@@ -25,7 +25,7 @@ void json_out_array_end(struct json_out *o);
 /** Control characters are escaped; text that is not UTF-8 loses its bytes above 0x7f (each becomes '?'). */
 void json_out_text(struct json_out *o, const char *key, const char *text);
 void json_out_bool(struct json_out *o, const char *key, bool value);
-/** Rounded to @decimals (0..3), without trailing zeros; nothing is written when it is NAN, infinite or above 1e12. */
+/** Rounded to @decimals (0..6), without trailing zeros; nothing is written when it is NAN, infinite or above 1e12. */
 void json_out_number(struct json_out *o, const char *key, double v, int decimals);
 /** RFC 3339 UTC with ms; nothing is written for 0. */
 void json_out_time(struct json_out *o, const char *key, int64_t utc_ms);

@@ -72,4 +72,8 @@ struct price_span { int64_t from_utc_ms, to_utc_ms, now_utc_ms; };
 void price_compose(const struct price_layer *layers, int n, const struct zone *z, const struct price_span *span,
 		   struct price_series *out);
 
+/** R/tariff/... without "at": {currency, timezone, source, prices:[{from, to, value, confidence}]}. malloced, the caller's; NULL
+ *  without memory. Written by hand: printing two days of half hours by cJSON takes a millisecond of the loop. */
+char *price_print(const struct price_series *p);
+
 #endif

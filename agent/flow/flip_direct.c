@@ -229,6 +229,7 @@ static void on_token(struct flip_direct *d, struct call *c, const struct http_an
 		answer_row(d, c, taken(a) ? 0 : a->status, words_of(a), now_ms);
 		return;
 	}
+	d->odd_said[c->kind] = false;
 	memcpy(d->site_token, r->token->token, sizeof(d->site_token));
 	d->site_token_until_ms = token_until(d, r->token, a->date_utc_ms, now_ms);
 	row.kind = CALL_ROW;

@@ -96,7 +96,7 @@ static void answer_full(struct flip_link *l, const struct flip_command *c, enum 
 	if (door == LINK_BY_POLL && (c->device_status != FLIP_PENDING || !body || outbox_holds(l->o.outbox, extra.kind, body)))
 		return;
 	count(l, BOOK_FULL, door);
-	say(l, door == LINK_BY_POLL ? "listed" : "command", c->id, BOOK_FULL);
+	say(l, door == LINK_BY_POLL ? "polled command" : "command", c->id, BOOK_FULL);
 	link_flush(l, &extra, NULL, NULL);
 }
 
@@ -120,7 +120,7 @@ void link_commands_in(struct flip_link *l, const struct flip_command *c, int n, 
 		}
 		count(l, r, door);
 		if (door == LINK_BY_MESSAGE || r == BOOK_NEW || r == BOOK_UPDATED)
-			say(l, event_type[0] ? event_type : "listed", c[i].id, r);
+			say(l, event_type[0] ? event_type : "polled command", c[i].id, r);
 	}
 	link_book_step(l);
 	link_flush(l, NULL, NULL, NULL);

@@ -89,7 +89,7 @@ static void say_bad(struct flip_direct *d, const struct flip_list *list, bool mo
 	const bool beyond = list->beyond > 0 || (more && p->pages >= PAGES_MAX);
 
 	if (list->bad > 0 && strcmp(p->bad_said, list->first_bad) != 0) {
-		link_refuse(d->l, "listed", list->bad > 1 ? "commands" : "command", list->first_bad);
+		link_refuse(d->l, "polled", list->bad > 1 ? "commands" : "command", list->first_bad);
 		snprintf(p->bad_said, sizeof(p->bad_said), "%s", list->first_bad);
 	}
 	if (list->bad == 0 && p->pages == 1)

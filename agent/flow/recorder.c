@@ -77,8 +77,6 @@ static void views_take(struct recorder *r, const struct snapshot *s, const struc
 			continue;
 		v->reserve_pct = floor_effective(s, &s->dev[i]).pct;
 		v->mode = mode_of(s, &s->dev[i], &d->d[i]);
-		if (r->o.flip_view)
-			r->o.flip_view(r->o.context, i, &v->reserve_pct, &v->mode);
 	}
 }
 

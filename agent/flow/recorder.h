@@ -17,10 +17,6 @@ struct recorder_options {
 	const struct zone *zone;
 	struct store *store;
 	struct backlog *backlog;     /* NULL: no telemetry */
-	/* Flip's view of device @i of the snapshot. Both come filled with what the snapshot says (the floor in force; the mode of
-	 * the command, else of the decision); NULL = that is it. */
-	void (*flip_view)(void *context, int i, double *reserve_pct, enum battery_mode *mode);
-	void *context;
 };
 
 struct recorder_stats {

@@ -13,7 +13,8 @@
 #define STEP_MS 1000               /* the book and the outbox move once a second */
 #define REPLAN_WAIT_MS 5000
 #define REPLAN_MS (15 * 60 * 1000)
-#define PRICES_MS (60 * 60 * 1000)
+#define HOUR_MS (60LL * 60 * 1000)
+#define PRICES_MS HOUR_MS
 #define REACHABLE_MS 60000
 #define AGENT_MS 10000
 
@@ -188,42 +189,32 @@ void round_plan_changed(void *context)
 	tick_soon(h->tick);
 }
 
-cJSON *round_encode_tariff(const struct price_series *p)
+static void publish_tariffs(struct hub *h)
 {
-	cJSON *o = cJSON_CreateObject();
-	cJSON *prices;
+	char *import = price_print(h->import_prices), *export = price_print(h->export_prices);
 
-	cJSON_AddStringToObject(o, "currency", p->currency);
-	cJSON_AddStringToObject(o, "timezone", p->timezone);
-	cJSON_AddStringToObject(o, "source", p->n ? p->source : "none");
-	prices = cJSON_AddArrayToObject(o, "prices");
-	for (int i = 0; i < p->n; i++) {
-		cJSON *s = cJSON_CreateObject();
-
-		json_add_time(s, "from", p->s[i].from_utc_ms);
-		json_add_time(s, "to", p->s[i].to_utc_ms);
-		json_add_number(s, "value", p->s[i].value, 6);
-		json_add_number(s, "confidence", p->s[i].confidence, 3);
-		cJSON_AddItemToArray(prices, s);
+	if (import && export) {
+		publish_raw(&h->publish, "tariff/import", import, loop_utc_ms());
+		publish_raw(&h->publish, "tariff/export", export, loop_utc_ms());
 	}
-	return o;
+	free(import);
+	free(export);
 }
 
 void round_prices(struct hub *h)
 {
 	const int64_t utc_ms = loop_utc_ms();
+	/* to a whole hour, so that what is composed twice within one is the same and is published once */
+	const int64_t to_ms = (utc_ms / HOUR_MS + h->cfg.plan.horizon_h + 3) * HOUR_MS;
 
-	prices_compose(h->prices, utc_ms, calendar_day_start(&h->zone, utc_ms),
-		       utc_ms + (int64_t)(h->cfg.plan.horizon_h + 2) * 3600 * 1000, h->import_prices, h->export_prices);
-	publish_made(h, "tariff/import", round_encode_tariff(h->import_prices));
-	publish_made(h, "tariff/export", round_encode_tariff(h->export_prices));
+	prices_compose(h->prices, utc_ms, calendar_day_start(&h->zone, utc_ms), to_ms, h->import_prices, h->export_prices);
+	publish_tariffs(h);
 }
 
 void round_publish_again(struct hub *h)
 {
 	publish_all_again(&h->publish);
-	publish_made(h, "tariff/import", round_encode_tariff(h->import_prices));
-	publish_made(h, "tariff/export", round_encode_tariff(h->export_prices));
+	publish_tariffs(h);
 	publish_plan(h);
 	publish_made(h, "vpp", round_encode_vpp(h));
 	for (int i = 0; i < h->book->n; i++)

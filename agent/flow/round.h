@@ -23,11 +23,10 @@ void round_publish_command(void *context, const struct book_entry *e);
 void round_publish_event(void *context, const struct book_event *e);
 void round_publish_gone(void *context, const char *id, bool event);
 
-/** What R/vpp, R/outbox, R/plan and R/tariff say; the caller owns the tree. */
+/** What R/vpp, R/outbox and R/plan say; the caller owns the tree. */
 cJSON *round_encode_vpp(struct hub *h);
 cJSON *round_encode_outbox(struct hub *h, int64_t utc_ms);
 cJSON *round_encode_plan(struct hub *h);
-cJSON *round_encode_tariff(const struct price_series *p);
 
 /** Everything that is not repeated by each tick, after the broker came (back): commands, events, plan, tariffs. */
 void round_publish_again(struct hub *h);

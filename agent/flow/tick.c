@@ -185,6 +185,7 @@ static void on_beat(uv_timer_t *timer)
 	t->beat_ms += step;
 	if (t->beat_ms <= now) /* the machine slept: no burst of beats to catch up */
 		t->beat_ms = now + step;
+	loop_mark("tick");
 	run(t);
 	wait = t->beat_ms - loop_now_ms();
 	uv_update_time(t->hub->loop);
@@ -196,6 +197,7 @@ static void run_soon(struct tick *t)
 	t->soon_set = false;
 	t->soon_ms[t->soon_next] = loop_now_ms();
 	t->soon_next = (t->soon_next + 1) % SOON_MAX;
+	loop_mark("tick");
 	run(t);
 }
 

@@ -76,12 +76,30 @@ static cJSON *part_buses(struct hub *h)
 	return a;
 }
 
+static void add_prices(cJSON *o, const char *key, const struct price_series *p)
+{
+	char *text = price_print(p);
+
+	if (text)
+		cJSON_AddItemToObject(o, key, cJSON_CreateRaw(text));
+	free(text);
+}
+
 static cJSON *part_tariff(struct hub *h)
 {
-	cJSON *o = cJSON_CreateObject();
+	cJSON *o = cJSON_CreateObject(), *f;
+	struct prices_status st;
 
-	cJSON_AddItemToObject(o, "import", round_encode_tariff(h->import_prices));
-	cJSON_AddItemToObject(o, "export", round_encode_tariff(h->export_prices));
+	add_prices(o, "import", h->import_prices);
+	add_prices(o, "export", h->export_prices);
+	prices_status(h->prices, &st);
+	f = cJSON_AddObjectToObject(o, "flatpeak");
+	cJSON_AddStringToObject(f, "state", st.state);
+	cJSON_AddStringToObject(f, "reason", st.reason);
+	json_add_time(f, "fetched_at", st.fetched_utc_ms);
+	json_add_time(f, "next_at", st.next_utc_ms);
+	cJSON_AddNumberToObject(f, "requests", (double)st.requests);
+	cJSON_AddNumberToObject(f, "failures", (double)st.failures);
 	return o;
 }
 

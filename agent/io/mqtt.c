@@ -12,6 +12,7 @@
 #include "core/backoff.h"
 #include "io/crypto.h"
 #include "io/log.h"
+#include "io/loop.h"
 #include "io/mqtt_properties.h"
 
 #include <errno.h>
@@ -284,6 +285,7 @@ static void on_timer(uv_timer_t *timer)
 {
 	struct mqtt *m = timer->data;
 
+	loop_mark("mqtt");
 	switch (m->stage) {
 	case STAGE_WAITING:
 		link_try(m);
@@ -322,6 +324,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	bool handshake = m->stage == STAGE_CONNECTING && m->tls;
 	int rc = MOSQ_ERR_SUCCESS;
 
+	loop_mark("mqtt");
 	if (status < 0)
 		events = UV_READABLE | UV_WRITABLE; /* the library finds the error and names it */
 	if (handshake) {

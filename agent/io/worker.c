@@ -1,6 +1,7 @@
 /* See worker.h. One mutex a worker. Queues hand out the slot used last, so that a deep mailbox that is mostly empty
  * touches little memory. */
 #include "io/worker.h"
+#include "io/loop.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -194,6 +195,7 @@ static void on_async(uv_async_t *async)
 {
 	struct worker *w = async->data;
 
+	loop_mark(w->o.name);
 	for (int i = 0; i < REPLIES_A_WAKE; i++) {
 		if (w->closing || !reply_take(w, w->reply[0]))
 			return;

@@ -26,7 +26,7 @@ clock = {clock}
 import_limit_w = 11500
 export_limit_w = 6000
 reserve_pct = {reserve}
-tick_ms = 500
+tick_ms = {tick_ms}
 
 [mqtt]
 port = {mqtt_port}
@@ -73,10 +73,11 @@ currency = GBP
 class Home:
     """with Home() as home: everything runs and every device is online."""
 
-    def __init__(self, battery_wh=13500, soc=60, clock="trust", reserve=20, tariff="0.30", extra="", sim_args=(), start_sim=True):
+    def __init__(self, battery_wh=13500, soc=60, clock="trust", reserve=20, tariff="0.30", extra="", sim_args=(), start_sim=True,
+                 tick_ms=500):
         self.folder = scratch()
         self.broker = Broker()
-        self.settings = dict(site=SITE, clock=clock, reserve=reserve, battery_wh=battery_wh, tariff=tariff, extra=extra,
+        self.settings = dict(site=SITE, clock=clock, reserve=reserve, battery_wh=battery_wh, tariff=tariff, extra=extra, tick_ms=tick_ms,
                              mqtt_port=self.broker.port)
         self.sim_args = ["--battery-wh", str(battery_wh), "--soc", str(soc), *sim_args]
         self.sim = self.agent = self.mqtt = None

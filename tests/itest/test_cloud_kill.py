@@ -41,7 +41,7 @@ class Checker:
 def kills():
     dice = random.Random(SEED)
     print(f"seed {SEED}, {KILLS} kills", flush=True)
-    with CloudHome(start_agent=False, telemetry_s=1, wait_links=False) as home:
+    with CloudHome(start_agent=False, telemetry_s=1, tick_ms=100, wait_links=False) as home:
         checker = Checker(home)
         for i in range(KILLS):
             home.sim.control("cloud", cloud="flip", state=dice.choice(["up", "up", "up", "cut", "hang"]))
@@ -53,7 +53,7 @@ def kills():
                 answer = home.mqtt.request(R, "reserve.set", {"pct": value}, timeout=20) if wait_online(home) else {}
                 if answer.get("status") == "ok" and checker.told is None or value > (checker.told or 0):
                     checker.told = value
-            time.sleep(dice.uniform(0.02, 0.75) * SLOW)
+            time.sleep(dice.uniform(0.02, 1.0) * SLOW)
             home.agent.kill()
             home.mqtt.state.pop(R + "/status", None)
             checker.after_kill(i)

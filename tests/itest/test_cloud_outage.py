@@ -33,7 +33,8 @@ def outage():
         home.agent.stop()  # an orderly restart without internet ...
         home.agent.start()
         home.mqtt.wait(R + "/tariff/import", lambda t: t["source"] == "flatpeak", 20, "the cached prices")
-        assert home.mqtt.get(R + "/tariff/import")["prices"][:3] == prices[:3], "the cache tells other prices"
+        cached = home.mqtt.get(R + "/tariff/import")["prices"]
+        assert cached[:3] == prices[:3], f"the cache tells other prices: {cached[:3]} after {prices[:3]}"
         home.agent.kill()  # ... and one with the power cut
         home.agent.start()
         home.site(lambda s: s["mode"] == "event" and s["battery_w"] < -1500, 60, "the event, from memory")

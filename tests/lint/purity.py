@@ -45,6 +45,9 @@ MAY_ALLOCATE = {
     "planner.c": "the planner runs on a worker, sized by the instance",
     "togo.c": "planner", "instance.c": "planner", "pair.c": "planner", "pair_beam.c": "planner", "pair_sweep.c": "planner",
     "pair_car.c": "planner", "pair_reach.c": "planner",
+    "flip_api.c": "a list of commands is as long as Flip makes it (at most FLIP_LIST_MAX); made on the HTTPS worker",
+    "price_print.c": "R/tariff, when prices change; freed by its caller at once",
+    "telemetry_encode.c": "a body of up to a thousand points; made on the HTTPS worker, in queue mode once an interval",
 }
 # Single exceptions: object -> {symbol: reason}
 EXCEPTIONS = {

@@ -61,7 +61,7 @@ static void test_unused(void **state)
 		for (int k = 0; k < n; k++)
 			assert_string_equal(out[k], UNUSED[i].want[k]);
 	}
-	assert_int_equal(parse("[flip]\nmode = direct\ntoken_file = /a/token\n"), 0);
+	assert_int_equal(parse("[flip]\noauth_client_id = me\nportal_url = https://a.example\n"), 0);
 	assert_int_equal(config_unused(&cfg, out, 1), 1);
 	assert_int_equal(config_unused(&cfg, out, 0), 0);
 }
@@ -76,7 +76,7 @@ static void test_defaults_silent(void **state)
 			static char memory[sizeof(struct config)];
 			char text[2048];
 
-			if (!(row->flags & (CF_LATER | CF_LATER_DIRECT)) || (row->type == CT_NUMBER && !row->fallback[0]))
+			if (!(row->flags & (CF_LATER | CF_LATER_PUSHED)) || (row->type == CT_NUMBER && !row->fallback[0]))
 				continue;
 			assert_int_equal(config_value_set(row, memory, row->fallback, NULL), 0);
 			assert_true(config_value_text(row, memory, text, sizeof(text)));

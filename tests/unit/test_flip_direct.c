@@ -250,6 +250,7 @@ static void test_pages(void **state)
 	assert_non_null(strstr(fake_http_last()->url, "/v1/commands"));
 	assert_null(strstr(fake_http_last()->url, "skip")); /* from the beginning */
 	assert_true(stats().link_up);
+	assert_int_equal(stats().foreign, 0);
 }
 
 /* A server that always has another full page. */

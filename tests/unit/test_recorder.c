@@ -149,28 +149,6 @@ static void test_modes(void **state)
 	}
 }
 
-static void flip_view(void *context, int i, double *reserve_pct, enum battery_mode *mode)
-{
-	(void)i;
-	(void)mode;
-	*reserve_pct = *(const double *)context;
-}
-
-static void test_view(void **state)
-{
-	double reserve_pct = 42;
-	struct recorder_options o = { .config = &config, .zone = &zone, .backlog = (struct backlog *)&config, .flip_view = flip_view,
-				      .context = &reserve_pct };
-	struct recorder *r;
-
-	(void)state;
-	home_new("UTC", NOON);
-	assert_int_equal(recorder_start(&r, &o, NULL), 0);
-	run(r, 61, 1, true);
-	assert_true(kept[0].reserve_pct == 42 && kept[0].mode == MODE_SELF_CONSUMPTION);
-	stop(r);
-}
-
 /* Aligned from the start, cut by another interval, by a step of the clock and at the end; nothing without a clock. */
 static void test_telemetry_times(void **state)
 {
@@ -205,7 +183,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_points),
 		cmocka_unit_test(test_modes),
-		cmocka_unit_test(test_view),
 		cmocka_unit_test(test_telemetry_times),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
