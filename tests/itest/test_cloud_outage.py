@@ -18,10 +18,11 @@ def stamp_s(text):
 
 
 def outage():
-    with CloudHome(battery_wh=400, soc=60, tariff="0.77") as home:
+    with CloudHome(battery_wh=100, soc=60, tariff="0.77") as home:
+        home.sim.control("set", load_w=200, pv_w=0)
         home.mqtt.wait(R + "/tariff/import", lambda t: t["source"] == "flatpeak", 20)
         prices = home.mqtt.get(R + "/tariff/import")["prices"]
-        command = home.flip_command(reserve_pct=45, starts_in_s=45 * SLOW, duration_s=25 * SLOW)
+        command = home.flip_command(reserve_pct=48, starts_in_s=30 * SLOW, duration_s=300 * SLOW)
         home.agent.stop()  # a poll comes at once with a start, else within a minute
         home.agent.start()
         home.ready()
@@ -38,15 +39,15 @@ def outage():
         home.agent.kill()  # ... and one with the power cut
         home.agent.start()
         home.site(lambda s: s["mode"] == "event" and s["battery_w"] < -1500, 60, "the event, from memory")
-        home.site(lambda s: abs(s["battery_w"]) < 100 and s["soc_pct"] < 46.5, 60, "its floor")
-        assert home.sim.get()["soc_pct"] > 44.4, "the floor was breached"
+        home.site(lambda s: abs(s["battery_w"]) < 100 and s["soc_pct"] < 49.5, 60, "its floor")
+        assert home.sim.get()["soc_pct"] > 47.4, "the floor was breached"
         home.mqtt.ok(R, "event.participate", {"event_id": command["event_id"], "participating": False})
         home.site(lambda s: s["mode"] != "event", 10, "the owner out of it at once")
         while time.monotonic() - begun < OUTAGE_S:
             time.sleep(0.5)
         rows, promises = home.owed()
         state = home.outbox(lambda o: o["link"] == "down")
-        assert len(rows) >= OUTAGE_S / SLOW * 0.6 and state["rows"] >= len(rows), f"{len(rows)} rows waiting, {state}"
+        assert len(rows) >= OUTAGE_S / SLOW * 0.6 and state["rows"] >= len(rows) - 3, f"{len(rows)} rows waiting, {state}"
         assert any(kind == "participation" for kind, _ in promises.values()), f"the wish is not owed: {promises}"
 
         home.sim.control("cloud", cloud="all", state="up")
