@@ -306,6 +306,6 @@ void backlog_close(struct backlog *b)
 
 void backlog_stats(const struct backlog *b, struct backlog_stats *out)
 {
-	*out = b->stats;
-	out->link_up = b->up;
+	*out = b ? b->stats : (struct backlog_stats){ 0 };
+	out->link_up = b && b->up;
 }

@@ -74,6 +74,7 @@ void backlog_step(struct backlog *b, int64_t now_ms);
 /** Quarantined points go again; everything is due at once. Returns how many rows wait now (quarantined ones counted). */
 int64_t backlog_retry(struct backlog *b, int64_t now_ms);
 
+/** @b NULL: all zero. */
 void backlog_stats(const struct backlog *b, struct backlog_stats *out);
 
 #endif

@@ -411,7 +411,18 @@ static void direct_stats(const struct flip_link *l, struct flip_link_stats *out)
 		snprintf(out->warning, sizeof(out->warning), "%s; nothing is lost", d->health.why);
 }
 
+static void direct_retry(struct flip_link *l, int64_t now_ms)
+{
+	struct flip_direct *d = l->direct;
+
+	if (d->health.up)
+		return;
+	backoff_reset(&d->health.backoff);
+	d->health.until_ms = now_ms;
+	poll_try(d, now_ms);
+}
+
 const struct flip_way FLIP_WAY_DIRECT = {
-	.start = direct_start, .stop = direct_stop, .step = direct_step, .stats = direct_stats,
+	.start = direct_start, .stop = direct_stop, .step = direct_step, .stats = direct_stats, .retry = direct_retry,
 	.send_row = send_row, .send_batch = send_batch, .batch_max = TELEMETRY_BATCH_MAX,
 };

@@ -10,6 +10,7 @@
 
 #define WAIT_FIRST_MS 2000 /* spread over 1..2 s */
 #define WAIT_CAP_MS 300000
+#define NO_ANSWER_CAP_MS 60000 /* nobody there to be bothered: as often as a poll in good times */
 #define RETRY_AFTER_CAP_MS 3600000
 #define HEALED_MS 600000   /* nothing of the sick kind is left to try: forgotten */
 
@@ -86,7 +87,7 @@ bool health_trouble(struct health *h, enum call_kind kind, enum health_trouble t
 	h->trouble_ms = now_ms;
 	h->said = t;
 	h->backoff.first_ms = WAIT_FIRST_MS;
-	h->backoff.cap_ms = WAIT_CAP_MS;
+	h->backoff.cap_ms = t == HEALTH_NO_ANSWER ? NO_ANSWER_CAP_MS : WAIT_CAP_MS;
 	wait = backoff_next(&h->backoff, health_dice());
 	if (kind != CALL_POLL && t != HEALTH_PATIENCE && asked < 0 && now_ms + wait > poll_due_ms)
 		wait = poll_due_ms > now_ms + WAIT_FIRST_MS ? poll_due_ms - now_ms : WAIT_FIRST_MS;

@@ -30,6 +30,7 @@ struct flip_way {
 	void (*stop)(struct flip_link *l);
 	void (*step)(struct flip_link *l, int64_t now_ms); /* after the book moved, before outbox and backlog are stepped */
 	void (*stats)(const struct flip_link *l, struct flip_link_stats *out);
+	void (*retry)(struct flip_link *l, int64_t now_ms); /* somebody wants it now; NULL = nothing waits here */
 	outbox_send_fn send_row;    /* context is the link */
 	backlog_send_fn send_batch; /* likewise */
 	int batch_max;

@@ -237,6 +237,16 @@ void flip_link_flush(struct flip_link *l)
 		link_flush(l, NULL, NULL, NULL);
 }
 
+void flip_link_retry(struct flip_link *l)
+{
+	int64_t now_ms, utc_ms;
+
+	if (!l || !l->way || !l->way->retry)
+		return;
+	link_clock(l, &now_ms, &utc_ms);
+	l->way->retry(l, now_ms);
+}
+
 void flip_link_stats(const struct flip_link *l, struct flip_link_stats *out)
 {
 	*out = l ? l->stats : (struct flip_link_stats){ .received = 0 };

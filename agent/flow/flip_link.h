@@ -115,6 +115,9 @@ int flip_link_participate(struct flip_link *l, const struct flip_wish *w, store_
 /** The app changed something in the book (delivered Wh, trouble, suspended): store and publish it. */
 void flip_link_flush(struct flip_link *l);
 
+/** `outbox.retry`: a link that pauses after trouble asks again at once. */
+void flip_link_retry(struct flip_link *l);
+
 void flip_link_stats(const struct flip_link *l, struct flip_link_stats *out);
 
 #endif

@@ -52,6 +52,7 @@ int prices_refresh(struct prices *p, struct errbuf *err);
  */
 void prices_compose(struct prices *p, int64_t now_utc_ms, int64_t from_utc_ms, int64_t to_utc_ms, struct price_series *import,
 		    struct price_series *export);
+/** @p NULL: off. */
 void prices_status(const struct prices *p, struct prices_status *out);
 /** Before store_close and http_close's end; answers that come later are dropped. NULL is fine. */
 void prices_stop(struct prices *p);

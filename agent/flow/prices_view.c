@@ -140,8 +140,10 @@ void prices_status(const struct prices *p, struct prices_status *out)
 {
 	int64_t now, utc, next = INT64_MAX;
 
+	*out = p ? p->status : (struct prices_status){ .state = "off" };
+	if (!p)
+		return;
 	p->o.clock(p->o.context, &now, &utc);
-	*out = p->status;
 	out->fetched_utc_ms = p->side[FLATPEAK_IMPORT].fetched_utc_ms;
 	out->requests = p->requests;
 	out->failures = p->failures;

@@ -40,6 +40,7 @@ void verb_outbox_retry(struct request *rq)
 	struct hub *h = rq->hub;
 	int64_t now_ms = loop_now_ms();
 
+	flip_link_retry(h->flip);
 	cJSON_AddNumberToObject(data, "rows", (double)(outbox_retry(h->outbox, now_ms) + backlog_retry(h->backlog, now_ms)));
 	request_ok(rq, data);
 }

@@ -138,7 +138,7 @@ def test_kill_9_while_commands_flow():
         home.ready()
         wait_for(lambda: set(cloud.rows) == set(cloud.commands), 20,
                  lambda: f"every command to be acknowledged; missing {set(cloud.commands) - set(cloud.rows)}, seed {seed}")
-        home.mqtt.wait(R + "/outbox", lambda o: o["rows"] == COMMANDS - len(cloud.answered_at_once), 20)
+        home.mqtt.wait(R + "/outbox", lambda o: o["promises"] == COMMANDS - len(cloud.answered_at_once), 20)
         time.sleep(0.5)
         home.agent.stop()
         check_owed(home, cloud)
@@ -154,7 +154,7 @@ def test_kill_9_while_commands_flow():
         cloud.answered_at_once |= set(cloud.commands)
         home.agent.start()
         home.ready()
-        home.mqtt.wait(R + "/outbox", lambda o: o["rows"] == 0, 20, "the rest to leave once it is answered")
+        home.mqtt.wait(R + "/outbox", lambda o: o["promises"] == 0, 20, "the rest to leave once it is answered")
         cloud.close()
 
 

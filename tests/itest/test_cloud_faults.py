@@ -9,7 +9,7 @@ from cloudtest import CloudHome, R, wait_for  # noqa: E402
 from hearthtest import SLOW, run_tests  # noqa: E402
 
 KINDS = ["401", "403", "404", "429", "500", "503", "slow", "cut", "garbage", "html", "error200", "huge", "redirect", "empty"]
-FOR_S = 3.0
+FOR_S = 2.5
 
 
 def ticks(home):
@@ -17,15 +17,19 @@ def ticks(home):
 
 
 def phase(home, kind):
-    """One fault for three seconds; returns how many requests it drew."""
+    """One fault for some seconds, from a link in good health to one; returns how many requests it drew."""
     before, t0 = home.stats()["flip"]["requests"], ticks(home)
     home.sim.control("cloud_fault", cloud="all", kind=kind, retry_after_s=1, ms=300)
     home.sim.control("set", load_w=700 if before % 2 else 900)
-    time.sleep(FOR_S * SLOW)
+    time.sleep(FOR_S)
     t1 = ticks(home)
-    assert t1["ticks"] - t0["ticks"] >= FOR_S * SLOW, f"{kind}: control stood still, {t1['ticks'] - t0['ticks']} ticks"
+    assert t1["ticks"] - t0["ticks"] >= FOR_S / SLOW, f"{kind}: control stood still, {t1['ticks'] - t0['ticks']} ticks"
     requests = home.stats()["flip"]["requests"] - before
     home.sim.control("cloud_clear", cloud="all")
+    home.mqtt.ok(R, "outbox.retry")  # a pause is cut short
+    home.outbox(lambda o: o["link"] == "up", 15, f"the link up again after {kind}")
+    healed = home.stats()["flip"]["points"] + 2
+    wait_for(lambda: home.stats()["flip"]["points"] >= healed, 20, f"telemetry again after {kind}")
     return requests
 
 
@@ -34,7 +38,7 @@ def misbehaving():
         drawn = {}
         for kind in KINDS:
             drawn[kind] = phase(home, kind)
-            assert drawn[kind] <= 14, f"{kind}: {drawn[kind]} requests in {FOR_S} s is a storm"
+            assert 1 <= drawn[kind] <= 14, f"{kind}: {drawn[kind]} requests in {FOR_S} s: a storm, or none at all"
         home.outbox(lambda o: o["link"] == "up" and o["telemetry"]["rows"] <= 1, 120, "all delivered after the faults")
         rows, promises = home.owed()
         stats = home.stats()["flip"]
@@ -42,10 +46,11 @@ def misbehaving():
         home.outbox(lambda o: o["rows"] <= 1 and o["quarantined"] == 0, 60, "nothing left in quarantine")
         starts = sorted(start for _, start in home.points())
         print(f"requests drawn: {drawn}; {stats['points']} points at Flip, {len(rows)} rows and {len(promises)} promises left")
-        assert len(starts) >= len(KINDS) * FOR_S * SLOW * 0.8, f"only {len(starts)} intervals arrived"
+        assert len(starts) >= len(KINDS) * FOR_S * 0.8, f"only {len(starts)} intervals arrived"
         log = home.agent.log()
-        for word in ("401", "429", "500"):
-            assert word in log, f"the log does not name {word}"
+        for kind in KINDS:
+            if kind.isdigit():
+                assert f" {kind}" in log, f"the log does not name {kind}"
         lines = [line for line in log.splitlines() if " flip" in line or "flatpeak" in line or " prices" in line]
         assert len(lines) < 40 * len(KINDS), f"{len(lines)} lines of log: once a change, not once a try"
 
