@@ -82,9 +82,9 @@ static int load_memory(struct app *a, struct errbuf *err)
 static void finished(struct hub *h);
 static bool apply(struct hub *h, const struct config *cfg, uint32_t changes);
 
-static uint32_t other_secrets(struct hub *h, const struct config *cfg)
+static int secrets(struct hub *h, const struct config *cfg, uint32_t *changes, struct errbuf *err)
 {
-	return links_other_secrets(&((struct app *)h)->links, cfg);
+	return links_other_secrets(&((struct app *)h)->links, cfg, changes, err);
 }
 
 /* What reads the store at start comes before what writes to it: a table can only be loaded before the first transaction. */
@@ -124,7 +124,7 @@ static int start(struct app *a, struct errbuf *err)
 	h->started_utc_ms = loop_utc_ms();
 	h->finished = finished;
 	h->apply = apply;
-	h->other_secrets = other_secrets;
+	h->secrets = secrets;
 	a->links.hub = h;
 	if ((r = links_secrets(&a->links, err)) < 0 || (r = zone_load(h->cfg.site.timezone, &h->zone, err)) < 0 ||
 	    (r = plant_start(&h->plant, h->loop, &h->cfg, on_device, h, err)) < 0) {

@@ -157,42 +157,68 @@ int links_clouds_start(struct links *l, struct errbuf *err)
 	return prices_start(&h->prices, &o, err);
 }
 
-/* One secret; @needed says in which mode it must be there. 1 = found. */
-static int secret(const char *name, const char *file, char *out, size_t size, struct errbuf *err)
+/* What a link needs. The first member names it in messages as [section] key. */
+struct need { const char *key, *credential, *file, *needed_for; };
+
+/* One secret on one line: 1 = there, 0 = nowhere and not needed. */
+static int one_line(const struct need *n, char *out, size_t size, struct errbuf *err)
 {
-	out[0] = '\0';
-	return conffile_secret(name, file, out, size, err);
+	struct errbuf why = { "" };
+	int r = conffile_secret(n->credential, n->file, out, size, &why);
+
+	if (r < 0)
+		return errbuf_set(err, r, "%s: %s", n->key, why.text);
+	if (r == 0 && n->needed_for)
+		return errbuf_set(err, -ENOKEY, "%s needs it: credential %s, or %s", n->needed_for, n->credential, n->key);
+	if (r == 1 && out[strcspn(out, " \t\r\n")]) {
+		explicit_bzero(out, size);
+		return errbuf_set(err, -EINVAL, "%s: holds more than one word, allowed: the secret on one line", n->key);
+	}
+	return r;
+}
+
+static int flip_keys(const struct config_flip *c, struct secrets *s, struct errbuf *err)
+{
+	struct errbuf why = { "" };
+	int r = conffile_secret("flip-webhook-key", c->webhook_key_file, s->flip_key_text, sizeof(s->flip_key_text), &why);
+
+	if (r < 0)
+		return errbuf_set(err, r, "[flip] webhook_key_file: %s", why.text);
+	if (r == 0)
+		return c->mode != LINK_QUEUE ? 0
+					     : errbuf_set(err, -ENOKEY, "[flip] mode = queue needs the webhook signing key: credential "
+									"flip-webhook-key, or webhook_key_file");
+	s->n_flip_keys = flip_keys_split(s->flip_key_text, s->flip_keys);
+	if (s->n_flip_keys < 0)
+		return errbuf_set(err, -EINVAL, "[flip] webhook_key_file: one or two keys that begin with whsec_ are needed");
+	return 0;
 }
 
 static int read_secrets(const struct config *c, struct secrets *s, struct errbuf *err)
 {
+	const struct need mqtt = { "[mqtt] password_file", "mqtt-password", c->mqtt.password_file, NULL };
+	const struct need token = { "[flip] token_file", "flip-token", c->flip.token_file,
+				    c->flip.mode == LINK_DIRECT ? "[flip] mode = direct" : NULL };
+	const struct need key = { "[flatpeak] api_key_file", "flatpeak-api-key", c->flatpeak.api_key_file,
+				  c->flatpeak.mode == LINK_DIRECT ? "[flatpeak] mode = direct" : NULL };
 	int r;
 
-	if (secret("mqtt-password", c->mqtt.password_file, s->mqtt_password, sizeof(s->mqtt_password), err) < 0)
-		return -EINVAL;
-	r = secret("flip-webhook-key", c->flip.webhook_key_file, s->flip_key_text, sizeof(s->flip_key_text), err);
-	if (r < 0)
+	if ((r = one_line(&mqtt, s->mqtt_password, sizeof(s->mqtt_password), err)) < 0 || (r = flip_keys(&c->flip, s, err)) < 0 ||
+	    (r = one_line(&token, s->flip_token, sizeof(s->flip_token), err)) < 0 ||
+	    (r = one_line(&key, s->flatpeak_key, sizeof(s->flatpeak_key), err)) < 0)
 		return r;
-	if (r == 0 && c->flip.mode == LINK_QUEUE)
-		return errbuf_set(err, -ENOENT,
-				  "[flip] mode = queue needs the webhook signing key: credential flip-webhook-key, or webhook_key_file");
-	if (r == 1) {
-		s->n_flip_keys = flip_keys_split(s->flip_key_text, s->flip_keys);
-		if (s->n_flip_keys < 0)
-			return errbuf_set(err, -EINVAL, "the Flip webhook key must be one or two keys that begin with whsec_");
-	}
-	r = secret("flip-token", c->flip.token_file, s->flip_token, sizeof(s->flip_token), err);
-	if (r < 0)
+	if ((r = conffile_certificates("[flip] ca_file", c->flip.ca_file, err)) < 0)
 		return r;
-	if (r == 0 && c->flip.mode == LINK_DIRECT)
-		return errbuf_set(err, -ENOENT, "[flip] mode = direct needs the API token: credential flip-token, or token_file");
-	r = secret("flatpeak-api-key", c->flatpeak.api_key_file, s->flatpeak_key, sizeof(s->flatpeak_key), err);
-	if (r < 0)
-		return r;
-	if (r == 0 && c->flatpeak.mode == LINK_DIRECT)
-		return errbuf_set(err, -ENOENT,
-				  "[flatpeak] mode = direct needs the API key: credential flatpeak-api-key, or api_key_file");
-	return 0;
+	return conffile_certificates("[flatpeak] ca_file", c->flatpeak.ca_file, err);
+}
+
+int links_check(const struct config *c, struct errbuf *err)
+{
+	struct secrets s = { .n_flip_keys = 0 };
+	int r = read_secrets(c, &s, err);
+
+	explicit_bzero(&s, sizeof(s));
+	return r < 0 ? r : 0;
 }
 
 int links_secrets(struct links *l, struct errbuf *err)
@@ -219,18 +245,19 @@ static bool same_keys(const struct secrets *a, const struct secrets *b)
 	return true;
 }
 
-uint32_t links_other_secrets(const struct links *l, const struct config *next)
+int links_other_secrets(const struct links *l, const struct config *next, uint32_t *changes, struct errbuf *err)
 {
 	struct secrets s = { .n_flip_keys = 0 };
-	uint32_t changes = 0;
+	int r = read_secrets(next, &s, err);
 
-	if (read_secrets(next, &s, NULL) >= 0) {
-		changes |= strcmp(s.mqtt_password, l->secrets.mqtt_password) ? CHANGE_MQTT : 0;
-		changes |= !same_keys(&s, &l->secrets) || strcmp(s.flip_token, l->secrets.flip_token) ? CHANGE_FLIP : 0;
-		changes |= strcmp(s.flatpeak_key, l->secrets.flatpeak_key) ? CHANGE_FLATPEAK : 0;
+	*changes = 0;
+	if (r >= 0) {
+		*changes |= strcmp(s.mqtt_password, l->secrets.mqtt_password) ? CHANGE_MQTT : 0;
+		*changes |= !same_keys(&s, &l->secrets) || strcmp(s.flip_token, l->secrets.flip_token) ? CHANGE_FLIP : 0;
+		*changes |= strcmp(s.flatpeak_key, l->secrets.flatpeak_key) ? CHANGE_FLATPEAK : 0;
 	}
 	explicit_bzero(&s, sizeof(s));
-	return changes;
+	return r < 0 ? r : 0;
 }
 
 /* Another site id or root: what stands retained below the old one would stand there for ever. */

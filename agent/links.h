@@ -19,9 +19,12 @@ struct links {
  *  then the old ones stay. */
 int links_secrets(struct links *l, struct errbuf *err);
 
-/** Which links have another secret on disk than the one in use, as bits of enum config_change: a renewed token counts with a
- *  reload although no line of the configuration changed. */
-uint32_t links_other_secrets(const struct links *l, const struct config *next);
+/** May the secrets and certificates @c names be used? 0; -ENOKEY: one that its mode needs is nowhere; other negatives: it cannot be
+ *  used. For --check, which sees no credentials outside of the service. */
+int links_check(const struct config *c, struct errbuf *err);
+/** The same for a reload; *changes receives which links have another secret than the one in use, as bits of enum config_change:
+ *  a renewed token counts although no line of the configuration changed. */
+int links_other_secrets(const struct links *l, const struct config *next, uint32_t *changes, struct errbuf *err);
 
 /** HTTPS and FlatPeak's prices; before the store's first transaction. */
 int links_clouds_start(struct links *l, struct errbuf *err);

@@ -3,8 +3,10 @@
 #include "core/config.h"
 #include "io/conffile.h"
 #include "io/log.h"
+#include "links.h"
 #include "release.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,8 +43,17 @@ static int check_done(const char *path, const struct config *cfg)
 	static char unused[64][CONFIG_UNUSED_TEXT];
 	int n = config_unused(cfg, unused, 64);
 
+	struct errbuf err = { "" };
+	int r = links_check(cfg, &err);
+
 	for (int i = 0; i < n; i++)
 		fprintf(stderr, "note: %s\n", unused[i]);
+	if (r == -ENOKEY && !getenv("CREDENTIALS_DIRECTORY")) { /* the service may well have it as a credential */
+		fprintf(stderr, "note: %s (credentials of the service are not seen here)\n", err.text);
+	} else if (r < 0) {
+		fprintf(stderr, "%s: %s\nhearthd: 1 mistake in the configuration\n", path, err.text);
+		return EXIT_CONFIG;
+	}
 	printf("%s: fine: site %s, %d bus%s, %d device%s\n", path, cfg->site.id, cfg->n_buses, cfg->n_buses == 1 ? "" : "es",
 	       cfg->n_devices, cfg->n_devices == 1 ? "" : "s");
 	return 0;

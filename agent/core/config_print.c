@@ -190,11 +190,22 @@ static void sentence(const char *head, const char *key, const char *value, char 
 		snprintf(out, CONFIG_UNUSED_TEXT, "%s %s has " NO_EFFECT, head, key);
 }
 
+/* Direct and queue mode are about devices Flip knows by name. */
+static bool flip_without_devices(const struct config *c)
+{
+	for (int i = 0; i < c->n_devices; i++)
+		if (c->device[i].enabled && c->device[i].flip_device_id[0])
+			return false;
+	return c->flip.mode != LINK_OFF;
+}
+
 int config_unused(const struct config *c, char out[][CONFIG_UNUSED_TEXT], int max)
 {
 	char value[2048], head[64];
 	int n = 0;
 
+	if (max > 0 && flip_without_devices(c))
+		snprintf(out[n++], CONFIG_UNUSED_TEXT, "[flip] no device has flip_device_id: no telemetry is sent and no command can arrive");
 	for (int s = 0; s < CONFIG_SECTIONS; s++) {
 		const struct config_section *table = &CONFIG_TABLE[s];
 

@@ -162,7 +162,7 @@ static const struct config_row FLATPEAK[] = {
 	{ "profile", CT_WORD, 0, P(profile), 0, 0, "zero|anode|busbar", "anode", "", CHANGE_FLATPEAK, "" },
 	{ "account_id", CT_TEXT, 0, P(account_id), 0, 0, NULL, "", "", CHANGE_FLATPEAK, "" },
 	{ "location_id", CT_TEXT, 0, P(location_id), 0, 0, NULL, "", "", CHANGE_FLATPEAK,
-	  "stored by hearthctl connect; here to pin it" },
+	  "loc_...: the home at FlatPeak" },
 	{ "api_key_file", CT_SECRET, 0, P(api_key_file), 0, 0, NULL, "", "", CHANGE_FLATPEAK,
 	  "mode 0600; or credential flatpeak-api-key" },
 	{ "ca_file", CT_PATH, 0, P(ca_file), 0, 0, NULL, "", "", CHANGE_FLATPEAK, "certificates (PEM) instead of the system's" },

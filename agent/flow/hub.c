@@ -20,6 +20,8 @@ bool hub_clock(struct hub *h)
 		log_warning("clock", "the wall clock was stepped");
 	if (before != h->clock_trusted)
 		log_notice("clock", h->clock_trusted ? "trusted" : "not trusted: time-based actions wait");
+	if (stepped || before != h->clock_trusted)
+		h->prices_due_ms = 0; /* another day perhaps: prices are composed anew, and a plan is made from them */
 	return h->clock_trusted;
 }
 
@@ -80,6 +82,8 @@ static void cloud_warnings(const struct hub *h, cJSON *warnings)
 {
 	struct flip_link_stats flip;
 	struct prices_status prices;
+	struct backlog_stats points;
+	char text[240];
 
 	flip_link_stats(h->flip, &flip);
 	prices_status(h->prices, &prices);
@@ -87,6 +91,12 @@ static void cloud_warnings(const struct hub *h, cJSON *warnings)
 		cJSON_AddItemToArray(warnings, cJSON_CreateString(flip.warning));
 	if (prices.reason[0])
 		cJSON_AddItemToArray(warnings, cJSON_CreateString(prices.reason));
+	backlog_stats(h->backlog, &points);
+	if (points.refused) {
+		snprintf(text, sizeof(text), "Flip refuses telemetry (%lld point%s kept): %s; when that is mended: hearthctl outbox retry",
+			 (long long)points.refused, points.refused == 1 ? "" : "s", points.refused_reason);
+		cJSON_AddItemToArray(warnings, cJSON_CreateString(text));
+	}
 }
 
 cJSON *hub_encode_agent(const struct hub *h)
@@ -124,22 +134,32 @@ cJSON *hub_encode_agent(const struct hub *h)
 	return o;
 }
 
+static int refused(const struct config_errors *errors)
+{
+	for (int i = 0; i < errors->n && i < CONFIG_ERRORS_MAX; i++)
+		log_error("config", "%s", errors->text[i]);
+	log_error("config", "the old configuration stays in force");
+	return -EINVAL;
+}
+
 int hub_reload(struct hub *h, struct config_errors *errors)
 {
 	static struct config cfg;
-	uint32_t changes;
+	struct errbuf err = { "" };
+	uint32_t changes, secrets = 0;
 
-	if (conffile_load(h->config_path, &cfg, errors) < 0) {
-		for (int i = 0; i < errors->n && i < CONFIG_ERRORS_MAX; i++)
-			log_error("config", "%s", errors->text[i]);
-		log_error("config", "the old configuration stays in force");
-		return -EINVAL;
+	if (conffile_load(h->config_path, &cfg, errors) < 0)
+		return refused(errors);
+	if (h->secrets(h, &cfg, &secrets, &err) < 0) { /* what could not be started with is not taken over either */
+		errors->n = 1;
+		snprintf(errors->text[0], sizeof(errors->text[0]), "%s: %.250s", h->config_path, err.text);
+		return refused(errors);
 	}
 	if (h->applying) { /* what is in force is about to change: the file is compared with that */
 		h->reload_again = true;
 		return -EBUSY;
 	}
-	changes = config_compare(&h->cfg, &cfg) | h->other_secrets(h, &cfg);
+	changes = config_compare(&h->cfg, &cfg) | secrets;
 	log_notice("config", changes ? "read again, applying what changed" : "read again, nothing changed");
 	if (changes && !h->apply(h, &cfg, changes))
 		return -EBUSY;

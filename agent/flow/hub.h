@@ -66,8 +66,9 @@ struct hub {
 	void (*finished)(struct hub *h); /* app's part after each tick: watchdog, readiness, waiting for release */
 	/* app's part of a reload: takes it over for later (never inside a callback of what it restarts); false = busy */
 	bool (*apply)(struct hub *h, const struct config *cfg, uint32_t changes);
-	/* app's part too: which links have another secret than the one in use (bits of enum config_change) */
-	uint32_t (*other_secrets)(struct hub *h, const struct config *cfg);
+	/* app's part too: may the secrets of @cfg be used? Negative with words when not; *changes receives the links (bits of enum
+	 * config_change) that have another secret than the one in use */
+	int (*secrets)(struct hub *h, const struct config *cfg, uint32_t *changes, struct errbuf *err);
 };
 
 /** Looks at the clocks; what it finds is in clock_trusted. Before anything is judged by the time of day. */

@@ -382,6 +382,23 @@ int conffile_secret(const char *name, const char *path, char *out, size_t size, 
 	return path && path[0] ? secret_read(path, true, out, size, err) : 0;
 }
 
+int conffile_certificates(const char *key, const char *path, struct errbuf *err)
+{
+	char line[128];
+	bool found = false;
+	FILE *f;
+
+	if (!path[0])
+		return 0;
+	f = fopen(path, "re");
+	if (!f)
+		return errbuf_set(err, -errno, "%s: %s: %s", key, path, strerror(errno));
+	while (!found && fgets(line, sizeof(line), f))
+		found = strstr(line, "-----BEGIN CERTIFICATE-----") != NULL;
+	fclose(f);
+	return found ? 0 : errbuf_set(err, -EINVAL, "%s: %s: holds no certificate, allowed: PEM", key, path);
+}
+
 const char *conffile_state_dir(void)
 {
 	const char *folder = getenv("STATE_DIRECTORY");

@@ -21,6 +21,9 @@ char *conffile_profile(const char *name, size_t *len, struct errbuf *err);
  */
 int conffile_secret(const char *name, const char *path, char *out, size_t size, struct errbuf *err);
 
+/** Is @path a readable file with a certificate (PEM) in it? 0, also for ""; negative with words that begin with @key. */
+int conffile_certificates(const char *key, const char *path, struct errbuf *err);
+
 /** $STATE_DIRECTORY, else /var/lib/hearth. */
 const char *conffile_state_dir(void);
 

@@ -43,6 +43,28 @@ def check():
         f"exit {done.returncode}, {done.stdout!r}, {done.stderr!r}"
 
 
+def check_secrets():
+    """What a link needs is checked as the start would: a file that cannot be used is a mistake, one that may be a credential a note."""
+    folder = scratch()
+    for name, text, mode in (("empty", "", 0o600), ("two", "a\nb\n", 0o600), ("good", "a\n", 0o600), ("wide", "a\n", 0o644)):
+        with open(os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
+            f.write(text)
+        os.chmod(os.path.join(folder, name), mode)
+    path = os.path.join(folder, "hearth.conf")
+    rows = [("mode = direct", 0, "note: [flip] mode = direct needs it: credential flip-token, or [flip] token_file"),
+            (f"mode = direct\ntoken_file = {folder}/empty", 78, "[flip] token_file: " + folder + "/empty: is empty"),
+            (f"mode = direct\ntoken_file = {folder}/two", 78, "[flip] token_file: holds more than one word"),
+            (f"mode = direct\ntoken_file = {folder}/wide", 78, "0600"),
+            (f"mode = direct\ntoken_file = {folder}/good\nca_file = {folder}/none", 78, "[flip] ca_file: " + folder + "/none: No such file"),
+            (f"mode = direct\ntoken_file = {folder}/good\nca_file = {folder}/good", 78, "holds no certificate"),
+            (f"mode = direct\ntoken_file = {folder}/good", 0, "no device has flip_device_id")]
+    for text, code, words in rows:
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(f"[site]\nid = x\n[flip]\n{text}\n")
+        done = subprocess.run([program("hearthd"), "--config", path, "--check"], capture_output=True, text=True, timeout=60)
+        assert done.returncode == code and words in done.stderr, f"{text!r}: exit {done.returncode}, {done.stderr!r}"
+
+
 class Agent:
     """Answers requests with what `state` and `answers` say."""
 
@@ -204,4 +226,4 @@ def tariff():
         assert code == 0 and "[tariff] import or [flatpeak]" in err and text.splitlines()[0].startswith("import\t-\t-\tunknown"), (text, err)
 
 
-run_tests([options, check, outbox, retry, tariff])
+run_tests([options, check, check_secrets, outbox, retry, tariff])

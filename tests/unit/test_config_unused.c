@@ -23,14 +23,18 @@ static int parse(const char *text)
 	return config_parse(f, 2, NULL, NULL, &cfg, &errors);
 }
 
+#define FLIP_WITHOUT "[flip] no device has flip_device_id: no telemetry is sent and no command can arrive"
+
 /* Each row: what is set, and the only sentences that come of it. */
 static void test_unused(void **state)
 {
 	static const struct { const char *text, *want[3]; } UNUSED[] = {
 		{ "", { NULL } },
 		{ "[flip]\nmode = off\n[flatpeak]\nmode = off\n[plan]\ndemand_target_w = 0\n", { NULL } }, /* as they are anyway */
-		{ "[flip]\nmode = queue\nwebhook_key_file = /a/key\n", { NULL } },
-		{ "[flip]\nmode = direct\ntoken_file = /a/token\n", { NULL } },
+		{ "[flip]\nmode = queue\nwebhook_key_file = /a/key\n", { FLIP_WITHOUT } },
+		{ "[flip]\nmode = queue\n[device b]\nprofile = battery\nbus = house\nunit = 1\nflip_device_id = me\nenabled = no\n", { FLIP_WITHOUT } },
+		{ "[flip]\nmode = queue\n[device b]\nprofile = battery\nbus = house\nunit = 1\nflip_device_id = me\n", { NULL } },
+		{ "[flip]\nmode = direct\ntoken_file = /a/token\n", { FLIP_WITHOUT } },
 		{ "[flip]\noauth_client_id = me\nportal_url = https://a.example\n",
 		  { "[flip] oauth_client_id = me has no effect in this version",
 		    "[flip] portal_url = https://a.example has no effect in this version" } },
