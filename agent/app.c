@@ -221,6 +221,7 @@ static void on_apply(uv_timer_t *timer)
 	struct hub *h = &a->hub;
 	uint32_t changes = a->changes;
 
+	recorder_cut(h->recorder); /* what was measured so far belongs to the devices as they are named now */
 	if (changes & CHANGE_PLANT)
 		plant_rebuild(a);
 	else

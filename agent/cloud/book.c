@@ -83,6 +83,12 @@ static void find_wish(const struct book *b, struct book_entry *e)
 			memcpy(e->wish_id, b->entry[i].wish_id, sizeof(e->wish_id));
 }
 
+/* Read from a list, answered, and over: whatever was said of it stands. Lists name it longer than it is kept here. */
+static bool settled(const struct book *b, const struct flip_command *c, const struct book_scene *s)
+{
+	return !s->addressed && c->device_status != FLIP_PENDING && s->utc_ms && s->utc_ms >= book_end_utc(b, c);
+}
+
 /* A version of a command that is to happen has been written into the entry. */
 static void consider(struct book *b, struct book_entry *e, const struct book_scene *s)
 {
@@ -90,6 +96,11 @@ static void consider(struct book *b, struct book_entry *e, const struct book_sce
 
 	if (e->ended) {
 		book_answer(e, FLIP_FAILED_FAULT, e->c.device_status == FLIP_PENDING, "%s", "already over");
+		return;
+	}
+	if (settled(b, &e->c, s)) {
+		if (!book_state_is_end(e->state))
+			book_finish(e, !e->ran ? BOOK_EXPIRED : e->trouble != FLIP_PENDING ? BOOK_FAILED : BOOK_DONE, s->utc_ms);
 		return;
 	}
 	e->ack_by_utc_ms = arrived + BOOK_ANSWER_MS;
@@ -165,18 +176,22 @@ enum book_outcome book_offer(struct book *b, const struct flip_command *c, const
 
 	if (!e && !s->addressed && !known_device(c, s))
 		return BOOK_FOREIGN;
+	if (!e && settled(b, c, s))
+		return BOOK_STALE;
 	if (e && c->updated_utc_ms <= e->c.updated_utc_ms)
 		return c->updated_utc_ms == e->c.updated_utc_ms ? same_version(e, c, ended, s->utc_ms) : BOOK_STALE;
 	if (e) {
 		same = flip_command_same(&e->c, c) && e->c.status == c->status;
 		e->c = *c;
 		e->ack_again = false;
+		e->undated = e->undated && c->device_status != FLIP_PENDING;
 		if (c->event_id[0])
 			memcpy(e->wish_id, c->event_id, sizeof(e->wish_id));
 	} else {
 		e = add_entry(b, c);
 		if (!e)
 			return BOOK_FULL;
+		e->undated = !s->addressed && c->device_status != FLIP_PENDING && !s->utc_ms;
 	}
 	e->changed = true;
 	v = book_find_event(b, e->wish_id);

@@ -35,6 +35,7 @@ struct book_entry {
 	double delivered_wh;            /* AC energy moved in the command's direction; added up by the caller */
 	int64_t finished_utc_ms;        /* of the end states */
 	bool ran;                       /* was in force at least once */
+	bool undated;                   /* read from a list without a clock, answered already: nobody knows whether it is long over */
 	bool ended;                     /* finished for good: nothing that arrives may start it again */
 	enum flip_device_status trouble; /* FLIP_PENDING = none; else what went wrong while it ran and still does */
 	char wish_id[FLIP_ID_MAX];      /* under which the owner's wish stands: the event's id; without an event the command's
@@ -71,7 +72,7 @@ struct book {
 };
 
 enum book_outcome {
-	BOOK_NEW, BOOK_UPDATED, BOOK_STALE /* not newer than what we have */, BOOK_FOREIGN /* device of another hub */,
+	BOOK_NEW, BOOK_UPDATED, BOOK_STALE /* not newer than what we have, or over and answered long ago */, BOOK_FOREIGN /* device of another hub */,
 	BOOK_FULL
 };
 

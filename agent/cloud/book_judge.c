@@ -118,7 +118,9 @@ void book_judge(struct book *b, struct book_entry *e, const struct book_scene *s
 	e->device = find_device(s->devices, s->n_devices, e->c.device_id);
 	d = e->device >= 0 ? &s->devices[e->device] : NULL;
 	e->trouble = FLIP_PENDING;
-	if (!d)
+	if (e->undated && !utc_ms)
+		book_answer(e, FLIP_PENDING, false, "%s", "");
+	else if (!d)
 		refuse(e, BOOK_REFUSED, utc_ms, "unknown device");
 	else if (!d->battery)
 		refuse(e, BOOK_REFUSED, utc_ms, "unsupported command type");

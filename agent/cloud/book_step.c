@@ -55,6 +55,10 @@ static void finish(struct book_entry *e, int64_t utc_ms)
 {
 	const bool waiting = e->ack == FLIP_PENDING;
 
+	if (e->undated && !e->ran) { /* Flip's answer stands: it was ours, from before we forgot */
+		book_finish(e, BOOK_EXPIRED, utc_ms);
+		return;
+	}
 	if (waiting) /* a change that could not be judged in time */
 		book_answer(e, FLIP_FAILED_FAULT, true, "%s", "expired");
 	if (e->ran) {

@@ -57,6 +57,8 @@ cJSON *book_entry_encode(const struct book_entry *e)
 	cJSON_AddBoolToObject(b, "ack_due", e->ack_due);
 	cJSON_AddBoolToObject(b, "ran", e->ran);
 	cJSON_AddBoolToObject(b, "ended", e->ended);
+	if (e->undated)
+		cJSON_AddBoolToObject(b, "undated", true);
 	json_add_number(b, "ack_by", (double)e->ack_by_utc_ms, 0);
 	cJSON_AddStringToObject(b, "wish_id", e->wish_id);
 	if (e->c.refusal[0])
@@ -105,6 +107,7 @@ static int book_part_decode(const cJSON *b, struct book_entry *e, struct errbuf 
 	if ((r = get_device_status(b, "at_flip", &e->c.device_status, err)) < 0 ||
 	    (r = get_device_status(b, "trouble", &e->trouble, err)) < 0 || (r = json_get_bool(b, "ack_due", &e->ack_due, err)) < 0 ||
 	    (r = json_get_bool(b, "ran", &e->ran, err)) < 0 || (r = json_get_bool(b, "ended", &e->ended, err)) < 0 ||
+	    (r = json_get_bool(b, "undated", &e->undated, err)) < 0 ||
 	    (r = get_ms(b, "ack_by", &e->ack_by_utc_ms, err)) < 0 ||
 	    (r = json_get_text(b, "wish_id", e->wish_id, sizeof(e->wish_id), err)) < 0)
 		return r;

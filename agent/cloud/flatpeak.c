@@ -136,7 +136,7 @@ static bool has(const cJSON *o, const char *key)
 }
 
 /* An error says so itself ("object"), or is nothing but a message. The HTTP status is not asked: it is not always told. */
-static bool get_error(const cJSON *o, struct flatpeak_error *out)
+bool flatpeak_error_get(const cJSON *o, struct flatpeak_error *out)
 {
 	const cJSON *object = cJSON_GetObjectItemCaseSensitive(o, "object");
 	const bool named = cJSON_IsString(object) && object->valuestring && !strcmp(object->valuestring, "error");
@@ -157,7 +157,7 @@ int flatpeak_error_decode(const char *text, size_t len, struct flatpeak_error *o
 	AUTO_JSON *o = json_parse(text, len, FLATPEAK_BODY_MAX, FLATPEAK_DEPTH_MAX, NULL);
 
 	memset(out, 0, sizeof(*out));
-	return o && get_error(o, out) ? 0 : -EINVAL;
+	return o && flatpeak_error_get(o, out) ? 0 : -EINVAL;
 }
 
 int flatpeak_error_set(struct errbuf *err, const struct flatpeak_error *e)
@@ -167,18 +167,19 @@ int flatpeak_error_set(struct errbuf *err, const struct flatpeak_error *e)
 	return errbuf_set(err, -EPROTO, "%s%s%s", e->code, e->code[0] && e->message[0] ? ": " : "", e->message);
 }
 
-int flatpeak_login_decode(const char *text, size_t len, struct flatpeak_login *out, struct errbuf *err)
+int flatpeak_login_decode(const char *text, size_t len, struct flatpeak_login *out, struct flatpeak_error *fault,
+			  struct errbuf *err)
 {
 	AUTO_JSON *o = json_parse(text, len, FLATPEAK_BODY_MAX, FLATPEAK_DEPTH_MAX, err);
 	struct flatpeak_login l = { .expires_in_s = EXPIRES_DEFAULT_S };
-	struct flatpeak_error fault;
 	int64_t expires;
 	int r;
 
+	memset(fault, 0, sizeof(*fault));
 	if (!o)
 		return len > FLATPEAK_BODY_MAX ? -E2BIG : -EINVAL;
-	if (get_error(o, &fault))
-		return flatpeak_error_set(err, &fault);
+	if (flatpeak_error_get(o, fault))
+		return flatpeak_error_set(err, fault);
 	r = json_get_text(o, "bearer_token", l.token, sizeof(l.token), err);
 	if (r == 0) /* its name before the generations known here */
 		r = json_get_text(o, "token", l.token, sizeof(l.token), err);
@@ -205,7 +206,6 @@ enum flatpeak_advice flatpeak_advise(int status, const struct flatpeak_error *e)
 		{ "no_tariff_connected", FLATPEAK_WAIT },
 		{ "pending_connect", FLATPEAK_WAIT },
 		{ "no_price_data", FLATPEAK_WAIT },
-		{ "bearer_invalid", FLATPEAK_LOGIN },
 		{ "token_expired", FLATPEAK_LOGIN },
 	};
 

@@ -4,6 +4,7 @@
 #define HEARTH_CLOUD_FLATPEAK_H
 
 #include "core/err.h"
+#include "core/json.h"
 #include "core/price.h"
 
 #include <stdbool.h>
@@ -59,14 +60,18 @@ struct flatpeak_query {
 int flatpeak_prices_request(const struct flatpeak_query *q, struct flatpeak_request *out, struct errbuf *err);
 void flatpeak_login_request(enum flatpeak_profile p, const char *busbar_version, struct flatpeak_request *out);
 
-/** -EPROTO for an error object, -EINVAL, -E2BIG. The token is printable text without spaces, or it is refused. */
-int flatpeak_login_decode(const char *text, size_t len, struct flatpeak_login *out, struct errbuf *err);
+/** -EPROTO for an error object, with *fault; -EINVAL, -E2BIG. The token is printable text without spaces, or it is refused. */
+int flatpeak_login_decode(const char *text, size_t len, struct flatpeak_login *out, struct flatpeak_error *fault,
+			  struct errbuf *err);
 /** Accepts price.value, tariff.rate and tariff.cost; an error object (whatever the HTTP status was) is -EPROTO with *fault.
  *  Elements without a usable time or value are left out and counted. -EINVAL, -E2BIG: nothing usable. */
 int flatpeak_prices_decode(const char *text, size_t len, struct flatpeak_prices *out, struct flatpeak_error *fault,
 			   struct errbuf *err);
 /** 0 when the text is an error object or {"message"}; -EINVAL else. What does not fit is cut; all of it is printable ASCII. */
 int flatpeak_error_decode(const char *text, size_t len, struct flatpeak_error *out);
+
+/** The same of a tree: true when it is one; nothing is touched else. */
+bool flatpeak_error_get(const cJSON *o, struct flatpeak_error *out);
 
 /** Says "code: message", or what there is of it. Returns -EPROTO. */
 int flatpeak_error_set(struct errbuf *err, const struct flatpeak_error *e);

@@ -149,7 +149,7 @@ int flatpeak_prices_decode(const char *text, size_t len, struct flatpeak_prices 
 	object = cJSON_GetObjectItemCaseSensitive(o, "object");
 	data = cJSON_GetObjectItemCaseSensitive(o, "data");
 	failed = cJSON_IsString(object) && object->valuestring && !strcmp(object->valuestring, "error");
-	if ((failed || !cJSON_IsArray(data)) && flatpeak_error_decode(text, len, fault) == 0)
+	if ((failed || !cJSON_IsArray(data)) && flatpeak_error_get(o, fault))
 		return flatpeak_error_set(err, fault);
 	if (!cJSON_IsObject(o) || !cJSON_IsArray(data))
 		return errbuf_set(err, -EINVAL, "prices: no array \"data\"");

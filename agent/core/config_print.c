@@ -199,13 +199,24 @@ static bool flip_without_devices(const struct config *c)
 	return c->flip.mode != LINK_OFF;
 }
 
-int config_unused(const struct config *c, char out[][CONFIG_UNUSED_TEXT], int max)
+/* Telemetry holds a reading for 15 s (core/interval.c). */
+static int flip_notes(const struct config *c, char out[][CONFIG_UNUSED_TEXT], int max)
 {
-	char value[2048], head[64];
 	int n = 0;
 
 	if (max > 0 && flip_without_devices(c))
 		snprintf(out[n++], CONFIG_UNUSED_TEXT, "[flip] no device has flip_device_id: no telemetry is sent and no command can arrive");
+	for (int i = 0; i < c->n_devices && n < max; i++)
+		if (c->flip.mode != LINK_OFF && c->device[i].flip_device_id[0] && c->device[i].poll_ms > 15000)
+			snprintf(out[n++], CONFIG_UNUSED_TEXT, "[device %s] poll_ms above 15000: Flip is told it is offline", c->device[i].id);
+	return n;
+}
+
+int config_unused(const struct config *c, char out[][CONFIG_UNUSED_TEXT], int max)
+{
+	char value[2048], head[64];
+	int n = flip_notes(c, out, max);
+
 	for (int s = 0; s < CONFIG_SECTIONS; s++) {
 		const struct config_section *table = &CONFIG_TABLE[s];
 

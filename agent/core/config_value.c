@@ -185,10 +185,28 @@ static bool host_valid(const char *host, size_t n)
 	return n >= 1 && n < CONFIG_TEXT_MAX && strspn(host, NAME) >= n && host[0] != '-';
 }
 
+/* Four decimal numbers without leading zeros, as inet_pton() wants them; the first one is 127. */
+static bool ipv4_is_loopback(const char *host, size_t n)
+{
+	size_t at = 0;
+
+	for (int part = 0; part < 4; part++) {
+		const size_t run = strspn(host + at, "0123456789"), digits = run < n - at ? run : n - at;
+
+		if (digits > 3 || !digits_in(host + at, digits, part == 0 ? 127 : 0, part == 0 ? 127 : 255) ||
+		    (digits > 1 && host[at] == '0'))
+			return false;
+		at += digits;
+		if (part < 3 && (at >= n || host[at++] != '.'))
+			return false;
+	}
+	return at == n;
+}
+
 static bool host_is_loopback(const char *host, size_t n)
 {
-	return (n == 9 && !strncmp(host, "localhost", 9)) ||
-	       (n > 4 && !strncmp(host, "127.", 4) && strspn(host, "0123456789.") >= n) ||
+	/* of a name only this one: "127.1" and "127.0.0.1." are names to some resolvers */
+	return (n == 9 && !strncmp(host, "localhost", 9)) || ipv4_is_loopback(host, n) ||
 	       (n == 3 && !strncmp(host, "::1", 3));
 }
 

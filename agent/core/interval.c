@@ -10,6 +10,7 @@
 
 #define HOLD_MS 15000
 #define MS_PER_H 3600000.0
+#define REPEAT_MAX_MS 3600000 /* see interval_step: a step back of more begins anew */
 
 /* The powers of one snapshot; NAN = not known. Home and solar may be negative here. */
 struct powers {
@@ -18,7 +19,7 @@ struct powers {
 
 void interval_init(struct interval *iv, int32_t length_s)
 {
-	*iv = (struct interval){ .length_s = length_s < 1 ? 1 : length_s > 86400 ? 86400 : length_s };
+	*iv = (struct interval){ .length_s = length_s < 1 ? 1 : length_s > 86400 ? 86400 : length_s, .told_utc_ms = -1 };
 }
 
 static const struct value *power_of(const struct snap_device *d)
@@ -180,10 +181,11 @@ static void begin(struct interval *iv, int64_t start_utc_ms, int64_t utc_ms)
 }
 
 /* Home takes what the inverters draw at night; the noise of meters read one after the other must not make it negative. */
-static void report(const struct interval *iv, int64_t end_utc_ms, struct interval_report *out)
+static void report(struct interval *iv, int64_t end_utc_ms, struct interval_report *out)
 {
 	double home_w = iv->r.home.last_w, solar_w = iv->r.solar.last_w;
 
+	iv->told_utc_ms = iv->r.start_utc_ms;
 	if (!out)
 		return;
 	*out = iv->r;
@@ -207,6 +209,16 @@ bool interval_cut(struct interval *iv, struct interval_report *out)
 	return true;
 }
 
+/* Unless this time was told already. */
+static void begin_here(struct interval *iv, int64_t utc_ms)
+{
+	if (utc_ms / 1000 * 1000 <= iv->told_utc_ms) {
+		iv->skipped++;
+		return;
+	}
+	begin(iv, utc_ms, utc_ms);
+}
+
 bool interval_step(struct interval *iv, const struct snapshot *s, struct interval_report *out)
 {
 	const int64_t ms = s->now_ms - iv->last_ms, utc_ms = s->utc_ms - iv->last_utc_ms, length_ms = iv->length_s * 1000LL;
@@ -223,10 +235,12 @@ bool interval_step(struct interval *iv, const struct snapshot *s, struct interva
 	powers_take(s, &now);
 	if (stepped)
 		ended = interval_cut(iv, out);
+	if (utc_ms - ms < -REPEAT_MAX_MS || iv->told_utc_ms - s->utc_ms > REPEAT_MAX_MS)
+		iv->told_utc_ms = -1;
 	devices_match(&iv->r, s);
 	powers_last(&iv->r, &last);
 	if (!iv->begun) {
-		begin(iv, s->utc_ms, s->utc_ms);
+		begin_here(iv, s->utc_ms);
 	} else if (s->utc_ms < iv->end_utc_ms) {
 		if (!silent)
 			powers_add(&iv->r, &now, &last, (double[]){ 0, 1, (double)ms });

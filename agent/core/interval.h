@@ -38,6 +38,8 @@ struct interval {
 	int32_t length_s;          /* 1..86400; a divisor of the day keeps intervals from straddling midnight */
 	bool begun;
 	int64_t end_utc_ms, last_ms, last_utc_ms;
+	int64_t told_utc_ms;       /* start of the last one that ended; -1 = none that counts */
+	int64_t skipped;           /* snapshots not measured because their time had been told already */
 	struct interval_report r;
 };
 
@@ -50,6 +52,9 @@ void interval_init(struct interval *iv, int32_t length_s);
  * the last instant before the step. At most one interval a call ends; a longer silence leaves a gap in time, told by
  * start_utc_ms. Power counts for at most 15 s after its reading (the site's parts 10 s, by encode.h), in a straight line from
  * one snapshot to the next: at the site and at its devices alike, so that the balance of the energies is that of the powers.
+ * Starts only grow, because who stores intervals by start would lose the first of two: after a step back of up to an hour
+ * nothing is measured (but counted) until the clock is past the last start told. After a longer one, or more than an hour
+ * before that start, the old times were wrong: it begins anew at once, and starts may come twice.
  */
 bool interval_step(struct interval *iv, const struct snapshot *s, struct interval_report *out);
 

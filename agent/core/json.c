@@ -65,10 +65,10 @@ static size_t scan_string(const char *text, size_t len, size_t at, struct errbuf
 	return 0;
 }
 
-/* Depth, balance and text encoding, before anything is allocated. */
+/* Depth, balance, number of values and text encoding, before anything is allocated. */
 static int scan(const char *text, size_t len, int max_depth, struct errbuf *err)
 {
-	int depth = 0;
+	int depth = 0, values = 1; /* never too few: one alone, one at each opening bracket, one behind each comma */
 
 	for (size_t at = 0; at < len;) {
 		switch (text[at]) {
@@ -81,6 +81,10 @@ static int scan(const char *text, size_t len, int max_depth, struct errbuf *err)
 		case '[':
 			if (++depth > max_depth)
 				return errbuf_set(err, -ERANGE, "JSON: nested deeper than %d at offset %zu", max_depth, at);
+			values++;
+			break;
+		case ',':
+			values++;
 			break;
 		case '}':
 		case ']':
@@ -92,6 +96,8 @@ static int scan(const char *text, size_t len, int max_depth, struct errbuf *err)
 				return errbuf_set(err, -EINVAL, "JSON: byte 0x%02x at offset %zu is outside of text",
 						  (unsigned char)text[at], at);
 		}
+		if (values > JSON_VALUES_MAX)
+			return errbuf_set(err, -ERANGE, "JSON: too many values, at most %d are allowed", JSON_VALUES_MAX);
 		at++;
 	}
 	if (depth > 0)

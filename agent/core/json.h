@@ -21,8 +21,13 @@ static inline void text_free(char **t)
 }
 #define AUTO_TEXT __attribute__((cleanup(text_free))) char
 
+/* Most values of one text. A value costs a tree of 64 bytes and more, however short its text is: two megabytes of "0," would
+ * become 64. Room for the largest that make sense: 4096 commands of 25 values (100,000), a plan's instance of 4032 slots with
+ * 24 arrays (97,000). */
+#define JSON_VALUES_MAX 160000
+
 /**
- * Parses exactly one JSON value (trailing white space allowed).
+ * Parses exactly one JSON value (trailing white space allowed), of at most JSON_VALUES_MAX values.
  * @max_len, @max_depth  limits; above them nothing is parsed
  * Returns NULL with a reason (with the offset) in @err. The caller owns the tree.
  */

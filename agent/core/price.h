@@ -43,6 +43,9 @@ int price_push(struct price_series *p, const struct price_segment *s);
 /** Keeps what lies within @from .. @to. */
 void price_cut(struct price_series *p, int64_t from_utc_ms, int64_t to_utc_ms);
 
+/** What is known from @from on becomes as good as unknown (confidence 0): of use as a pattern of other weeks only. */
+void price_doubt(struct price_series *p, int64_t from_utc_ms);
+
 /**
  * All that either knows; where both do, @newer counts. Names are @newer's. @out is neither of the two.
  * Returns how many of the oldest segments had to go for want of room.

@@ -45,6 +45,24 @@ void price_cut(struct price_series *p, int64_t from_utc_ms, int64_t to_utc_ms)
 	p->n = n;
 }
 
+void price_doubt(struct price_series *p, int64_t from_utc_ms)
+{
+	int i = 0;
+
+	while (i < p->n && p->s[i].to_utc_ms <= from_utc_ms)
+		i++;
+	if (i < p->n && p->s[i].from_utc_ms < from_utc_ms) {
+		if (p->n < PRICE_SEGMENTS_MAX) { /* else the part behind is given up */
+			memmove(&p->s[i + 1], &p->s[i], sizeof(p->s[0]) * (size_t)(p->n - i));
+			p->n++;
+			p->s[i + 1].from_utc_ms = from_utc_ms;
+		}
+		p->s[i++].to_utc_ms = from_utc_ms;
+	}
+	for (; i < p->n; i++)
+		p->s[i].confidence = 0;
+}
+
 /* Where merged segments go: counted first, so that the second time the oldest can be left out. */
 struct merged {
 	struct price_segment last;

@@ -174,6 +174,13 @@ static void print_flatpeak(const cJSON *flatpeak, const cJSON *agent)
 	printf("%s%s\n", reason && *reason ? ": " : "", reason ? reason : "");
 }
 
+static bool flatpeak_is_set(const cJSON *flatpeak)
+{
+	const char *state = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(flatpeak, "state"));
+
+	return state && strcmp(state, "off") != 0;
+}
+
 static int show_tariff(struct ctl *c)
 {
 	static const char *const HEADERS[] = { "direction", "from", "to", "per kWh", "currency", "source", "sure" };
@@ -195,7 +202,10 @@ static int show_tariff(struct ctl *c)
 	print_direction(t, "export", cJSON_GetObjectItemCaseSensitive(tariff, "export"));
 	table_print(t);
 	if (!known)
-		fputs("hearthctl: no import price is known, so there is no plan: set [tariff] import or [flatpeak] in hearth.conf\n", stderr);
+		fprintf(stderr, "hearthctl: no import price is known, so there is no plan: %s\n",
+			flatpeak_is_set(cJSON_GetObjectItemCaseSensitive(tariff, "flatpeak"))
+				? "FlatPeak has given none yet; [tariff] import in hearth.conf would count meanwhile"
+				: "set [tariff] import or [flatpeak] in hearth.conf");
 	return CTL_DONE;
 }
 

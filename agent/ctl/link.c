@@ -23,9 +23,9 @@ struct link {
 	struct topic_root root;
 	bool connected, subscribed, refused;
 	int connect_reason;
-	char sites[8][33];
-	bool online[8];
+	char sites[8][33], offline_site[33]; /* those that are online; one that is not */
 	int n_sites;
+	bool status_asked, status_seen, offline; /* R/status of our site: what the broker kept */
 	char answer_topic[160], correlation[24];
 	cJSON *answer;
 	bool (*seen)(void *context, const char *below, const cJSON *payload);
@@ -75,18 +75,35 @@ static void on_publish(struct mosquitto *m, void *user, int mid, int reason, con
 		l->refused = true;
 }
 
+static bool says(const struct mosquitto_message *msg, const char *word)
+{
+	return msg->payloadlen == (int)strlen(word) && !memcmp(msg->payload, word, strlen(word));
+}
+
+/* The last word of a site counts: one may come or go while we look. */
 static void note_site(struct link *l, const struct mosquitto_message *msg)
 {
 	size_t root = strlen(l->o.root), len = strlen(msg->topic);
-	char *site = msg->topic + root + 1;
 	size_t n = len - root - 1 - strlen("/status");
+	char site[sizeof(l->sites[0])] = "";
+	int i;
 
-	if (n == 0 || n >= sizeof(l->sites[0]) || l->n_sites >= 8)
+	if (n == 0 || n >= sizeof(site))
 		return;
-	memcpy(l->sites[l->n_sites], site, n);
-	l->sites[l->n_sites][n] = '\0';
-	l->online[l->n_sites] = msg->payloadlen == 6 && !memcmp(msg->payload, "online", 6);
-	l->n_sites++;
+	memcpy(site, msg->topic + root + 1, n);
+	for (i = 0; i < l->n_sites && strcmp(l->sites[i], site) != 0; i++)
+		;
+	if (says(msg, "online")) {
+		if (i < 8)
+			memcpy(l->sites[i], site, sizeof(site));
+		if (i == l->n_sites && i < 8)
+			l->n_sites++;
+		return;
+	}
+	if (i < l->n_sites)
+		memmove(l->sites[i], l->sites[--l->n_sites], sizeof(site));
+	if (says(msg, "offline"))
+		memcpy(l->offline_site, site, sizeof(site));
 }
 
 static void on_message(struct mosquitto *m, void *user, const struct mosquitto_message *msg, const mosquitto_property *p)
@@ -121,6 +138,10 @@ static void on_message(struct mosquitto *m, void *user, const struct mosquitto_m
 		payload = cJSON_CreateString(word);
 	}
 	below = topic_below(&l->root, msg->topic);
+	if (below && !l->status_seen && !strcmp(below, "status")) {
+		l->status_seen = true;
+		l->offline = says(msg, "offline");
+	}
 	if (below && l->seen && !l->enough && !l->seen(l->context, below, payload))
 		l->enough = true;
 }
@@ -160,11 +181,16 @@ static int subscribe(struct link *l, const char *filter, struct errbuf *err)
 	return 0;
 }
 
+static int site_offline(const char *site, struct errbuf *err)
+{
+	return errbuf_set(err, -ENOTCONN, "site %s is offline (its agent is not running)", site);
+}
+
 static int find_site(struct link *l, struct errbuf *err)
 {
 	char filter[160];
 	bool never = false;
-	int r, found = -1, online = 0;
+	int r;
 
 	if (!l->o.site[0]) {
 		snprintf(filter, sizeof(filter), "%s/+/status", l->o.root);
@@ -173,19 +199,14 @@ static int find_site(struct link *l, struct errbuf *err)
 			return r;
 		run_until(l, &never, FIND_S);
 		mosquitto_unsubscribe(l->m, NULL, filter);
-		for (int i = 0; i < l->n_sites; i++)
-			if (l->online[i]) {
-				online++;
-				found = i;
-			}
-		if (online > 1)
-			return errbuf_set(err, -EINVAL, "%d sites answer (%s, %s, ...): choose one with --site", online, l->sites[0],
-					  l->sites[1]);
-		if (online == 0 && l->n_sites == 1)
-			return errbuf_set(err, -ENOTCONN, "the agent of site %s is offline", l->sites[0]);
-		if (online == 0)
+		if (l->n_sites > 1)
+			return errbuf_set(err, -EINVAL, "%d sites are online (%s, %s%s): choose one with --site", l->n_sites, l->sites[0],
+					  l->sites[1], l->n_sites > 2 ? ", ..." : "");
+		if (l->n_sites == 0 && l->offline_site[0])
+			return site_offline(l->offline_site, err);
+		if (l->n_sites == 0)
 			return errbuf_set(err, -ENOTCONN, "no agent answers below %s on %s:%d", l->o.root, l->o.host, l->o.port);
-		memcpy(l->o.site, l->sites[found], sizeof(l->o.site));
+		memcpy(l->o.site, l->sites[0], sizeof(l->o.site));
 	}
 	topic_root_set(&l->root, l->o.root, l->o.site);
 	return 0;
@@ -236,6 +257,20 @@ static bool is_hub_tool(const char *username)
 	return !username[0] || !strcmp(username, "hearth") || !strcmp(username, "hearthctl");
 }
 
+/* Asks for R/status before the first request: what the broker kept of it comes at once, mostly before the next confirmation. A
+ * user who may not read it learns by the time-out. */
+static int ask_status(struct link *l, struct errbuf *err)
+{
+	char topic[160];
+	int r;
+
+	if (l->status_asked)
+		return 0;
+	l->status_asked = true;
+	r = subscribe(l, topic_make(&l->root, topic, sizeof(topic), "status"), err);
+	return r == -EACCES ? 0 : r;
+}
+
 int link_request(struct link *l, const char *verb, const cJSON *args, cJSON **answer, struct errbuf *err)
 {
 	mosquitto_property *p = NULL;
@@ -251,9 +286,13 @@ int link_request(struct link *l, const char *verb, const cJSON *args, cJSON **an
 		topic_make(&l->root, topic, sizeof(topic), "as/%s/request/%s", l->o.username, verb);
 		topic_make(&l->root, l->answer_topic, sizeof(l->answer_topic), "as/%s/response/%s", l->o.username, verb);
 	}
-	r = subscribe(l, l->answer_topic, err);
+	r = ask_status(l, err);
+	if (r == 0)
+		r = subscribe(l, l->answer_topic, err);
 	if (r < 0)
 		return r;
+	if (l->offline)
+		return site_offline(l->o.site, err);
 	snprintf(l->correlation, sizeof(l->correlation), "%d.%ld", (int)getpid(), (long)(seconds_now() * 1000));
 	mosquitto_property_add_string(&p, MQTT_PROP_RESPONSE_TOPIC, l->answer_topic);
 	mosquitto_property_add_binary(&p, MQTT_PROP_CORRELATION_DATA, l->correlation, (uint16_t)strlen(l->correlation));
@@ -262,11 +301,13 @@ int link_request(struct link *l, const char *verb, const cJSON *args, cJSON **an
 	mosquitto_publish_v5(l->m, NULL, topic, (int)strlen(text), text, 1, false, p);
 	mosquitto_property_free_all(&p);
 	end = seconds_now() + l->o.timeout_s;
-	while (!l->answer && !l->refused && seconds_now() < end)
+	while (!l->answer && !l->refused && !l->offline && seconds_now() < end)
 		if (mosquitto_loop(l->m, 50, 1) != MOSQ_ERR_SUCCESS)
 			return errbuf_set(err, -ENOTCONN, "the connection to the broker broke");
 	if (l->refused)
 		return errbuf_set(err, -EACCES, "refused: the broker does not let '%s' publish to %s", l->o.username, topic);
+	if (!l->answer && l->offline)
+		return site_offline(l->o.site, err);
 	if (!l->answer)
 		return errbuf_set(err, -ETIMEDOUT, "the agent of site %s did not answer within %g s", l->o.site, l->o.timeout_s);
 	*answer = l->answer;

@@ -159,6 +159,7 @@ static void appended(void *context, uint64_t ticket, int status)
 
 	(void)ticket;
 	b->n_flight = 0;
+	b->stats.store_failing = status < 0;
 	if (status < 0) {
 		b->append_back.first_ms = STORE_FIRST_MS;
 		b->append_back.cap_ms = STORE_CAP_MS;
@@ -307,5 +308,11 @@ void backlog_close(struct backlog *b)
 void backlog_stats(const struct backlog *b, struct backlog_stats *out)
 {
 	*out = b ? b->stats : (struct backlog_stats){ 0 };
-	out->link_up = b && b->up;
+	if (!b)
+		return;
+	out->link_up = b->up;
+	out->rows += b->n_queue;
+	for (int i = 0; i < b->n_queue; i++)
+		if (!out->oldest_utc_ms || b->queue[i].start_utc_ms < out->oldest_utc_ms)
+			out->oldest_utc_ms = b->queue[i].start_utc_ms;
 }

@@ -32,7 +32,8 @@ struct backlog_options {
 };
 
 struct backlog_stats {
-	int64_t rows, bytes;          /* waiting, on disk */
+	int64_t rows;                 /* waiting: on disk, and what the store has not taken yet */
+	int64_t bytes;                /* on disk */
 	int64_t oldest_utc_ms;        /* 0 = none */
 	int64_t sent_total;           /* points taken */
 	int64_t failed_total;         /* batches that must go again */
@@ -40,6 +41,7 @@ struct backlog_stats {
 	int64_t dropped_total;        /* points nobody has: the disk did not take them in time, or there was no room at all */
 	int64_t refused;              /* quarantined points */
 	char refused_reason[96];      /* of the last one */
+	bool store_failing;           /* the store refused the last points; they are in memory and tried again */
 	bool link_up;
 };
 

@@ -61,6 +61,7 @@ struct backlog {
 	int64_t due_ms, sent_ms;        /* not before; the last one */
 	struct backoff back, refuse_back;
 	int fresh_n;                    /* rows of the interval just stored that were not sent first yet */
+	bool fresh_last;                /* the batch before was a fresh one: now an old one */
 	int64_t fresh_utc_ms;
 	int suspect_n;                  /* so many of the oldest rows hold a bad one */
 	int limit, ceiling;             /* of a batch: after refusals; after a 413 */
@@ -68,9 +69,15 @@ struct backlog {
 
 	/* housekeeping */
 	int64_t thin_due_ms, thin_seq;  /* up to there nothing can be merged any more */
+	int64_t owed_seq;               /* up to there rows went out and no answer came: Flip may have them; 0 = none */
+	bool thin_passed;               /* such rows were passed over: thinning begins anew when the answer is here */
+	int64_t thin_behind;            /* the read under way ends before a fresh batch Flip may have: its end */
 	int64_t unrefuse;               /* quarantined rows that shall go again */
 	int64_t job_rows, job_bytes;    /* of the transaction under way */
 	bool deaf, full;                /* said in the log: the disk does not take points; there is no room for them */
+	char said[REASON_MAX];          /* the refusal last told in the log */
+	int64_t said_ms, unsaid;        /* when; points refused since for the same reason */
+	bool said_any, good_since;      /* an answer without any refusal came since */
 };
 
 /** Does what can be done next. */
@@ -83,6 +90,7 @@ void backlog_read(struct backlog *b, const struct store_query *q, store_rows_fn 
 uint32_t backlog_dice(void);
 /** STORE_REFUSED: @text receives what @op->body points to. */
 void backlog_refused_op(struct store_op *op, const struct store_row *row, const char *reason, char text[REFUSED_TEXT_MAX]);
+/** Once a reason; the same one again after a good answer, at most once an hour. The others are counted. */
 void backlog_refused_say(struct backlog *b, int n, const char *device_id, const char *reason);
 
 /* --- backlog_send.c --- */
@@ -93,6 +101,8 @@ void backlog_pump(struct backlog *b);
 /** What is unanswered goes again. */
 void backlog_timeouts(struct backlog *b);
 void backlog_forget_batch(struct backlog *b);
+/** Flip may have the batch: it was sent, and no answer came. */
+bool backlog_owed(const struct batch *t);
 
 /* --- backlog_room.c --- */
 

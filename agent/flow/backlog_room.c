@@ -13,6 +13,7 @@
 #define MERGED_MAX_S 3600    /* what is merged does not get longer */
 #define REFUSED_MAX 10000    /* rows */
 #define UNREFUSE_ROWS 500    /* of one step back */
+#define SAY_MS 3600000       /* the same refusal again in the log */
 
 /* ---- refused points ---- */
 
@@ -31,8 +32,19 @@ void backlog_refused_say(struct backlog *b, int n, const char *device_id, const 
 	for (char *c = text; *c; c++)
 		if ((unsigned char)*c < ' ')
 			*c = ' ';
+	if (b->said_any && !strcmp(text, b->said) && !(b->good_since && b->now_ms - b->said_ms >= SAY_MS)) {
+		b->unsaid += n;
+		return;
+	}
+	if (b->unsaid)
+		log_warning("backlog", "telemetry refused: %lld more since for: %s", (long long)b->unsaid, b->said);
 	log_warning("backlog", "telemetry refused, kept for outbox.retry: %d point%s, the first of %s: %s", n, n == 1 ? "" : "s",
 		    device_id, text);
+	snprintf(b->said, sizeof(b->said), "%s", text);
+	b->said_ms = b->now_ms;
+	b->said_any = true;
+	b->good_since = false;
+	b->unsaid = 0;
 }
 
 static void unrefused(void *context, uint64_t ticket, int status)
@@ -80,7 +92,7 @@ out:
 
 int64_t backlog_retry(struct backlog *b, int64_t now_ms)
 {
-	const int64_t waiting = b->stats.rows + b->stats.refused;
+	const int64_t waiting = b->stats.rows + b->n_queue + b->stats.refused;
 
 	b->now_ms = now_ms;
 	b->unrefuse = b->stats.refused;
@@ -216,16 +228,42 @@ static void points_dropped(void *context, uint64_t ticket, int status)
 	dropped(b, status, &b->stats.rows);
 }
 
+/* What may be thinned or dropped from @from_seq on: not what Flip may have. It would get the merged point beside one of the
+ * two it was made of, and count energy twice. False when @q ends before a fresh batch. */
+static bool room_query(const struct backlog *b, int64_t from_seq, struct store_query *q)
+{
+	const struct batch *t = &b->batch;
+
+	*q = (struct store_query){ .table = STORE_TELEMETRY, .seq_from = from_seq, .max_rows = STEP_ROWS };
+	if (q->seq_from <= b->owed_seq)
+		q->seq_from = b->owed_seq + 1;
+	if (!backlog_owed(t) || q->seq_from > t->row[t->n - 1].seq)
+		return true;
+	q->seq_to = t->row[0].seq - 1;
+	if (q->seq_from <= q->seq_to)
+		return false;
+	q->seq_from = t->row[t->n - 1].seq + 1;
+	q->seq_to = 0;
+	return true;
+}
+
 /* Nothing can be merged any more. */
 static void oldest_read(void *context, const struct store_row *rows, int n)
 {
 	struct backlog *b = context;
 	struct store_op op = { .verb = STORE_DELETE_RANGE, .table = STORE_TELEMETRY };
 	const int64_t over = b->stats.bytes - b->max_bytes;
+	struct store_query behind;
 	int k = 0;
 
-	if (!backlog_job_done(b, n) || n == 0)
+	if (!backlog_job_done(b, n))
 		return;
+	if (n == 0 && b->thin_behind) {
+		room_query(b, b->thin_behind + 1, &behind);
+		b->thin_behind = 0;
+		backlog_read(b, &behind, oldest_read);
+		return;
+	}
 	b->job_bytes = 0;
 	while (k < n && b->job_bytes < over)
 		b->job_bytes += (int64_t)strlen(rows[k++].body);
@@ -238,19 +276,25 @@ static void oldest_read(void *context, const struct store_row *rows, int n)
 	op.seq_from = rows[0].seq;
 	op.seq_to = rows[k - 1].seq;
 	b->job_rows = k;
-	b->stats.oldest_utc_ms = rows[k < n ? k : n - 1].at_ms;
+	if (!b->owed_seq)
+		b->stats.oldest_utc_ms = rows[k < n ? k : n - 1].at_ms;
 	backlog_submit(b, &op, 1, points_dropped);
 }
 
 static void thin_read(void *context, const struct store_row *rows, int n)
 {
 	struct backlog *b = context;
-	const struct store_query oldest = { .table = STORE_TELEMETRY, .max_rows = STEP_ROWS };
+	struct store_query oldest;
 	struct thinning *t;
 
 	if (!backlog_job_done(b, n))
 		return;
+	if (n == 0 && b->thin_behind) {
+		b->thin_seq = b->thin_behind;
+		return;
+	}
 	if (n == 0) {
+		b->thin_behind = room_query(b, 1, &oldest) ? 0 : b->batch.row[b->batch.n - 1].seq;
 		backlog_read(b, &oldest, oldest_read);
 		return;
 	}
@@ -263,8 +307,7 @@ static void thin_read(void *context, const struct store_row *rows, int n)
 
 bool backlog_room(struct backlog *b)
 {
-	struct store_query thin = { .table = STORE_TELEMETRY, .seq_from = b->thin_seq + 1, .max_rows = STEP_ROWS };
-	struct store_query q = { .table = STORE_REFUSED, .max_rows = UNREFUSE_ROWS };
+	struct store_query q = { .table = STORE_REFUSED, .max_rows = UNREFUSE_ROWS }, thin;
 
 	if (b->unrefuse > 0) {
 		if (b->unrefuse < q.max_rows)
@@ -285,8 +328,14 @@ bool backlog_room(struct backlog *b)
 	if (b->batch.state == BATCH_SENT || b->now_ms < b->thin_due_ms)
 		return false;
 	b->thin_due_ms = b->now_ms + STEP_MS;
-	backlog_forget_batch(b); /* read, but not under way */
-	b->suspect_n = 0;
+	if (!b->batch.sent)
+		backlog_forget_batch(b); /* read, and nobody else has it */
+	if (!b->owed_seq)
+		b->suspect_n = 0;
+	if (b->thin_passed && !b->owed_seq)
+		b->thin_seq = 0;
+	b->thin_passed = b->owed_seq && (b->thin_passed || b->thin_seq < b->owed_seq);
+	b->thin_behind = room_query(b, b->thin_seq + 1, &thin) ? 0 : b->batch.row[b->batch.n - 1].seq;
 	backlog_read(b, &thin, thin_read);
 	return true;
 }

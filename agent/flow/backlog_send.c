@@ -23,6 +23,20 @@ void backlog_forget_batch(struct backlog *b)
 	b->batch = (struct batch){ .state = BATCH_NONE };
 }
 
+bool backlog_owed(const struct batch *t)
+{
+	return t->sent && (t->state == BATCH_SENT || t->state == BATCH_HELD);
+}
+
+/* Flip spoke of the batch: its rows may be thinned again, unless more of them went out in a larger one. */
+static void answered(struct backlog *b)
+{
+	const struct batch *t = &b->batch;
+
+	if (!t->fresh && t->row[t->n - 1].seq >= b->owed_seq)
+		b->owed_seq = 0;
+}
+
 static int64_t wait_ms(struct backoff *back, int32_t first_ms, int32_t cap_ms)
 {
 	back->first_ms = first_ms;
@@ -51,6 +65,7 @@ static void hand_over(struct backlog *b)
 
 	memcpy(batch.id, b->batch.id, sizeof(batch.id));
 	b->batch.state = BATCH_SENT; /* before the call: whatever the sender does, it finds things in order */
+	b->fresh_last = b->batch.fresh;
 	b->batch.deadline_ms = b->now_ms + ANSWER_MS;
 	if (b->send(b->context, &batch) < 0) {
 		b->batch.state = BATCH_HELD;
@@ -59,6 +74,8 @@ static void hand_over(struct backlog *b)
 	}
 	b->batch.sent = true;
 	b->sent_ms = b->now_ms;
+	if (!b->batch.fresh && b->batch.row[b->batch.n - 1].seq > b->owed_seq)
+		b->owed_seq = b->batch.row[b->batch.n - 1].seq;
 }
 
 /* ---- reading ---- */
@@ -133,11 +150,14 @@ static void rows_read(struct backlog *b, const struct store_row *rows, int n, bo
 	if (!backlog_job_done(b, n))
 		return;
 	if (!n) {
-		b->stats.rows = b->stats.bytes = b->stats.oldest_utc_ms = 0; /* the table knows better */
+		b->stats.rows = b->stats.bytes = b->stats.oldest_utc_ms = b->owed_seq = 0; /* the table knows better */
 		return;
 	}
-	if (!fresh)
+	if (!fresh) {
 		b->stats.oldest_utc_ms = rows[0].at_ms;
+		if (rows[0].seq > b->owed_seq)
+			b->owed_seq = 0;
+	}
 	r = fill(b, rows, n, fresh);
 	if (r == -ENOMEM)
 		b->due_ms = b->now_ms + RETRY_FIRST_MS;
@@ -172,7 +192,8 @@ void backlog_pump(struct backlog *b)
 {
 	struct store_query q = { .table = STORE_TELEMETRY, .max_rows = batch_size(b) };
 	/* when all fits into one batch, there is nothing to put before it */
-	const bool fresh = b->fresh_n > 0 && b->stats.rows > q.max_rows && b->fresh_n <= least(b->batch_max, b->ceiling);
+	const bool could = b->fresh_n > 0 && b->stats.rows > q.max_rows && b->fresh_n <= least(b->batch_max, b->ceiling);
+	const bool fresh = could && !b->fresh_last; /* in turns: where a batch takes as long as an interval, the old ones starve */
 
 	if (!b->up || !b->send || b->now_ms < b->due_ms || b->batch.state == BATCH_SENT)
 		return;
@@ -187,7 +208,8 @@ void backlog_pump(struct backlog *b)
 		q.newest_first = true;
 		q.max_rows = b->fresh_n;
 	}
-	b->fresh_n = 0;
+	if (fresh || !could)
+		b->fresh_n = 0;
 	backlog_read(b, &q, fresh ? newest_read : oldest_read);
 }
 
@@ -316,6 +338,8 @@ static void accepted(struct backlog *b, const struct telemetry_answer *answer, c
 		again(b);
 		return;
 	}
+	answered(b);
+	b->good_since |= !refused;
 	if (refused)
 		backlog_refused_say(b, refused, t->points[first].device_id, answer->reason[0] ? answer->reason : reason);
 	taken(b, stay);
@@ -327,6 +351,7 @@ static void wrong(struct backlog *b, int status, const char *reason)
 	struct batch *t = &b->batch;
 	char why[REASON_MAX];
 
+	answered(b);
 	b->stats.failed_total++;
 	b->due_ms = b->now_ms + HALVING_MS / 2 + backlog_dice() % (HALVING_MS / 2);
 	if (t->n > 1) {

@@ -12,7 +12,23 @@
 
 #define SITE_TOKEN_MS 3600000LL /* its life where Flip does not say, and the longest that is believed */
 #define SICK_WAITS_MS 3000
+#define BATCH_SHARE_MS 10000 /* telemetry's share while rows wait */
+#define BATCH_ASKS_MS 2000
 #define PRODUCTION "api.flip.energy"
+
+/* Promises before telemetry, for as long as they could go themselves; but a drain of an hour must not silence it. */
+static bool rows_first(const struct flip_direct *d, int64_t now_ms)
+{
+	const bool rows_rest = d->health.sick & (1u << CALL_ROW | 1u << CALL_TOKEN) && now_ms < d->health.up_ms + SICK_WAITS_MS;
+
+	return !rows_rest && now_ms < d->batch_ms + BATCH_SHARE_MS && outbox_owes(d->l->o.outbox);
+}
+
+/* Its share is due, and it has asked for it a moment ago: the backlog does so each second. */
+static bool batch_first(const struct flip_direct *d, int64_t now_ms)
+{
+	return now_ms >= d->batch_ms + BATCH_SHARE_MS && d->batch_asked_ms && now_ms < d->batch_asked_ms + BATCH_ASKS_MS;
+}
 
 /* May a row or a batch go now? The poll goes first: it says what to do, the others what was done. A kind that was in trouble the
  * last time lets the others go first, or one row that Flip never takes would silence telemetry for ever. */
@@ -21,6 +37,10 @@ static int may_send(struct flip_direct *d, enum call_kind kind, int64_t now_ms)
 	if (!d->health.up)
 		return -ENOTCONN;
 	if ((d->health.sick & 1u << kind) && now_ms < d->health.up_ms + SICK_WAITS_MS)
+		return -EAGAIN;
+	if (kind == CALL_BATCH)
+		d->batch_asked_ms = now_ms;
+	if (kind == CALL_BATCH ? rows_first(d, now_ms) : batch_first(d, now_ms))
 		return -EAGAIN;
 	return calls_free(&d->calls, now_ms) && !poll_wanted(d, now_ms) ? 0 : -EAGAIN;
 }
@@ -122,6 +142,10 @@ static int send_batch(void *context, const struct backlog_batch *b)
 	r = calls_send(&d->calls, &c, "/v1/telemetry/BATTERY", NULL, &q);
 	if (r < 0)
 		free(p);
+	else
+		d->batch_ms = now_ms;
+	if (r == 0)
+		d->batch_asked_ms = 0;
 	return r;
 }
 
@@ -293,11 +317,15 @@ static int64_t rows_waiting(const struct flip_link *l)
 static void trouble(struct flip_direct *d, const struct call *c, enum health_trouble t, const struct http_answer *a, const char *why,
 		       int64_t now_ms)
 {
+	const int64_t waiting = rows_waiting(d->l);
+
 	if (!health_trouble(&d->health, c->kind, t, a, d->poll.due_ms, now_ms))
 		return;
 	snprintf(d->health.why, sizeof(d->health.why), "%s", why);
-	log_warning("flip", "%s; nothing is lost, %lld row%s", why, (long long)rows_waiting(d->l),
-		    rows_waiting(d->l) == 1 ? " waits" : "s wait");
+	if (waiting)
+		log_warning("flip", "%s; nothing is lost, %lld row%s", why, (long long)waiting, waiting == 1 ? " waits" : "s wait");
+	else
+		log_warning("flip", "%s", why);
 }
 
 static void on_done(void *context, struct call *c, struct http_answer *a)
@@ -308,7 +336,7 @@ static void on_done(void *context, struct call *c, struct http_answer *a)
 	const bool late = c->kind != CALL_POLL && (!h->up || c->epoch != h->epoch), was_up = h->up;
 	enum health_trouble t;
 	int64_t now_ms, utc_ms;
-	char why[128];
+	char why[sizeof(h->why)];
 
 	link_clock(d->l, &now_ms, &utc_ms);
 	if (a->date_utc_ms)
@@ -316,7 +344,9 @@ static void on_done(void *context, struct call *c, struct http_answer *a)
 	t = health_judge(c->kind, c->kind == CALL_ROW && c->row.site_token, a, a->result, why, sizeof(why));
 	if (t != HEALTH_FINE) {
 		d->l->stats.failures++;
-		if (!late)
+		if (late)
+			health_late(h, a, now_ms);
+		else
 			trouble(d, c, t, a, why, now_ms);
 		tell(d, c, a, true, now_ms);
 		if (was_up && !h->up)
@@ -331,6 +361,8 @@ static void on_done(void *context, struct call *c, struct http_answer *a)
 	poll_try(d, now_ms); /* the next page */
 	if (!was_up && h->up)
 		link_up(d->l, true, now_ms);
+	if (h->up)
+		outbox_step(d->l->o.outbox, now_ms); /* the answer gave a place back */
 }
 
 static void direct_stop(struct flip_link *l)
@@ -388,7 +420,7 @@ static int direct_start(struct flip_link *l, struct errbuf *err)
 	snprintf(d->calls.token, sizeof(d->calls.token), "%s", o->token);
 	d->calls.done = on_done;
 	d->calls.context = d;
-	d->health.until_ms = d->poll.due_ms = now_ms;
+	d->health.until_ms = d->poll.due_ms = d->batch_ms = now_ms;
 	l->direct = d;
 	calls_open(&d->calls, now_ms);
 	warn_production(d->calls.base_url);
@@ -408,7 +440,7 @@ static void direct_stats(const struct flip_link *l, struct flip_link_stats *out)
 	out->requests = d->calls.sent;
 	out->connected = out->link_up = d->health.up;
 	if (d->health.why[0])
-		snprintf(out->warning, sizeof(out->warning), "%s; nothing is lost", d->health.why);
+		snprintf(out->warning, sizeof(out->warning), "%s%s", d->health.why, rows_waiting(l) ? "; nothing is lost" : "");
 }
 
 static void direct_retry(struct flip_link *l, int64_t now_ms)

@@ -36,7 +36,7 @@ struct health {
 	int64_t up_ms;           /* when it came up */
 	int64_t trouble_ms;      /* the last trouble */
 	enum health_trouble said; /* in the log, since all was well */
-	char why[128];           /* in words, for log and warnings; "" = well */
+	char why[240];           /* in words, for log and warnings; "" = well */
 };
 
 /** Judges an answer. HEALTH_FINE also for what concerns this one request only. @why receives words for the others. */
@@ -46,6 +46,8 @@ enum health_trouble health_judge(enum call_kind kind, bool by_site_token, const 
  *  of request only, the polls keep their beat: @poll_due_ms. True when the log has not said so yet. */
 bool health_trouble(struct health *h, enum call_kind kind, enum health_trouble t, const struct http_answer *a, int64_t poll_due_ms,
 		    int64_t now_ms);
+/** The answer to what was sent before the pause: it may only make the pause longer. */
+void health_late(struct health *h, const struct http_answer *a, int64_t now_ms);
 /** A good answer; one to a poll opens the link. True when everything is well again and the log does not know it yet. */
 bool health_good(struct health *h, enum call_kind kind, int64_t now_ms);
 uint32_t health_dice(void);
@@ -107,6 +109,7 @@ struct flip_direct {
 	struct poll poll;
 	char site_token[2048];
 	int64_t site_token_until_ms;
+	int64_t batch_ms, batch_asked_ms; /* when the last telemetry went; when more asked to go, 0 = not since */
 	bool odd_said[CALL_KINDS]; /* the log knows that such answers cannot be used */
 };
 

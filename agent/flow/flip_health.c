@@ -5,6 +5,7 @@
 
 #include "io/crypto.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,6 +47,18 @@ static bool unusable(enum call_kind kind, const struct http_answer *a, const str
 	return false;
 }
 
+/* What the owner can look at. */
+static const char *advice(int error)
+{
+	switch (error) {
+	case -EACCES:
+		return ": see [flip] ca_file";
+	case -EPROTO:
+		return ": does that address speak http/https?";
+	}
+	return "";
+}
+
 enum health_trouble health_judge(enum call_kind kind, bool by_site_token, const struct http_answer *a, const struct reading *r,
 				 char *why, size_t size)
 {
@@ -53,11 +66,12 @@ enum health_trouble health_judge(enum call_kind kind, bool by_site_token, const 
 	const char *words = words_of(r), *colon = words[0] ? ": " : "";
 
 	if (a->error || !a->status) {
-		snprintf(why, size, "no answer from Flip: %.90s", a->reason[0] ? a->reason : "cut");
+		snprintf(why, size, "no answer from Flip: %.110s%s", a->reason[0] ? a->reason : "cut", advice(a->error));
 		return HEALTH_NO_ANSWER;
 	}
 	if (!by_site_token && (a->status == 401 || (a->status == 403 && (kind == CALL_POLL || kind == CALL_BATCH)))) {
-		snprintf(why, size, "Flip refuses the token: %d%s%.80s", a->status, colon, words);
+		snprintf(why, size, "Flip refuses the token: %d%s%.80s; renew [flip] token_file (or credential flip-token), then hearthctl reload",
+			 a->status, colon, words);
 		return HEALTH_TOKEN;
 	}
 	if (a->status == 429) {
@@ -69,16 +83,27 @@ enum health_trouble health_judge(enum call_kind kind, bool by_site_token, const 
 		return HEALTH_SERVER;
 	}
 	if (unusable(kind, a, r)) {
-		snprintf(why, size, "Flip's answer cannot be used (%s): %d%s%.60s", WHAT[kind], a->status, colon, words);
+		snprintf(why, size, "Flip's answer cannot be used (%s): %d%s%.60s: is [flip] base_url right?", WHAT[kind], a->status, colon, words);
 		return HEALTH_UNUSABLE;
 	}
 	return HEALTH_FINE;
 }
 
+static int64_t asked_ms(const struct http_answer *a)
+{
+	return a->retry_after_ms > RETRY_AFTER_CAP_MS ? RETRY_AFTER_CAP_MS : a->retry_after_ms;
+}
+
+void health_late(struct health *h, const struct http_answer *a, int64_t now_ms)
+{
+	if (h->until_ms < now_ms + asked_ms(a))
+		h->until_ms = now_ms + asked_ms(a);
+}
+
 bool health_trouble(struct health *h, enum call_kind kind, enum health_trouble t, const struct http_answer *a, int64_t poll_due_ms,
 		    int64_t now_ms)
 {
-	const int64_t asked = a->retry_after_ms > RETRY_AFTER_CAP_MS ? RETRY_AFTER_CAP_MS : a->retry_after_ms;
+	const int64_t asked = asked_ms(a);
 	const bool fresh = t != h->said;
 	int64_t wait;
 
@@ -93,7 +118,8 @@ bool health_trouble(struct health *h, enum call_kind kind, enum health_trouble t
 		wait = poll_due_ms > now_ms + WAIT_FIRST_MS ? poll_due_ms - now_ms : WAIT_FIRST_MS;
 	if (wait < asked)
 		wait = asked;
-	h->until_ms = now_ms + wait;
+	if (h->until_ms < now_ms + wait) /* a late answer may have asked for more */
+		h->until_ms = now_ms + wait;
 	return fresh;
 }
 

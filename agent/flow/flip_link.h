@@ -71,7 +71,7 @@ struct flip_link_options {
 	struct flip_link_callbacks cb;
 };
 
-#define FLIP_WARNING_MAX 160
+#define FLIP_WARNING_MAX 280
 struct flip_link_stats {
 	/* Direct mode counts what it hears for the first time: a poll repeats everything each minute. */
 	int64_t received, accepted, duplicates, stale, refused, acks, resyncs, store_failures;

@@ -92,6 +92,8 @@ static void cloud_warnings(const struct hub *h, cJSON *warnings)
 	if (prices.reason[0])
 		cJSON_AddItemToArray(warnings, cJSON_CreateString(prices.reason));
 	backlog_stats(h->backlog, &points);
+	if (points.store_failing)
+		cJSON_AddItemToArray(warnings, cJSON_CreateString("the disk takes nothing: telemetry waits in memory, nothing is acknowledged"));
 	if (points.refused) {
 		snprintf(text, sizeof(text), "Flip refuses telemetry (%lld point%s kept): %s; when that is mended: hearthctl outbox retry",
 			 (long long)points.refused, points.refused == 1 ? "" : "s", points.refused_reason);

@@ -20,13 +20,17 @@ static int class_of(const char *kind)
 	return strcmp(kind, OUTBOX_PARTICIPATION) ? 2 : 1;
 }
 
+/* FNV-1a, going on from @h. */
+static uint32_t hash(const char *text, size_t n, uint32_t h)
+{
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ (unsigned char)text[i]) * 16777619u;
+	return h;
+}
+
 static struct row **bucket_of(struct outbox *o, const char *id)
 {
-	uint32_t h = 2166136261u;
-
-	for (; *id; id++)
-		h = (h ^ (unsigned char)*id) * 16777619u;
-	return &o->bucket[h % BUCKETS];
+	return &o->bucket[hash(id, strlen(id), 2166136261u) % BUCKETS];
 }
 
 static struct row_list *list_of(struct outbox *o, const struct row *r)
@@ -69,10 +73,28 @@ static void look_at_room(struct outbox *o)
 		    (long long)o->bytes / 1024);
 }
 
+/* The body as it was given, without our message_id: at its first member's quote. */
+static const char *given(const struct row *r)
+{
+	const char *comma = strchr(r->body, ',');
+
+	return comma ? comma + 1 : "}";
+}
+
+/* Kind and first member, say the command's id. */
+static uint32_t subject_of(const struct row *r)
+{
+	const char *first = given(r);
+	uint32_t h = hash(r->kind, strlen(r->kind), 2166136261u);
+
+	return hash(first, strcspn(first, ",}"), h);
+}
+
 void outbox_link_row(struct outbox *o, struct row *r)
 {
 	struct row **bucket = bucket_of(o, r->id);
 
+	r->subject = subject_of(r);
 	list_append(list_of(o, r), r);
 	r->in_bucket = *bucket;
 	*bucket = r;
@@ -193,14 +215,6 @@ int outbox_add(struct outbox *o, const char *kind, const cJSON *body, int64_t ut
 	return 0;
 }
 
-/* The body as it was given, without our message_id: at its first member's quote. */
-static const char *given(const struct row *r)
-{
-	const char *comma = strchr(r->body, ',');
-
-	return comma ? comma + 1 : "}";
-}
-
 bool outbox_holds(const struct outbox *o, const char *kind, const cJSON *body)
 {
 	AUTO_TEXT *text = cJSON_PrintUnformatted(body);
@@ -247,6 +261,8 @@ int outbox_retry(struct outbox *o, int64_t now_ms)
 	for (int c = 0; c < CLASSES; c++)
 		for (struct row *r = o->list[c].first; r; r = r->next) {
 			if (r->state == ROW_QUARANTINED) {
+				if (r->unreadable)
+					continue;
 				r->dirty = true;
 				r->reason[0] = '\0';
 			} else if (r->state != ROW_READY && r->state != ROW_SENT) {

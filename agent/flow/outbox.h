@@ -20,8 +20,9 @@
 struct outbox; /* opaque */
 
 /**
- * Hands one row over: 0 = given to the link (the row waits for its ack, which may come from inside the call), negative = not now
- * (link down or congested): it and those behind it wait for the next step.
+ * Hands one row over: 0 = given to the link (the row waits for its ack, which may come from inside the call), negative = not
+ * now (-ENOTCONN, -EAGAIN, -ENOBUFS, -ENOMEM, -EIO, -ECANCELED: the link's trouble; it and those behind it wait for the next
+ * step), or this row can never be sent (any other: it is quarantined, and the others go on).
  * @body  a JSON object that already holds "message_id"
  */
 typedef int (*outbox_send_fn)(void *context, const char *kind, const char *body);
@@ -54,7 +55,7 @@ void outbox_sender(struct outbox *o, outbox_send_fn send, void *context);
 typedef void (*outbox_over_fn)(void *context, const char *kind, const char *body, int status);
 void outbox_listener(struct outbox *o, outbox_over_fn over, void *context);
 
-/** The link came up (everything unacknowledged is sent again, in order) or went down. */
+/** The link came up (everything unacknowledged is sent again, in order; what was refused waits until its time) or went down. */
 void outbox_link(struct outbox *o, bool up, int64_t now_ms);
 
 /**
@@ -66,6 +67,8 @@ void outbox_link(struct outbox *o, bool up, int64_t now_ms);
  */
 int outbox_add(struct outbox *o, const char *kind, const cJSON *body, int64_t utc_ms, struct store_op *op,
 	       char message_id[OUTBOX_ID_MAX]);
+/** Does a row that was not refused before wait to be sent? Then others that use the link should let it go first. */
+bool outbox_owes(const struct outbox *o);
 /** Is the newest row about the same thing (the same first member, say the command's id) this very body, and still owed? */
 bool outbox_holds(const struct outbox *o, const char *kind, const cJSON *body);
 /** The transaction ended. status 0: the row may go (now, if the link is up). Negative: it never was; it is forgotten. */
@@ -80,7 +83,7 @@ int outbox_ack(struct outbox *o, const char *message_id, int status, const char 
 
 /** Each second: sends what is due, repeats what stayed unanswered, writes deletions. */
 void outbox_step(struct outbox *o, int64_t now_ms);
-/** Everything is due at once, quarantined rows too; returns how many rows wait now. */
+/** Everything is due at once, quarantined rows too (not those that cannot be read); returns how many rows wait now. */
 int outbox_retry(struct outbox *o, int64_t now_ms);
 
 void outbox_stats(const struct outbox *o, int64_t utc_ms, struct outbox_stats *out);

@@ -20,10 +20,13 @@ struct row {
 	char reason[160];         /* of the quarantine */
 	int64_t at_utc_ms;
 	enum row_state state;
-	int tries, refusals;
+	int tries;
+	int refusals;             /* asked to come again, in a row; a link that comes back forgives none */
+	uint32_t subject;         /* what it is about, as a hash: order holds among those of one subject */
 	int64_t due_ms;           /* READY: not before; SENT: unanswered after */
 	struct backoff retry, timeout;
 	bool dirty;               /* differs from the disk */
+	bool unreadable;          /* on the disk as it was found; it will never have words */
 };
 
 struct row_list { struct row *first, *last; };
@@ -51,6 +54,8 @@ void outbox_link_row(struct outbox *o, struct row *r);
 void outbox_done_row(struct outbox *o, struct row *r);
 void outbox_free_row(struct outbox *o, struct row *r);
 void outbox_due_now(struct row *r);
+/** Kept and named, not sent any more. */
+void outbox_set_aside(struct row *r, const char *reason);
 /** Sends what is due. */
 void outbox_pump(struct outbox *o, int64_t now_ms);
 void outbox_answered(struct outbox *o, struct row *r, int status, const char *reason, int64_t now_ms);

@@ -2,6 +2,8 @@
  * a mark and its body is wrapped with the reason. */
 #include "flow/outbox_internal.h"
 
+#include "io/log.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,7 +120,33 @@ static int unwrap(struct row *r, const char *text)
 	return r->body ? 0 : -ENOMEM;
 }
 
-/* A row that cannot be read back is left where it is, unseen: nothing owed is deleted by us. */
+/* A body an answer can find its way back to. */
+static const char *flaw(const struct row *r)
+{
+	AUTO_JSON *o = json_parse(r->body, strlen(r->body), 4 << 20, 64, NULL);
+	char id[OUTBOX_ID_MAX] = "";
+
+	if (!cJSON_IsObject(o))
+		return "unreadable: its body is no JSON object";
+	if (json_get_text(o, "message_id", id, sizeof(id), NULL) != 1 || strcmp(id, r->id) != 0)
+		return "unreadable: its message_id is not its key";
+	return NULL;
+}
+
+/* Sent, it would stop all the others. It stays on the disk as it was found: a damaged text may not survive being wrapped. */
+static void judge_loaded(struct row *r)
+{
+	const char *why = flaw(r);
+
+	if (!why)
+		return;
+	r->unreadable = true;
+	outbox_set_aside(r, why);
+	r->dirty = false;
+	log_warning("outbox", "row %s kept in quarantine: %s", r->id, why);
+}
+
+/* A row that cannot be read back is left where it is: nothing owed is deleted by us. */
 int outbox_load_row(void *context, const struct store_row *row)
 {
 	struct outbox *o = context;
@@ -147,6 +175,8 @@ int outbox_load_row(void *context, const struct store_row *row)
 		free(r);
 		return -ENOMEM;
 	}
+	if (!quarantined)
+		judge_loaded(r);
 	outbox_link_row(o, r);
 	return 0;
 }

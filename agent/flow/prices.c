@@ -55,6 +55,7 @@ static void begin(struct prices *p, int64_t now_ms)
 	p->pending = 0;
 	p->hold_ms = p->probe_ms = p->asked_ms = INT64_MIN;
 	p->relogged = false;
+	p->login_refusals = 0;
 	p->backoff = (struct backoff){ .first_ms = BACKOFF_FIRST_MS, .cap_ms = BACKOFF_CAP_MS };
 	p->trouble[0] = p->stopped[0] = '\0';
 	for (int d = 0; d < PRICES_SIDES; d++) {
@@ -109,12 +110,16 @@ void prices_configure(struct prices *p, const struct config *config, const struc
 {
 	const struct config_flatpeak *f = &config->flatpeak;
 	const bool same = same_account(&p->used, f) && !strcmp(p->key, api_key ? api_key : "");
-	const bool moved = strcmp(p->used.location_id, f->location_id) != 0;
+	const bool moved = strcmp(p->used.location_id, f->location_id) != 0 || strcmp(p->used.account_id, f->account_id) != 0 ||
+			   strcmp(p->used.api_url, f->api_url) != 0;
+	const bool known = p->side[FLATPEAK_IMPORT].known.n || p->side[FLATPEAK_EXPORT].known.n;
 	int64_t now, utc;
 
 	p->o.config = config;
 	p->o.zone = zone;
 	p->o.clock(p->o.context, &now, &utc);
+	if (moved && known)
+		log_info("prices", "[flatpeak] names another api_url, account or location: the prices known so far are forgotten");
 	if (moved)
 		for (int d = 0; d < PRICES_SIDES; d++)
 			prices_cache_clear(p, d, utc); /* under the old name */
@@ -230,7 +235,7 @@ static void collect(struct prices *p, int64_t now_ms)
 }
 
 /* The age of prices changes what counts without anything arriving. */
-static void notice_age(struct prices *p, int64_t utc_ms)
+static void notice_age(struct prices *p, int64_t now_ms, int64_t utc_ms)
 {
 	bool changed = false;
 
@@ -238,6 +243,8 @@ static void notice_age(struct prices *p, int64_t utc_ms)
 		const bool fresh = prices_fresh(&p->side[d], utc_ms);
 
 		changed |= fresh != p->side[d].was_fresh;
+		if (!fresh && p->side[d].was_fresh && p->side[d].fetched_utc_ms > utc_ms) /* the clock went back */
+			p->side[d].due_ms = now_ms;
 		p->side[d].was_fresh = fresh;
 	}
 	if (changed && p->o.changed)
@@ -272,9 +279,23 @@ void prices_step(struct prices *p)
 	int64_t now, utc;
 	const bool trusted = p->o.clock(p->o.context, &now, &utc);
 
-	notice_age(p, utc);
+	notice_age(p, now, utc);
 	ask_when_due(p, now, utc, trusted);
 	prices_judge(p);
+}
+
+/* When it may be asked again, in words; the minute is rounded up, so that who waits for it is not refused once more. */
+static int not_yet(const struct prices *p, int64_t utc_minus_now_ms, int64_t soonest_ms, struct errbuf *err)
+{
+	char asked[CALENDAR_TEXT_MAX], again[CALENDAR_TEXT_MAX];
+
+	calendar_format(p->asked_ms + utc_minus_now_ms, asked);
+	calendar_format(soonest_ms + utc_minus_now_ms + PRICES_MINUTE_MS - 1, again);
+	if (p->hold_ms == soonest_ms) /* the longer of the two waits */
+		return errbuf_set(err, -EBUSY, "%.120s; again at %.5s UTC", p->trouble[0] ? p->trouble : "FlatPeak wants to be left alone",
+				  again + 11);
+	return errbuf_set(err, -EBUSY, "FlatPeak may be asked every 15 minutes: asked at %.5s UTC, again at %.5s UTC", asked + 11,
+			  again + 11);
 }
 
 int prices_refresh(struct prices *p, struct errbuf *err)
@@ -293,8 +314,7 @@ int prices_refresh(struct prices *p, struct errbuf *err)
 	if (p->hold_ms > soonest)
 		soonest = p->hold_ms;
 	if (soonest > now)
-		return errbuf_set(err, -EBUSY, "FlatPeak may not be asked more often; the next time in %lld s",
-				  (long long)((soonest - now + 999) / 1000));
+		return not_yet(p, utc - now, soonest, err);
 	p->stopped[0] = '\0';
 	p->looked = true;
 	for (int d = 0; d < PRICES_SIDES; d++)

@@ -28,7 +28,7 @@ struct prices_options {
 
 struct prices_status {
 	char state[24];         /* off | waiting | ok | retrying | no_tariff | stopped */
-	char reason[160];       /* in words, for R/agent.warnings and `hearthctl tariff`; "" when all is well */
+	char reason[256];       /* in words, for R/agent.warnings and `hearthctl tariff`; "" when all is well */
 	int64_t fetched_utc_ms, next_utc_ms;
 	int64_t requests, failures;
 };
@@ -48,7 +48,8 @@ int prices_refresh(struct prices *p, struct errbuf *err);
  * From @from to @to (UTC ms): per instant FlatPeak's price if one was fetched for it (confidence at least 0.2) within the last
  * 36 h, else [tariff]'s, else the price a week before (same local time; two, three or four when that is not known either) with
  * confidence 0.2 and source "last_known". series->source is that of the instant @now; "none": unknown. [flatpeak] vat_multiplier
- * counts for import only. A [tariff] in another currency than fresh prices of FlatPeak is not mixed with them.
+ * counts for import only. Both series are in one currency: that of FlatPeak's import prices while they are fresh (or there is no
+ * [tariff] for import), else [tariff]'s. What is in another one counts as unknown, and prices_status says so.
  */
 void prices_compose(struct prices *p, int64_t now_utc_ms, int64_t from_utc_ms, int64_t to_utc_ms, struct price_series *import,
 		    struct price_series *export);

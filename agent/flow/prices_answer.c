@@ -23,8 +23,8 @@ void *prices_login_decode(const struct http_answer *a)
 
 	if (!r)
 		return NULL;
-	r->has_fault = flatpeak_error_decode(a->body, a->len, &r->fault) == 0;
-	r->r = flatpeak_login_decode(a->body, a->len, &r->login, &r->err);
+	r->r = flatpeak_login_decode(a->body, a->len, &r->login, &r->fault, &r->err);
+	r->has_fault = r->r == -EPROTO;
 	return r;
 }
 
@@ -129,7 +129,7 @@ static void stop(struct prices *p, int status, const struct flatpeak_error *e)
 			 "FlatPeak has disabled the account (account_disabled): not asked again until [flatpeak] changes");
 	else if (status == 404)
 		snprintf(p->stopped, sizeof(p->stopped),
-			 "FlatPeak does not know location %.40s: run `hearthctl connect`, or correct [flatpeak] location_id",
+			 "FlatPeak does not know location %.40s: correct [flatpeak] location_id (loc_..., from FlatPeak's dashboard)",
 			 p->used.location_id);
 	else
 		snprintf(p->stopped, sizeof(p->stopped), "FlatPeak refuses the request (%d %.40s): %.80s", status, e->code,
@@ -141,7 +141,7 @@ static void stop(struct prices *p, int status, const struct flatpeak_error *e)
 /* No prices, no token: what now? @e NULL: no error object. */
 static void refused(struct prices *p, const struct http_answer *a, int side, const struct flatpeak_error *e, int64_t now_ms)
 {
-	const int64_t wait = a->retry_after_ms > 0 ? a->retry_after_ms : 0;
+	int64_t wait = a->retry_after_ms > 0 ? a->retry_after_ms : 0;
 	static const struct flatpeak_error NONE;
 
 	switch (flatpeak_advise(a->status, e)) {
@@ -155,6 +155,9 @@ static void refused(struct prices *p, const struct http_answer *a, int side, con
 	case FLATPEAK_LOGIN:
 		forget_token(p);
 		if (side < 0) {
+			/* once may be a hiccup; from then on slowly, but for ever: a key may be mended on FlatPeak's side */
+			if (++p->login_refusals > 1 && wait < PRICES_WAIT_MS)
+				wait = PRICES_WAIT_MS;
 			prices_trouble(p, now_ms, wait,
 				       "FlatPeak refuses the login (%d%s%.40s): check [flatpeak] account_id and the API key",
 				       a->status, e ? " " : "", e ? safe(p, e->message) : "");
@@ -192,6 +195,7 @@ static void login_answered(struct prices *p, const struct http_answer *a, int64_
 	} else {
 		life_ms = (int64_t)r->login.expires_in_s * 1000;
 		use_ms = life_ms * 9 / 10 < life_ms - PRICES_MINUTE_MS ? life_ms * 9 / 10 : life_ms - PRICES_MINUTE_MS;
+		p->login_refusals = 0;
 		memcpy(p->token, r->login.token, sizeof(p->token));
 		p->token_due_ms = now_ms + (use_ms > TOKEN_LEAST_MS ? use_ms : TOKEN_LEAST_MS);
 		p->probe_ms = now_ms + PRICES_WAIT_MS;
@@ -241,6 +245,12 @@ static void take_prices(struct prices *p, int side, struct flatpeak_prices *f, i
 
 	p->o.clock(p->o.context, &ignored, &utc);
 	told(p, side, f);
+	if (s->known.n && s->known.currency[0] && f->series.currency[0] && strcmp(s->known.currency, f->series.currency) != 0) {
+		log_warning("prices", "%s prices come in %s now: those in %s are forgotten",
+			    flatpeak_direction_name((enum flatpeak_direction)side), f->series.currency, s->known.currency);
+		s->known.n = 0;
+	}
+	price_doubt(&s->known, p->flight_from_ms);
 	price_merge(&s->known, &f->series, &p->scratch);
 	price_cut(&p->scratch, utc - PRICES_KEEP_MS, INT64_MAX);
 	changed = !same_series(&p->scratch, &s->known) || !s->was_fresh;

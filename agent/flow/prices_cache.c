@@ -28,7 +28,24 @@ void prices_series_copy(struct price_series *to, const struct price_series *from
 
 /* A row as read. Rows of an interrupted writing may overlap: then what was written last counts. */
 struct cached { int64_t written_ms; struct price_segment s; };
-struct loading { struct prices *p; struct cached *row[PRICES_SIDES]; int n[PRICES_SIDES], bad; };
+struct loading {
+	struct prices *p;
+	struct cached *row[PRICES_SIDES];
+	int n[PRICES_SIDES], bad;
+	bool foreign[PRICES_SIDES]; /* of another account or server */
+};
+
+/* Stands for api_url and account_id on disk; a location's name alone could be another account's. */
+static void word_account(const struct prices *p, char out[9])
+{
+	const char *const texts[] = { p->used.api_url, "\n", p->used.account_id };
+	uint32_t h = 2166136261u; /* FNV-1a */
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		for (const char *c = texts[i]; *c; c++)
+			h = (h ^ (unsigned char)*c) * 16777619u;
+	snprintf(out, 9, "%08x", (unsigned)h);
+}
 
 /* "1772323200000 0.2453 0.8 1772320000000": end, value, confidence, when it was written */
 static bool read_body(const char *body, struct cached *c)
@@ -65,9 +82,16 @@ static int load_row(void *context, const struct store_row *row)
 		if (!from)
 			continue;
 		if (!strcmp(from, FETCHED)) {
+			char account[16] = "", ours[9];
+
 			s->fetched_utc_ms = row->at_ms;
-			if (sscanf(row->body, "%3s %47s", s->known.currency, s->known.timezone) < 1 || s->known.currency[0] == '-')
+			if (sscanf(row->body, "%3s %47s %15s", s->known.currency, s->known.timezone, account) < 1 ||
+			    s->known.currency[0] == '-')
 				s->known.currency[0] = '\0';
+			if (s->known.timezone[0] == '-')
+				s->known.timezone[0] = '\0';
+			word_account(l->p, ours);
+			l->foreign[d] = account[0] && strcmp(account, ours) != 0;
 		} else if (l->n[d] < PRICE_SEGMENTS_MAX && calendar_parse(from, &c.s.from_utc_ms) == 0 && read_body(row->body, &c)) {
 			l->row[d][l->n[d]++] = c;
 		} else {
@@ -136,6 +160,12 @@ void prices_cache_load(struct prices *p)
 		if (r >= 0)
 			put_together(p, d, l.row[d], l.n[d]);
 		free(l.row[d]);
+		if (!l.foreign[d])
+			continue;
+		log_info("prices", "the %s prices kept on disk are of another account or api_url: forgotten",
+			 flatpeak_direction_name((enum flatpeak_direction)d));
+		p->side[d].known.n = 0; /* "stored" still says what has to be deleted */
+		p->side[d].fetched_utc_ms = 0;
 	}
 }
 
@@ -261,6 +291,7 @@ void prices_cache_write(struct prices *p, int side, int64_t utc_ms)
 	struct prices_side *s = &p->side[side];
 	struct batch *b;
 	struct store_op *op;
+	char account[9];
 
 	s->dirty = s->write != 0;
 	if (s->dirty)
@@ -281,7 +312,9 @@ void prices_cache_write(struct prices *p, int side, int64_t utc_ms)
 	differences(b);
 	op = next(b, s->fetched_utc_ms ? STORE_PUT : STORE_DELETE, FETCHED);
 	op->at_ms = s->fetched_utc_ms;
-	snprintf(b->body[b->n - 1], BODY_MAX, "%s %s", s->known.currency[0] ? s->known.currency : "-", s->known.timezone);
+	word_account(p, account);
+	snprintf(b->body[b->n - 1], BODY_MAX, "%s %s %s", s->known.currency[0] ? s->known.currency : "-",
+		 s->known.timezone[0] ? s->known.timezone : "-", account);
 	if (s->fetched_utc_ms) { /* just now, so the clock is trusted */
 		op = next(b, STORE_DELETE_OLDER, "old");
 		op->at_ms = utc_ms - PRICES_KEEP_MS;
@@ -302,11 +335,19 @@ void prices_cache_clear(struct prices *p, int side, int64_t utc_ms)
 
 	if (!s->fetched_utc_ms && !s->known.n && !s->stored.n)
 		return;
+	p->scratch.n = 0;
+	if (s->write)
+		prices_series_copy(&p->scratch, &s->writing);
 	s->known.n = 0;
 	s->fetched_utc_ms = 0;
 	s->write = 0; /* what is under way counts for nothing any more */
 	prices_cache_write(p, side, utc_ms);
 	s->write = 0;
+	if (p->scratch.n) { /* but will be on disk, too */
+		prices_series_copy(&s->stored, &p->scratch);
+		prices_cache_write(p, side, utc_ms);
+		s->write = 0;
+	}
 	s->stored.n = 0;
 	s->store_unsure = true;
 	s->was_fresh = false;

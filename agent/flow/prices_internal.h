@@ -12,6 +12,7 @@
 #define PRICES_HOUR_MS (60 * PRICES_MINUTE_MS)
 #define PRICES_WAIT_MS (15 * PRICES_MINUTE_MS)  /* least time between two requests for the same prices */
 #define PRICES_FRESH_MS (36 * PRICES_HOUR_MS)   /* older ones are history */
+#define PRICES_AHEAD_MS (5 * PRICES_MINUTE_MS)  /* fetched that much later than now is still believed */
 #define PRICES_KEEP_MS (14 * 24 * PRICES_HOUR_MS)
 #define PRICES_WEEKS_BACK 4
 #define PRICES_CONFIDENCE_MIN 0.2
@@ -42,6 +43,7 @@ struct prices {
 	char token[FLATPEAK_TOKEN_MAX];
 	int64_t token_due_ms;             /* a new one is needed then */
 	int64_t probe_ms;                 /* next login for the sake of the clock */
+	int login_refusals;               /* in a row */
 	bool relogged;                    /* the second login in a row for the same refusal */
 	bool looked;                      /* the age of the cache was considered */
 

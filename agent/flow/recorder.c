@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define HISTORY_S 300
 
@@ -34,11 +35,25 @@ static void telemetry_emit(struct recorder *r, const struct interval_report *rep
 
 	if (r->o.config->flip.mode == LINK_OFF || !r->o.backlog)
 		return;
-	n = recorder_points(r->o.config, report, r->view, points);
+	n = recorder_points(r->name, report, r->view, points);
 	if (n == 0)
 		return;
 	backlog_add(r->o.backlog, points, n, r->now_ms);
 	r->stats.points += n;
+}
+
+void recorder_cut(struct recorder *r)
+{
+	struct interval_report report;
+
+	if (!r)
+		return;
+	if (interval_cut(&r->telemetry, &report))
+		telemetry_emit(r, &report);
+	if (interval_cut(&r->history, &report)) {
+		recorder_keep(r, &report);
+		recorder_flush(r, false);
+	}
 }
 
 void recorder_configure(struct recorder *r, const struct config *config, const struct zone *zone)
@@ -80,6 +95,23 @@ static void views_take(struct recorder *r, const struct snapshot *s, const struc
 	}
 }
 
+/* What was measured belongs to those who were there. What else the configuration says of a device holds at once. */
+static void names_take(struct recorder *r, const struct snapshot *s)
+{
+	struct recorder_name name[DEVICE_MAX];
+	const int n = recorder_names(r->o.config, s, name);
+	bool same = n == r->n_names;
+
+	for (int i = 0; same && i < n; i++)
+		same = !strcmp(name[i].id, r->name[i].id) && !strcmp(name[i].flip_id, r->name[i].flip_id);
+	if (!same) {
+		recorder_cut(r);
+		memset(r->view, 0, sizeof(r->view));
+	}
+	memcpy(r->name, name, sizeof(name[0]) * (size_t)n);
+	r->n_names = n;
+}
+
 void recorder_observe(struct recorder *r, const struct snapshot *s, const struct decisions *d)
 {
 	struct interval_report report;
@@ -87,6 +119,7 @@ void recorder_observe(struct recorder *r, const struct snapshot *s, const struct
 	if (!r)
 		return;
 	r->now_ms = s->now_ms;
+	names_take(r, s);
 	views_take(r, s, d);
 	if (r->day.state == DAY_NONE && s->clock_trusted)
 		recorder_day_open(r, s->utc_ms); /* so that a short life counts too: the read takes its time */
@@ -117,4 +150,6 @@ void recorder_stop(struct recorder *r)
 void recorder_stats(const struct recorder *r, struct recorder_stats *out)
 {
 	*out = r ? r->stats : (struct recorder_stats){ 0 };
+	if (r)
+		out->skipped = r->telemetry.skipped;
 }

@@ -24,13 +24,17 @@ struct recorder_stats {
 	int64_t bytes;               /* of their keys and bodies */
 	int64_t lost;                /* rows given up: the store would not take them for several intervals */
 	int64_t points;              /* handed to the backlog */
+	int64_t skipped;             /* snapshots no telemetry was made of: the clock had been there before */
 	bool failing;                /* the store refused the last transaction */
 };
 
 int recorder_start(struct recorder **out, const struct recorder_options *options, struct errbuf *err);
 /** Another telemetry interval ends the one that runs. */
 void recorder_configure(struct recorder *r, const struct config *config, const struct zone *zone);
-/** After each tick, with its decisions. Allocates nothing but at the end of an interval. */
+/** Ends the intervals that run, under the configuration in force: before another one is put in its place. NULL is fine. */
+void recorder_cut(struct recorder *r);
+/** After each tick, with its decisions. Allocates nothing but at the end of an interval. Another plant (devices, their
+ *  order, their names at Flip) ends the intervals that run, under the names they began with. */
 void recorder_observe(struct recorder *r, const struct snapshot *s, const struct decisions *d);
 /** Writes what is due; what the last interval has so far is told to Flip and kept in the daily sums. Before store_close (some
  *  of its callbacks may still come then: memory goes with the last). NULL is fine. */

@@ -17,6 +17,13 @@ struct recorder_view {
 	enum battery_mode mode;
 };
 
+/* Who a device of the snapshot is; what the configuration says of it. */
+struct recorder_name {
+	char id[DEVICE_ID_MAX];
+	char flip_id[FLIP_ID_MAX]; /* "" = unknown to Flip, or longer than Flip's are */
+	double capacity_wh, soh_pct; /* NAN = not set */
+};
+
 /* A row that waits. The first `under_way` of them are in a transaction. */
 struct recorder_row {
 	enum store_table table; /* STORE_HISTORY: key is the kind */
@@ -43,6 +50,8 @@ struct recorder {
 	struct recorder_options o;
 	struct interval telemetry, history;
 	struct recorder_view view[DEVICE_MAX];
+	struct recorder_name name[DEVICE_MAX]; /* in the order of the last snapshot, as is view */
+	int n_names;
 	int64_t now_ms;
 	struct recorder_day day;
 	char reading_date[DATE_MAX];   /* of the read under way */
@@ -59,8 +68,10 @@ struct recorder {
 	struct recorder_stats stats;
 };
 
-/** Telemetry of the batteries Flip knows; returns how many. */
-int recorder_points(const struct config *config, const struct interval_report *r, const struct recorder_view *view,
+/** Names for the devices of a snapshot; returns how many. */
+int recorder_names(const struct config *config, const struct snapshot *s, struct recorder_name out[DEVICE_MAX]);
+/** Telemetry of the batteries Flip knows; returns how many. @name and @view are in the report's order. */
+int recorder_points(const struct recorder_name *name, const struct interval_report *r, const struct recorder_view *view,
 		    struct telemetry_point *out);
 
 /** The local day of an instant begins, unless it is the one that runs. */

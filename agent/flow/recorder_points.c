@@ -14,6 +14,23 @@ static const struct config_device *configured(const struct config *config, const
 	return NULL;
 }
 
+int recorder_names(const struct config *config, const struct snapshot *s, struct recorder_name out[DEVICE_MAX])
+{
+	for (int i = 0; i < s->n_devices; i++) {
+		const struct config_device *c = configured(config, s->dev[i].id);
+
+		out[i] = (struct recorder_name){ .capacity_wh = NAN, .soh_pct = NAN };
+		snprintf(out[i].id, sizeof(out[i].id), "%s", s->dev[i].id);
+		if (!c)
+			continue;
+		out[i].capacity_wh = c->capacity_wh;
+		out[i].soh_pct = c->soh_pct;
+		if (strlen(c->flip_device_id) < FLIP_ID_MAX)
+			memcpy(out[i].flip_id, c->flip_device_id, strlen(c->flip_device_id) + 1);
+	}
+	return s->n_devices;
+}
+
 static double first_known(double a, double b)
 {
 	return isnan(a) ? b : a;
@@ -25,7 +42,7 @@ static double power_or_mean(double last_w, double wh, double measured_s)
 	return !isnan(last_w) ? last_w : measured_s > 0 ? wh * 3600 / measured_s : 0;
 }
 
-static void point_of_battery(struct telemetry_point *p, const struct interval_device *d, const struct config_device *c)
+static void point_of_battery(struct telemetry_point *p, const struct interval_device *d, const struct recorder_name *c)
 {
 	const double capacity_wh = first_known(c->capacity_wh, d->capacity_wh), soh_pct = first_known(d->soh_pct, c->soh_pct);
 
@@ -58,25 +75,24 @@ static void point_of_site(struct telemetry_point *p, const struct interval_devic
 		p->assumed |= TELEMETRY_ASSUMED_SOLAR;
 }
 
-int recorder_points(const struct config *config, const struct interval_report *r, const struct recorder_view *view,
+int recorder_points(const struct recorder_name *name, const struct interval_report *r, const struct recorder_view *view,
 		    struct telemetry_point *out)
 {
 	int n = 0;
 
 	for (int i = 0; i < r->n; i++) {
 		const struct interval_device *d = &r->device[i];
-		const struct config_device *c = configured(config, d->id);
 		struct telemetry_point *p = &out[n];
 
-		if (!(d->roles & ROLE_BATTERY) || !c || !c->flip_device_id[0] || strlen(c->flip_device_id) >= FLIP_ID_MAX)
+		if (!(d->roles & ROLE_BATTERY) || !name[i].flip_id[0])
 			continue;
 		*p = (struct telemetry_point){ .start_utc_ms = r->start_utc_ms, .duration_s = r->duration_s, .merged = 1 };
-		snprintf(p->device_id, sizeof(p->device_id), "%.*s", FLIP_ID_MAX - 1, c->flip_device_id);
+		memcpy(p->device_id, name[i].flip_id, sizeof(p->device_id));
 		/* neither its power nor its charge can be made up: without them it says nothing */
 		p->online = d->online && !isnan(d->power.last_w) && !isnan(d->soc_pct);
 		p->mode = view[i].mode;
 		p->reserve_pct = view[i].reserve_pct;
-		point_of_battery(p, d, c);
+		point_of_battery(p, d, &name[i]);
 		point_of_site(p, d, r);
 		telemetry_round(p);
 		n++;

@@ -41,14 +41,14 @@ void verb_outbox_retry(struct request *rq)
 	int64_t now_ms = loop_now_ms();
 
 	flip_link_retry(h->flip);
-	cJSON_AddNumberToObject(data, "rows", (double)(outbox_retry(h->outbox, now_ms) + backlog_retry(h->backlog, now_ms)));
+	cJSON_AddNumberToObject(data, "rows", (double)(outbox_retry(h->outbox, now_ms) + (h->backlog ? backlog_retry(h->backlog, now_ms) : 0)));
 	request_ok(rq, data);
 }
 
 void verb_tariff_refresh(struct request *rq)
 {
-	struct errbuf err = { "" };
-	int r = prices_refresh(rq->hub->prices, &err);
+	struct errbuf err = { "prices are not running" };
+	int r = rq->hub->prices ? prices_refresh(rq->hub->prices, &err) : -EAGAIN;
 
 	if (r < 0)
 		request_error(rq, r == -EBUSY ? "busy" : "unavailable", "%s", err.text);

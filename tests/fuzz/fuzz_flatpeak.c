@@ -24,8 +24,46 @@ static void check_error(const struct flatpeak_error *e)
 	printable(e->code, sizeof(e->code));
 	printable(e->message, sizeof(e->message));
 	printable(e->request_id, sizeof(e->request_id));
-	for (int status = 200; status < 600; status++)
-		(void)flatpeak_advise(status, e);
+	for (int status = 200; status < 600; status++) {
+		const enum flatpeak_advice a = flatpeak_advise(status, e);
+
+		if (a != FLATPEAK_RETRY && a != FLATPEAK_LOGIN && a != FLATPEAK_WAIT && a != FLATPEAK_STOP)
+			abort();
+	}
+}
+
+/* The input as location and version: what is worded ends no header line, no path and no body early. */
+static void check_requests(const char *text, size_t size)
+{
+	char copy[600];
+	const size_t n = size < sizeof(copy) - 1 ? size : sizeof(copy) - 1;
+	struct flatpeak_request q;
+	struct errbuf err = { "" };
+
+	memcpy(copy, text, n);
+	copy[n] = '\0';
+	for (int profile = FLATPEAK_ZERO; profile <= FLATPEAK_BUSBAR; profile++) {
+		const struct flatpeak_query query = { .profile = (enum flatpeak_profile)profile,
+						      .busbar_version = copy,
+						      .location_id = copy,
+						      .from_utc_ms = 1772323200000,
+						      .to_utc_ms = 1772409600000 };
+		const char *place = profile == FLATPEAK_BUSBAR ? q.body : q.path;
+
+		flatpeak_login_request(query.profile, copy, &q);
+		printable(q.header, sizeof(q.header));
+		printable(q.path, sizeof(q.path));
+		if (flatpeak_prices_request(&query, &q, &err) < 0) {
+			if (!err.text[0])
+				abort();
+			continue;
+		}
+		printable(q.header, sizeof(q.header));
+		printable(q.path, sizeof(q.path));
+		printable(q.body, sizeof(q.body));
+		if (strchr(q.path, ' ') || (q.body[0] && q.body[strlen(q.body) - 1] != '}') || !strstr(place, copy))
+			abort();
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -55,10 +93,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!(fabs(s->value) <= PRICE_ABS_MAX) || !(s->confidence >= 0 && s->confidence <= 1))
 			abort();
 	}
-	if (flatpeak_login_decode(text, size, &login, &err) == 0) {
+	if (flatpeak_login_decode(text, size, &login, &fault, &err) == 0) {
 		printable(login.token, sizeof(login.token));
 		if (!login.token[0] || strchr(login.token, ' ') || login.expires_in_s < 1)
 			abort();
 	}
+	check_requests(text, size);
 	return 0;
 }

@@ -1,5 +1,6 @@
 """A home whose agent talks to the mock clouds by HTTPS (plain on loopback): Flip in direct mode, FlatPeak for prices. What the
 clouds were promised is read from the agent's own database, what they got from the simulator."""
+import datetime
 import os
 import sqlite3
 import subprocess
@@ -48,6 +49,11 @@ basicConstraints = critical,CA:true
 [server]
 subjectAltName = IP:127.0.0.1
 """
+
+
+def stamp_ms(text):
+    """UTC ms of a time as Flip writes it."""
+    return round(datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
 
 
 def certificates(folder):
@@ -142,6 +148,10 @@ class CloudHome(Home):
                 return got
             since = page["next"]
 
+    def missing(self, rows):
+        """Those of these (device, start_ms) that never came to the mock."""
+        return set(rows) - {(device, stamp_ms(start)) for device, start in self.points()}
+
     def flip_command(self, **keys):
         keys = {"device_id": DEVICE, "mode": "DISCHARGE", "power_mode": "SETPOINT", "setpoint_w": 2000, "reserve_pct": 20,
                 "starts_in_s": 5, "duration_s": 60, **keys}
@@ -159,11 +169,18 @@ class CloudHome(Home):
         return sqlite3.connect(f"file:{os.path.join(self.agent.state_dir, 'hearth.db')}?mode=ro", uri=True, timeout=10)
 
     def owed(self):
-        """(telemetry rows {(device, start_ms)}, promises {message_id: (kind, body)}) on disk now."""
+        """(telemetry rows {(device, start_ms)}, promises {message_id: (kind, body)}) on disk now. Rows that Flip has taken stay
+        for a while, marked as gone: all of them must arrive, so they count here."""
         with self.database() as db:
             rows = {(kind, at) for kind, at in db.execute("SELECT kind, at_ms FROM telemetry")}
             promises = {key: (kind, body) for key, kind, body in db.execute("SELECT key, kind, body FROM outbox")}
         return rows, promises
 
+    def waiting(self):
+        """Telemetry rows {(device, start_ms)} on disk that Flip has not taken."""
+        with self.database() as db:
+            return set(db.execute("SELECT kind, at_ms FROM telemetry WHERE NOT EXISTS (SELECT 1 FROM gone WHERE log = 'telemetry' AND "
+                                  "telemetry.seq BETWEEN seq_from AND seq_to)"))
 
-__all__ = ["CloudHome", "DEVICE", "R", "SITE", "TOKEN", "API_KEY", "Sim", "program", "wait_for"]
+
+__all__ = ["CloudHome", "DEVICE", "R", "SITE", "TOKEN", "API_KEY", "Sim", "program", "stamp_ms", "wait_for"]

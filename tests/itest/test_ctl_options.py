@@ -194,6 +194,35 @@ def retry():
         assert agent.ctl("tariff", "fresh")[0] == 2
 
 
+def sites():
+    """Only sites that are online count, and one that is offline is not waited for."""
+    with Broker() as broker, Agent(broker) as agent:
+        def ctl(*words):
+            start = time.monotonic()
+            done = subprocess.run([program("hearthctl"), "--port", str(broker.port), "--timeout", "20", *words], capture_output=True,
+                                  text=True, timeout=60)
+            assert time.monotonic() - start < 10, f"{words}: waited: {done.stderr}"
+            return done.returncode, done.stderr
+
+        def site(name, word):
+            agent.mqtt.publish(f"hearth/1/{name}/status", word, retain=True)
+
+        for i in range(9):
+            site(f"gone{i}", "offline")
+        assert ctl("ping") == (0, ""), "one of ten is online"
+        assert ctl("--site", "gone3", "ping") == (REACHED, "hearthctl: site gone3 is offline (its agent is not running)\n")
+        assert ctl("--site", "gone3", "--json", "reserve", "30")[0] == REACHED
+        assert ctl("--site", "gone3", "status", "--watch")[0] == REACHED
+        site("second", "online")
+        code, err = ctl("ping")
+        assert code == 1 and "2 sites are online (" in err and "home" in err and "second" in err and "gone" not in err, (code, err)
+        assert ctl("--site", "home", "ping") == (0, "")
+        site("second", "offline")
+        site("home", "offline")
+        code, err = ctl("ping")
+        assert code == REACHED and err.endswith(" is offline (its agent is not running)\n"), (code, err)
+
+
 def series(source, *prices):
     return {"currency": "GBP", "timezone": "UTC", "source": source,
             "prices": [{"from": ago(-a), "to": ago(-b), "value": v, "confidence": c, **more} for a, b, v, c, more in prices]}
@@ -224,6 +253,9 @@ def tariff():
         agent.state["tariff"] = {"import": series("none"), "export": series("none"), "flatpeak": {"state": "off", "reason": ""}}
         code, text, err = agent.ctl("tariff")
         assert code == 0 and "[tariff] import or [flatpeak]" in err and text.splitlines()[0].startswith("import\t-\t-\tunknown"), (text, err)
+        agent.state["tariff"]["flatpeak"] = {"state": "no_tariff", "reason": "none is connected"}
+        code, text, err = agent.ctl("tariff")
+        assert code == 0 and "FlatPeak has given none yet" in err and "or [flatpeak]" not in err, (text, err)
 
 
-run_tests([options, check, check_secrets, outbox, retry, tariff])
+run_tests([options, check, check_secrets, outbox, retry, sites, tariff])

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LISTED_MS (24 * 3600000LL) /* so long after its end a command is still listed */
+#define LISTED_MS (7 * 86400000LL) /* so long after its end a command is still listed: longer than a hub keeps it */
 #define LIMIT_DEFAULT 100
 
 struct mock_command *mock_flip_find(struct mock_flip *f, const char *id)

@@ -1,6 +1,8 @@
 /* The backlog against a Flip and a disk that fail in every way: nothing is lost, nothing is sent in a storm, newest first. */
 #include "support/backlog_kit.h"
 
+#include "io/log.h"
+
 /* ---- on the way to the disk ---- */
 
 static void test_not_before_it_is_stored(void **state)
@@ -45,6 +47,31 @@ static void test_disk_refuses_for_long(void **state)
 	kit_drain(400);
 	for (int k = 72; k < 200; k++)
 		assert_int_equal(has[0][k], 1);
+}
+
+/* What the store has not taken yet waits too, and the owner hears that the disk refuses. */
+static void test_queue_is_counted(void **state)
+{
+	(void)state;
+	kit_fill(1, 5, 1);
+	kit_add(2, 1);
+	assert_int_equal(kit_stats().rows, 3);
+	assert_false(kit_stats().store_failing); /* not answered yet */
+	fake_commit(-ENOSPC);
+	assert_true(kit_stats().store_failing);
+	assert_int_equal(kit_stats().rows, 3);
+	assert_int_equal(fake_count(STORE_TELEMETRY), 1);
+	assert_int_equal(kit_stats().oldest_utc_ms, UTC + STEP_S * 1000);
+	assert_int_equal(backlog_retry(log_, now), 3);
+	kit_disk();
+	assert_false(kit_stats().store_failing);
+	assert_int_equal(kit_stats().rows, 3);
+	assert_int_equal(fake_count(STORE_TELEMETRY), 3);
+	fake_submit_error = -EAGAIN;
+	kit_add(1, 6);
+	assert_true(kit_stats().store_failing);
+	assert_int_equal(kit_stats().rows, 4);
+	fake_submit_error = 0;
 }
 
 static void test_store_full_of_work(void **state)
@@ -107,6 +134,25 @@ static void test_live_interval_between_batches(void **state)
 	kit_drain(10);
 	kit_check(2, 2001);
 	assert_int_equal(kit_stats().sent_total, 4002);
+}
+
+/* The newest rows are those of a later interval when they are read: its own go first, alone. */
+static void test_later_append_behind_the_newest(void **state)
+{
+	(void)state;
+	kit_fill(2, 0, 600);
+	kit_add(2, 600);
+	kit_add(1, 601);
+	fake_commit_some(1, 0);           /* 600 is stored, 601 on its way */
+	backlog_link(log_, true, now);    /* reads two rows */
+	kit_disk();
+	assert_int_equal(n_sends, 1);
+	assert_int_equal(sends[0].n, 1);
+	assert_int_equal(sends[0].first_utc_ms, UTC + 601LL * STEP_S * 1000);
+	kit_drain(10);
+	kit_check(2, 601);
+	assert_int_equal(has[0][601], 1);
+	assert_int_equal(kit_stats().sent_total, 1203);
 }
 
 /* ---- who we are, after a restart ---- */
@@ -460,6 +506,76 @@ static void test_all_are_wrong(void **state)
 	assert_int_equal(fake_count(STORE_REFUSED), 0);
 }
 
+/* Two bad ones in a row make the rest go one by one; good ones make the batches grow again, up to what they were. */
+static void test_batches_grow_again(void **state)
+{
+	static const int BAD[] = { 0, 1, -1 }, N[] = { 8, 4, 2, 1, 8, 4, 2, 1, 1, 2, 4, 8, 8, 8, 7 };
+
+	(void)state;
+	wrong_ones = BAD;
+	wrong_status = 422;
+	wrong_above = 8;
+	kit_fill(1, 0, 40);
+	kit_restart(0, 8); /* nothing is fresh after it */
+	kit_step();
+	assert_true(kit_drain_wrong(300) > 0);
+	assert_int_equal(n_sends, (int)(sizeof(N) / sizeof(N[0])));
+	for (int i = 0; i < n_sends; i++)
+		assert_int_equal(sends[i].n, N[i]);
+	assert_int_equal(kit_stats().refused, 2);
+}
+
+/* ---- what the log says of refusals ---- */
+
+static int said(const char *reason)
+{
+	static struct log_line line[LOG_KEEP];
+	int n = 0, lines = log_recent(line, LOG_KEEP);
+
+	for (int i = 0; i < lines; i++)
+		n += strstr(line[i].text, "kept for outbox.retry") && strstr(line[i].text, reason);
+	return n;
+}
+
+/* One interval of a and b; b is refused for @reason, or saved when it is NULL. */
+static void refuse(int k, const char *reason)
+{
+	struct telemetry_answer a = { .n = 2, .told = { 3 }, .failed = { reason ? 2 : 0 } };
+
+	snprintf(a.reason, sizeof(a.reason), "%s", reason ? reason : "");
+	kit_add(2, k);
+	kit_disk();
+	for (int i = 0; i < 10 && !open_batch; i++)
+		kit_step();
+	open_batch = false;
+	assert_int_equal(backlog_answer(log_, sends[n_sends - 1].id, 200, &a, NULL, now), 0);
+	kit_disk();
+	now += STEP_S * 1000LL;
+}
+
+static void test_refusals_in_the_log(void **state)
+{
+	static const char X[] = "not of this site", Y[] = "not of this century";
+	int k = 0;
+
+	(void)state;
+	for (; k < 300; k++) /* a day of it */
+		refuse(k, X);
+	assert_int_equal(said(X), 1);
+	refuse(k++, Y);
+	assert_int_equal(said(Y), 1);
+	refuse(k++, X);
+	assert_int_equal(said(X), 2);
+	refuse(k++, NULL);
+	refuse(k++, X); /* within the hour: on and off in turns is no news each time */
+	assert_int_equal(said(X), 2);
+	for (int i = 0; i < 12; i++)
+		refuse(k++, NULL);
+	refuse(k++, X);
+	assert_int_equal(said(X), 3);
+	assert_int_equal(kit_stats().refused, 304);
+}
+
 #define T_(f) cmocka_unit_test_setup_teardown(f, kit_setup, kit_teardown)
 
 int main(void)
@@ -470,7 +586,8 @@ int main(void)
 		T_(test_another_disk_another_id), T_(test_nothing_is_sent_before_the_count), T_(test_answers),
 		T_(test_lost_and_late_answers), T_(test_power_cut_between_answer_and_delete), T_(test_delete_fails),
 		T_(test_500_for_an_hour), T_(test_flapping_link), T_(test_sender_is_busy), T_(test_bad_points_are_found),
-		T_(test_all_are_wrong),
+		T_(test_all_are_wrong), T_(test_queue_is_counted), T_(test_later_append_behind_the_newest),
+		T_(test_batches_grow_again), T_(test_refusals_in_the_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,6 +170,104 @@ static void test_not_under_way(void **state)
 	assert_counted();
 }
 
+/* Rows of one interval that are whole, of batteries a and b. */
+static int whole(int k)
+{
+	struct store_row r;
+	int n = 0;
+
+	for (int64_t seq = 0; fake_next(STORE_TELEMETRY, false, seq, &r); seq = r.seq) {
+		struct telemetry_point p;
+
+		assert_int_equal(telemetry_unpack(r.kind, r.at_ms, r.body, &p), 0);
+		n += p.start_utc_ms == UTC + (int64_t)k * STEP_S * 1000 && p.merged == 1;
+	}
+	return n;
+}
+
+/* What went out and was not answered Flip may have: it is not merged while the link is down or Flip deaf, also when a newer
+ * interval took its place meanwhile. Others make room. */
+static void test_not_what_flip_may_have(void **state)
+{
+	struct total before, after;
+
+	for (int up = 0; up < 2; up++) {
+		int newest = N - 1;
+		int64_t limit;
+
+		kit_teardown(state);
+		kit_setup(state);
+		memset(has, 0, sizeof(has));
+		kit_fill(2, 0, N);
+		kit_restart(0, 0); /* nothing is fresh after it */
+		kit_step();
+		assert_int_equal(sends[0].n, 1000); /* 0 .. 499 */
+		backlog_link(log_, up, now);
+		for (int i = 0; i < 91; i++)
+			kit_step();
+		if (up) {
+			kit_add(2, ++newest);
+			for (int i = 0; i < 302 && sends[n_sends - 1].n != 2; i++)
+				kit_step();
+			assert_int_equal(sends[n_sends - 1].first_utc_ms, UTC + (int64_t)newest * STEP_S * 1000);
+			for (int i = 0; i < 91; i++)
+				kit_step();
+		}
+		before = on_disk();
+		limit = kit_stats().bytes * 3 / 4;
+		backlog_limit(log_, limit);
+		for (int i = 0; i < 700; i++)
+			kit_step();
+		after = on_disk();
+		assert_same_energy(&before, &after);
+		assert_true(kit_stats().thinned_total > 300 && kit_stats().bytes <= limit);
+		assert_int_equal(whole(0) + whole(250) + whole(499), 6);
+		assert_int_equal(whole(newest), up ? 2 : 0);
+		assert_counted();
+		backlog_limit(log_, 1000); /* far too little: the others are dropped before it is touched */
+		for (int i = 0; i < 700; i++)
+			kit_step();
+		assert_int_equal(fake_count(STORE_TELEMETRY), up ? 1002 : 1000);
+		assert_counted();
+		backlog_limit(log_, 0);
+		backlog_link(log_, true, now);
+		for (int i = 0; i < 302 && kit_stats().rows; i++) {
+			kit_step();
+			while (open_batch) {
+				assert_int_equal(kit_save(), 0);
+				kit_disk();
+			}
+		}
+		assert_true(has[0][0] == 1 && has[1][250] == 1 && has[0][499] == 1 && has[1][newest] == up);
+		assert_int_equal(kit_stats().rows, 0);
+	}
+}
+
+/* Answered, though badly: then it is thinned as anything else. */
+static void test_answered_is_thinned(void **state)
+{
+	int64_t bytes;
+
+	(void)state;
+	kit_fill(2, 0, N);
+	kit_restart(0, 0);
+	kit_step();
+	bytes = kit_stats().bytes;
+	backlog_limit(log_, bytes * 3 / 4);
+	for (int i = 0; i < 120; i++)
+		kit_step(); /* no answer: what is behind it is thinned */
+	assert_int_equal(whole(0), 2);
+	kit_answer(422, 0, NULL);
+	backlog_link(log_, false, now);
+	backlog_limit(log_, bytes / 3);
+	for (int i = 0; i < 120; i++)
+		kit_step();
+	assert_int_equal(whole(0), 0);
+	assert_true(kit_stats().bytes <= bytes / 3);
+	assert_true(kit_stats().dropped_total == 0);
+	assert_counted();
+}
+
 static void test_thinning_fails(void **state)
 {
 	struct total before, after;
@@ -271,6 +369,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T_(test_thinning_keeps_energy), T_(test_oldest_first), T_(test_dropped_when_nothing_merges),
 		T_(test_unlike_neighbours_are_left), T_(test_not_under_way), T_(test_thinning_fails),
+		T_(test_not_what_flip_may_have), T_(test_answered_is_thinned),
 		T_(test_refused_are_kept_within_limits), T_(test_unreadable),
 	};
 

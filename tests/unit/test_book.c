@@ -65,6 +65,63 @@ static void test_foreign(void **state)
 	assert_int_equal(book_offer(&book, &c, "", &(struct book_scene){ dev, 3, false, false, T }), BOOK_NEW);
 }
 
+/* A list names for a week what was over and forgotten long ago, and may do so before the clock is set. */
+static void test_listed_after_its_end(void **state)
+{
+	static const struct { const char *name; enum flip_device_status at_flip; bool addressed, endless, timeless; enum book_outcome out;
+			      bool due; } ROWS[] = {
+		{ "taken", FLIP_DEVICE_OK, false, false, false, BOOK_STALE, false },
+		{ "taken, without an end", FLIP_DEVICE_OK, false, true, false, BOOK_STALE, false },
+		{ "failed", FLIP_FAILED_FAULT, false, false, false, BOOK_STALE, false },
+		{ "offline", FLIP_FAILED_OFFLINE, false, false, false, BOOK_STALE, false },
+		{ "still waited for", FLIP_PENDING, false, false, false, BOOK_NEW, true },
+		{ "sent to us", FLIP_DEVICE_OK, true, false, false, BOOK_NEW, true },
+		{ "taken, read without a clock", FLIP_DEVICE_OK, false, false, true, BOOK_NEW, false },
+		{ "waited for, read without a clock", FLIP_PENDING, false, false, true, BOOK_NEW, true },
+	};
+
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		struct book_scene scene = { dev, 3, ROWS[i].addressed, false, ROWS[i].timeless ? 0 : T };
+		struct flip_command c;
+		enum book_outcome r;
+
+		setup(state);
+		c = command("c1", T - 40 * H, ROWS[i].endless ? 0 : T - 30 * H);
+		c.device_status = ROWS[i].at_flip;
+		r = book_offer(&book, &c, "", &scene);
+		if (r == BOOK_NEW && ROWS[i].timeless) { /* through the disk: a restart between the two changes nothing */
+			AUTO_JSON *o = book_entry_encode(&book.entry[0]);
+
+			assert_int_equal(book_entry_decode(o, &book.entry[0], NULL), 0);
+			book.entry[0].ack_due = false;
+		}
+		book_step(&book, dev, 3, T);
+		if (r != ROWS[i].out || book.n != (r == BOOK_NEW) || (book.n && book.entry[0].ack_due != ROWS[i].due))
+			fail_msg("%s: outcome %d, %d entries, %s '%s'", ROWS[i].name, r, book.n,
+				 book.n ? flip_device_status_word(book.entry[0].ack) : "", book.n ? book.entry[0].ack_reason : "");
+		if (book.n && !book_state_is_end(book.entry[0].state))
+			fail_msg("%s: not over", ROWS[i].name);
+	}
+}
+
+/* Flip shortens what runs, and has our OK already. */
+static void test_cut_short_by_poll(void **state)
+{
+	struct flip_command c = command("c1", T, T + 2 * H);
+
+	(void)state;
+	offer(&c, T);
+	assert_ack("c1", FLIP_DEVICE_OK, "");
+	assert_string_equal(running(T + MIN), "c1");
+	c = newer(c);
+	c.ends_utc_ms = T + H;
+	c.device_status = FLIP_DEVICE_OK;
+	book_offer(&book, &c, "", &(struct book_scene){ dev, 3, false, false, T + H + MIN });
+	assert_string_equal(running(T + H + MIN), "");
+	assert_state("c1", BOOK_DONE);
+	assert_false(get("c1")->ack_due);
+}
+
 static void test_window(void **state)
 {
 	struct flip_command c = command("c1", T + H, T + 2 * H);
@@ -450,7 +507,8 @@ static void test_first_sight(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T_(test_judged), T_(test_foreign), T_(test_window), T_(test_clock_back_before_start), T_(test_slept_through),
+		T_(test_judged), T_(test_foreign), T_(test_listed_after_its_end), T_(test_cut_short_by_poll),
+		T_(test_window), T_(test_clock_back_before_start), T_(test_slept_through),
 		T_(test_untrusted_clock), T_(test_unreachable), T_(test_duplicates), T_(test_withdrawn), T_(test_ended), T_(test_started),
 		T_(test_overlap), T_(test_overlap_later_part), T_(test_tie), T_(test_endless), T_(test_resend), T_(test_preparatory),
 		T_(test_trouble), T_(test_suspended), T_(test_full_and_forget), T_(test_first_sight),

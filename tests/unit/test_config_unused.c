@@ -34,6 +34,8 @@ static void test_unused(void **state)
 		{ "[flip]\nmode = queue\nwebhook_key_file = /a/key\n", { FLIP_WITHOUT } },
 		{ "[flip]\nmode = queue\n[device b]\nprofile = battery\nbus = house\nunit = 1\nflip_device_id = me\nenabled = no\n", { FLIP_WITHOUT } },
 		{ "[flip]\nmode = queue\n[device b]\nprofile = battery\nbus = house\nunit = 1\nflip_device_id = me\n", { NULL } },
+		{ "[flip]\nmode = queue\n[device b]\nprofile = battery\nbus = house\nunit = 1\nflip_device_id = me\npoll_ms = 20000\n",
+		  { "[device b] poll_ms above 15000: Flip is told it is offline" } },
 		{ "[flip]\nmode = direct\ntoken_file = /a/token\n", { FLIP_WITHOUT } },
 		{ "[flip]\noauth_client_id = me\nportal_url = https://a.example\n",
 		  { "[flip] oauth_client_id = me has no effect in this version",

@@ -85,6 +85,41 @@ static void test_updated_canceled_vanished(void **state)
 	assert_non_null(book_in_force(&book, 0, utc_ms));
 }
 
+/* Done, told, and forgotten a day later; but Flip lists it for a week. Its OK stands. */
+static void test_forgotten_and_listed_again(void **state)
+{
+	int published;
+
+	(void)state;
+	list_command("c1", "bat-1", "OK", "PENDING", 0);
+	serve();
+	assert_int_equal(rows_owed(), 0);
+	list_clear();
+	list_command("c1", "bat-1", "OK", "OK", 5);
+	pass(2 * MINUTE);
+	for (int h = 1; h <= 3; h++) {
+		now_ms += H;
+		utc_ms += H;
+		pass(2 * MINUTE);
+	}
+	assert_int_equal(book_find(&book, "c1")->state, BOOK_DONE);
+	now_ms += 25 * H;
+	utc_ms += 25 * H;
+	pass(3000);
+	assert_int_equal(book.n, 0);
+	rows = 0;
+	published = n_commands;
+	for (int day = 0; day < 5; day++) {
+		now_ms += 24 * H;
+		utc_ms += 24 * H;
+		pass(2 * MINUTE);
+	}
+	assert_int_equal(rows, 0);
+	assert_int_equal(n_commands, published);
+	assert_int_equal(fake_count(STORE_COMMAND), 0);
+	assert_int_equal(stats().refused, 0);
+}
+
 /* Commands of one answer are judged in the order Flip made them, not in the order of the list. */
 static void test_order_of_creation(void **state)
 {
@@ -251,6 +286,29 @@ static void test_pages(void **state)
 	assert_null(strstr(fake_http_last()->url, "skip")); /* from the beginning */
 	assert_true(stats().link_up);
 	assert_int_equal(stats().foreign, 0);
+
+	pass(1000); /* and a long list is then read from its second page on, not from where the lost one stood */
+	while (!fake_http_waiting()) {
+		now_ms += 1000;
+		flip_link_step(l);
+	}
+	fake_http_answer(fake_http_next(), 200, page[0]);
+	fake_http_answer(fake_http_next(), 200, page[1]);
+	fake_http_fail(fake_http_next(), -ETIMEDOUT);
+	poll_reply = (struct fake_http_reply){ .status = 503 };
+	pass(5000);
+	while (!fake_http_waiting()) {
+		now_ms += 1000;
+		flip_link_step(l);
+	}
+	fake_http_answer(fake_http_next(), 200, page[2]);
+	assert_int_equal(stats().foreign, 29); /* of this list alone */
+	while (!fake_http_waiting()) {
+		now_ms += 1000;
+		flip_link_step(l);
+	}
+	fake_http_answer(fake_http_next(), 200, page[0]);
+	assert_string_equal(fake_http_last()->url, "https://flip.test/v1/commands?skip=100&limit=100");
 }
 
 /* A server that always has another full page. */
@@ -405,7 +463,7 @@ static void test_telemetry_answers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		S_(test_cadence), S_(test_command), S_(test_updated_canceled_vanished), S_(test_order_of_creation),
+		S_(test_cadence), S_(test_command), S_(test_updated_canceled_vanished), S_(test_forgotten_and_listed_again), S_(test_order_of_creation),
 		S_(test_one_word_at_a_time), S_(test_few_at_once), S_(test_row_answers), S_(test_pages), S_(test_endless_pages),
 		S_(test_unreadable_rows), S_(test_full_book), S_(test_untrusted_clock), S_(test_telemetry), S_(test_telemetry_answers),
 	};

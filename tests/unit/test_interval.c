@@ -70,8 +70,13 @@ static void test_clock(void **state)
 		{ "a step forward within an interval", 300, 0, 400, JUMP_MS, 100, 120000, 2, { { 0, 99, 99 }, { 220, 80, 80 } } },
 		{ "a step forward over a boundary", 300, 0, 400, JUMP_MS, 100, 250000, 2, { { 0, 99, 99 }, { 350, 250, 250 } } },
 		{ "a step backward within an interval", 300, 0, 450, JUMP_MS, 200, -100000, 2, { { 0, 199, 199 }, { 100, 200, 200 } } },
-		{ "a step backward over a boundary", 300, 0, 500, JUMP_MS, 400, -150000, 3,
-		  { { 0, 300, 300 }, { 300, 99, 99 }, { 250, 50, 50 } } },
+		{ "a step backward over a boundary: not again what was told", 300, 0, 760, JUMP_MS, 400, -150000, 3,
+		  { { 0, 300, 300 }, { 300, 99, 99 }, { 301, 299, 299 } } },
+		{ "a step backward onto the start itself", 300, 0, 760, JUMP_MS, 400, -100000, 3,
+		  { { 0, 300, 300 }, { 300, 99, 99 }, { 301, 299, 299 } } },
+		{ "a step of an hour back", 300, 0, 4000, JUMP_MS, 100, -3600000, 2, { { 0, 99, 99 }, { 1, 299, 299 } } },
+		{ "a step of more than an hour back: the old times were wrong", 300, 0, 401, JUMP_MS, 100, -3601000, 2,
+		  { { 0, 99, 99 }, { -3501, 201, 201 } } },
 		{ "a step of a day back", 300, 0, 250, JUMP_MS, 100, -86400000, 1, { { 0, 99, 99 } } },
 		{ "a small step is none", 300, 0, 400, JUMP_MS, 100, 800, 1, { { 0, 300, 299 } } },
 		{ "a step in the first second leaves nothing", 300, 0, 200, JUMP_MS, 1, 5000, 0, { { 0, 0, 0 } } },
@@ -119,6 +124,47 @@ static void test_clock(void **state)
 		}
 		assert_row_near(ROWS[k].name, n, ROWS[k].n);
 	}
+}
+
+/* Starts only grow over steps back and forth, cuts and untrusted times; what is not measured for that is counted. */
+static void test_starts_grow(void **state)
+{
+	static const struct { int at_s, jump_s, untrusted_s; } STEPS[] = {
+		{ 130, -70, 0 }, { 150, -2, 0 }, { 200, 400, 0 }, { 210, -900, 0 }, { 1500, -600, 50 }, { 1501, -600, 0 },
+		{ 3200, 0, 70 }, { 3300, -1, 0 }, { 3301, -1, 0 },
+	};
+	int64_t last = 0, skipped = -1;
+	struct interval_report r;
+	struct interval iv;
+	int n = 0;
+
+	(void)state;
+	site_new(T0);
+	interval_init(&iv, 60);
+	for (int t = 0; t < 5000; t++, pass(1000)) {
+		s.clock_trusted = true;
+		for (size_t k = 0; k < sizeof(STEPS) / sizeof(STEPS[0]); k++) {
+			s.utc_ms += t == STEPS[k].at_s ? STEPS[k].jump_s * 1000LL : 0;
+			s.clock_trusted &= t < STEPS[k].at_s || t >= STEPS[k].at_s + STEPS[k].untrusted_s;
+		}
+		grid(1000);
+		if (interval_step(&iv, &s, &r) || (t % 77 == 0 && interval_cut(&iv, &r))) {
+			assert_true(r.start_utc_ms > last);
+			last = r.start_utc_ms;
+			n++;
+		}
+		if (t == 4000)
+			skipped = iv.skipped;
+	}
+	assert_true(n > 60);
+	assert_in_range(skipped, 1000, 2500);
+	assert_true(iv.skipped == skipped); /* it is over */
+	s.utc_ms -= 2 * 365 * 86400000LL; /* a clock that was years ahead silences nobody */
+	for (int t = n = 0; t < 200; t++, pass(1000)) {
+		grid(1000);
+		n += interval_step(&iv, &s, &r);
+	}
+	assert_in_range(n, 3, 5);
 }
 
 /* Readings that come every so often count for 15 s each, the last one too. */
@@ -454,7 +500,8 @@ static void test_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_clock),	cmocka_unit_test(test_holes), cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_clock), cmocka_unit_test(test_starts_grow),
+		cmocka_unit_test(test_holes), cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_energy),	cmocka_unit_test(test_balance), cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_devices_change), cmocka_unit_test(test_cut),
 	};

@@ -64,6 +64,40 @@ static void test_parse(void **state)
 	}
 }
 
+/* A tree is many times its text: refused before it is there, whatever the text's own limit. */
+static void test_many(void **state)
+{
+	const size_t size = 2 << 20;
+	char *text = malloc(size);
+	struct errbuf err = { "" };
+	cJSON *tree;
+
+	(void)state;
+	for (int objects = 0; objects < 2; objects++) {
+		const size_t step = objects ? 3 : 2;
+		size_t n = 1;
+
+		for (n = 1; n + step < size; n += step)
+			memcpy(text + n, objects ? "[],0" : "0,0,", step);
+		text[0] = '[', text[n - 1] = ']';
+		assert_null(json_parse(text, n, size, 4, &err));
+		assert_non_null(strstr(err.text, "too many values"));
+	}
+	/* as many as are allowed: the array itself and what is in it; then one more */
+	for (size_t i = 0; i < JSON_VALUES_MAX; i++)
+		memcpy(text + 1 + 2 * i, "0,", 2);
+	text[0] = '[';
+	text[2 * (JSON_VALUES_MAX - 1)] = ']';
+	tree = json_parse(text, 2 * (JSON_VALUES_MAX - 1) + 1, size, 4, &err);
+	assert_non_null(tree);
+	assert_int_equal(cJSON_GetArraySize(tree), JSON_VALUES_MAX - 1);
+	cJSON_Delete(tree);
+	text[2 * (JSON_VALUES_MAX - 1)] = ',';
+	text[2 * JSON_VALUES_MAX] = ']';
+	assert_null(json_parse(text, 2 * JSON_VALUES_MAX + 1, size, 4, &err));
+	free(text);
+}
+
 static const char OBJECT[] = "{\"n\":1.5,\"big\":1e999,\"i\":-3,\"max\":9007199254740993,\"t\":\"abc\",\"b\":true,\"z\":null,\"N\":7,\"half\":0.5,"
 			     "\"neg\":-1e300}";
 
@@ -133,7 +167,7 @@ static void test_add(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_parse), cmocka_unit_test(test_get), cmocka_unit_test(test_add) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_parse), cmocka_unit_test(test_many), cmocka_unit_test(test_get), cmocka_unit_test(test_add) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

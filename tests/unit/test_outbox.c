@@ -5,6 +5,7 @@
 
 #include "support/fake_store.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -414,6 +415,159 @@ static void test_damaged_rows(void **state)
 	assert_int_equal(fake_count(STORE_OUTBOX), 2); /* unread, but not thrown away */
 }
 
+static void put_row(const char *key, const char *kind, const char *body)
+{
+	struct store_op op = { .verb = STORE_PUT, .table = STORE_OUTBOX, .body = body };
+
+	snprintf(op.key, sizeof(op.key), "%s", key);
+	snprintf(op.kind, sizeof(op.kind), "%s", kind);
+	store_submit(NULL, &op, 1, NULL, NULL, NULL);
+}
+
+/* A row nobody can read is kept and named, and silences none of those behind it; and so after each restart. */
+static void test_unreadable_rows(void **state)
+{
+	(void)state;
+	put_row("r1", OUTBOX_COMMAND_STATUS, "not json");
+	put_row("r2", OUTBOX_COMMAND_STATUS, "[\"message_id\"]");
+	put_row("r3", OUTBOX_COMMAND_STATUS, "{\"message_id\":\"r4\"}");
+	put_row("r5", OUTBOX_COMMAND_STATUS, "{\"message_id\":5}");
+	put_row("r6", OUTBOX_COMMAND_STATUS, "\xff{");
+	put_row("r7", "commission", "{\"message_id\":\"r7\"}");
+	for (int i = 0; i < 2; i++) {
+		AUTO_JSON *rows = NULL;
+		AUTO_TEXT *text = NULL;
+
+		restart();
+		assert_int_equal(n_sent, 1);
+		assert_string_equal(sent[0], "r7");
+		assert_int_equal(stats().rows, 1);
+		assert_int_equal(stats().quarantined, 5);
+		rows = outbox_list(box, 10);
+		text = cJSON_PrintUnformatted(rows);
+		assert_non_null(strstr(text, "unreadable: its body is no JSON object"));
+		assert_non_null(strstr(text, "unreadable: its message_id is not its key"));
+		assert_int_equal(outbox_retry(box, 0), 1); /* what has no words gets none by trying */
+		assert_int_equal(stats().quarantined, 5);
+		assert_int_equal(fake_count(STORE_OUTBOX), 6);
+	}
+}
+
+static int picky_error;
+
+static int take_some(void *context, const char *kind, const char *body)
+{
+	return strcmp(kind, "bad") ? take(context, kind, body) : picky_error;
+}
+
+/* What the link can never send is set aside, what it cannot send now is waited for. */
+static void test_picky_link(void **state)
+{
+	static const struct { int error, sent, quarantined; } ROWS[] = {
+		{ -EINVAL, 1, 1 }, { -EMSGSIZE, 1, 1 }, { -E2BIG, 1, 1 }, { -ENOTCONN, 0, 0 }, { -EAGAIN, 0, 0 }, { -ENOMEM, 0, 0 },
+		{ -ENOBUFS, 0, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		AUTO_JSON *rows = NULL;
+		AUTO_TEXT *text = NULL;
+
+		teardown(state);
+		setup(state);
+		outbox_sender(box, take_some, NULL);
+		picky_error = ROWS[i].error;
+		add("bad", 0);
+		add("good", 0);
+		outbox_step(box, 1000);
+		if (n_sent != ROWS[i].sent || stats().quarantined != ROWS[i].quarantined)
+			fail_msg("%d: %d sent, %d quarantined", ROWS[i].error, n_sent, stats().quarantined);
+		rows = outbox_list(box, 10);
+		text = cJSON_PrintUnformatted(rows);
+		assert_int_equal(strstr(text, "cannot be sent: ") != NULL, ROWS[i].quarantined);
+		restart(); /* the default sender takes it; a set-aside one stays so */
+		assert_int_equal(stats().quarantined, ROWS[i].quarantined);
+	}
+}
+
+/* Unanswered ones go again at once when the link is back; refused ones wait their time, however often it comes back. */
+static void test_link_comes_back(void **state)
+{
+	const char *id;
+
+	(void)state;
+	id = add("x", 0);
+	assert_int_equal(n_sent, 1);
+	outbox_link(box, false, 10);
+	outbox_link(box, true, 20);
+	assert_int_equal(n_sent, 2);
+	outbox_ack(box, id, 503, NULL, 30);
+	for (int i = 0; i < 5; i++) {
+		outbox_link(box, false, 40);
+		outbox_link(box, true, 50);
+	}
+	assert_int_equal(n_sent, 2);
+	outbox_step(box, 5100);
+	assert_int_equal(n_sent, 3);
+	outbox_ack(box, id, 503, NULL, 5100);
+	outbox_link(box, true, 5200);
+	outbox_step(box, 5100 + 4999);
+	assert_int_equal(n_sent, 3); /* the second wait is 5 .. 10 s: the first was not forgotten */
+	assert_int_equal(outbox_retry(box, 10100), 1);
+	assert_int_equal(n_sent, 4);
+}
+
+/* Refused ones come after fresh ones and have one place together; what is about other things does not wait for them. */
+static void test_refused_take_one_place(void **state)
+{
+	const char *id[3];
+
+	(void)state;
+	id[0] = add("x", 0);
+	id[1] = add("y", 0);
+	id[2] = add("z", 0);
+	for (int i = 0; i < 3; i++)
+		outbox_ack(box, id[i], 500, NULL, i);
+	n_sent = 0;
+	add("fresh", 10);
+	assert_int_equal(n_sent, 1);
+	assert_false(outbox_owes(box)); /* what was refused is nothing telemetry waits for */
+	add("x", 20);
+	assert_int_equal(n_sent, 1); /* about the same thing: it waits */
+	assert_false(outbox_owes(box));
+	outbox_step(box, 10000);
+	assert_int_equal(stats().rows, 5);
+	for (int i = 0; i < 3; i++) {
+		int known = 0;
+
+		for (int k = 1; k < n_sent; k++)
+			known += !strcmp(sent[k], id[0]) + !strcmp(sent[k], id[1]) + !strcmp(sent[k], id[2]);
+		assert_int_equal(known, i + 1);
+		for (int k = n_sent - 1; k > 0; k--) /* the one under way; which one it is, is left to their waiting */
+			if (!strcmp(sent[k], id[0]) || !strcmp(sent[k], id[1]) || !strcmp(sent[k], id[2])) {
+				assert_int_equal(outbox_ack(box, sent[k], 200, NULL, 10000), 0);
+				break;
+			}
+	}
+	assert_int_equal(n_sent, 5);
+}
+
+/* A link that does not take a row has not tried it: the waiting for an answer must not grow. */
+static void test_refused_handover(void **state)
+{
+	int64_t now = 60000;
+
+	(void)state;
+	add("x", 0);
+	send_error = -EAGAIN;
+	for (int i = 0; i < 50; i++)
+		outbox_step(box, now += 1000);
+	send_error = 0;
+	outbox_step(box, now += 1000);
+	assert_int_equal(n_sent, 2);
+	outbox_step(box, now + 120001);
+	assert_int_equal(n_sent, 3);
+}
+
 #define T_(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -422,7 +576,8 @@ int main(void)
 		T_(test_commit_first), T_(test_leaves_on_ack_only), T_(test_deletion_fails), T_(test_answers), T_(test_quarantine),
 		T_(test_unanswered), T_(test_order), T_(test_order_held_by_a_retry), T_(test_congested), T_(test_window),
 		T_(test_refusing_link), T_(test_promises_are_kept_when_full), T_(test_answered_at_once), T_(test_many),
-		T_(test_damaged_rows),
+		T_(test_damaged_rows), T_(test_unreadable_rows), T_(test_picky_link), T_(test_link_comes_back), T_(test_refused_take_one_place),
+		T_(test_refused_handover),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -199,6 +199,43 @@ static const struct {
 	{ "half an hour, behind", &LORD_HOWE, "2026-04-11T15:45:00Z", 1, "2026-04-04T15:45:00Z", NULL },
 };
 
+/* From an instant on: unsure, in one piece or two. */
+static void test_doubt(void **state)
+{
+	static struct price_series p;
+
+	(void)state;
+	price_doubt(&p, 0); /* nothing at all */
+	assert_int_equal(p.n, 0);
+	for (int from = 0; from <= 7; from++) {
+		fill(&p, "1-3=1 4-6=2");
+		price_doubt(&p, from * HOUR);
+		assert_int_equal(p.n, from == 2 || from == 5 ? 3 : 2);
+		for (int h = 0; h < 7; h++) {
+			const bool known = (h >= 1 && h < 3) || (h >= 4 && h < 6);
+			bool found = false;
+
+			for (int i = 0; i < p.n; i++)
+				if (p.s[i].from_utc_ms <= h * HOUR && p.s[i].to_utc_ms > h * HOUR) {
+					assert_true(!found);
+					found = true;
+					assert_float_equal(p.s[i].value, h < 3 ? 1 : 2, 0);
+					assert_float_equal(p.s[i].confidence, h < from ? 1 : 0, 0);
+				}
+			assert_int_equal(found, known);
+		}
+	}
+	/* no room for two pieces: what is sure stays */
+	for (p.n = 0; p.n < PRICE_SEGMENTS_MAX; p.n++)
+		p.s[p.n] = (struct price_segment){ p.n * HOUR, (p.n + 1) * HOUR, p.n, 1 };
+	price_doubt(&p, 2 * HOUR + HOUR / 2);
+	assert_int_equal(p.n, PRICE_SEGMENTS_MAX);
+	assert_int_equal(p.s[2].to_utc_ms, 2 * HOUR + HOUR / 2);
+	assert_float_equal(p.s[2].confidence, 1, 0);
+	assert_float_equal(p.s[3].confidence, 0, 0);
+	assert_int_equal(p.s[3].from_utc_ms, 3 * HOUR);
+}
+
 static void test_week(void **state)
 {
 	(void)state;
@@ -353,7 +390,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_merge),	     cmocka_unit_test(test_merge_random),	cmocka_unit_test(test_merge_full),
-		cmocka_unit_test(test_push_and_cut), cmocka_unit_test(test_week),		cmocka_unit_test(test_week_against_clock),
+		cmocka_unit_test(test_push_and_cut), cmocka_unit_test(test_doubt), cmocka_unit_test(test_week),		cmocka_unit_test(test_week_against_clock),
 		cmocka_unit_test(test_compose),	     cmocka_unit_test(test_compose_weeks), cmocka_unit_test(test_compose_cost),
 	};
 

@@ -105,10 +105,14 @@ static void test_token(void **state)
 /* A token the server has forgotten: one more login, the same request again, nobody hears of it. */
 static void test_relogin(void **state)
 {
+	struct errbuf err = { "" };
+
 	(void)state;
 	pass(5 * S);
 	server.token = 77;
-	assert_int_equal(prices_refresh(p, NULL), -EBUSY);
+	assert_int_equal(prices_refresh(p, &err), -EBUSY);
+	assert_non_null(strstr(err.text, "FlatPeak may be asked every 15 minutes: asked at "));
+	assert_non_null(strstr(err.text, " UTC, again at "));
 	at_home.now_ms += 16 * MINUTE;
 	at_home.utc_ms += 16 * MINUTE;
 	assert_int_equal(prices_refresh(p, NULL), 0);
@@ -191,6 +195,27 @@ static void test_hiccup(void **state)
 	}
 }
 
+/* A login refused: once more soon, then every quarter of an hour, for ever; and after a good one anew. */
+static void test_login_refused(void **state)
+{
+	(void)state;
+	server.login = (struct way){ .status = 403, .body = "{\"message\":\"Bad credentials\"}" };
+	pass(44 * MINUTE);
+	assert_int_equal(server.logins, 4);
+	assert_state("retrying", "account_id");
+	memset(&server.login, 0, sizeof(server.login));
+	pass(16 * MINUTE);
+	assert_state("ok", "");
+	server.login = (struct way){ .status = 403, .body = "{\"message\":\"Bad credentials\"}" };
+	server.token = 77; /* forgotten */
+	at_home.now_ms += 16 * MINUTE;
+	at_home.utc_ms += 16 * MINUTE;
+	assert_int_equal(prices_refresh(p, NULL), 0);
+	server.logins = 0;
+	pass(MINUTE);
+	assert_int_equal(server.logins, 2);
+}
+
 static void test_retry_after(void **state)
 {
 	(void)state;
@@ -209,15 +234,15 @@ static void test_retry_after(void **state)
 static void test_codes(void **state)
 {
 	static const struct { int status; const char *body, *words; } CODES[] = {
-		{ 422, CODE("no_tariff_connected"), "no import tariff is connected at FlatPeak: run `hearthctl connect`" },
-		{ 200, CODE("no_tariff_connected"), "run `hearthctl connect`" },
+		{ 422, CODE("no_tariff_connected"), "no import tariff is connected at FlatPeak for loc_1: connect it in FlatPeak's own pages" },
+		{ 200, CODE("no_tariff_connected"), "connect it in FlatPeak's own pages" },
 		{ 422, CODE("pending_connect"), "first time" },
-		{ 422, CODE("no_price_data"), "run `hearthctl connect` again" },
-		{ 422, CODE("something_new"), "run `hearthctl connect`" },
-		{ 422, "", "run `hearthctl connect`" },
-		{ 200, "{\"data\":[]}", "run `hearthctl connect`" },
+		{ 422, CODE("no_price_data"), "connect it again in FlatPeak's own pages" },
+		{ 422, CODE("something_new"), "if it stays so, connect the tariff in FlatPeak's own pages" },
+		{ 422, "", "connect the tariff in FlatPeak's own pages" },
+		{ 200, "{\"data\":[]}", "connect the tariff in FlatPeak's own pages" },
 		{ 200, "{\"data\":[{\"valid_from\":\"2020-01-01T00:00:00Z\",\"valid_to\":\"2020-01-02T00:00:00Z\",\"price\":{\"value\":1}}]}",
-		  "run `hearthctl connect`" },
+		  "connect the tariff in FlatPeak's own pages" },
 	};
 
 	for (size_t i = 0; i < sizeof(CODES) / sizeof(CODES[0]); i++) {
@@ -226,6 +251,11 @@ static void test_codes(void **state)
 		server.prices[0] = (struct way){ .status = CODES[i].status, .body = CODES[i].body };
 		pass(3 * HOUR);
 		assert_state("no_tariff", CODES[i].words);
+		assert_null(strstr(status().reason, "[tariff]")); /* there is none */
+		assert_int_equal(tariff_parse("0.2", &cfg.tariff.import, NULL), 0);
+		pass(S);
+		assert_state("no_tariff", "; [tariff] is used meanwhile");
+		memset(&cfg.tariff.import, 0, sizeof(cfg.tariff.import));
 		if (server.least_gap_ms[0] < 15 * MINUTE || server.asked[0] < 10 || server.asked[0] > 13)
 			fail_msg("%s: %d times, %lld s apart", CODES[i].body, server.asked[0], (long long)(server.least_gap_ms[0] / S));
 		assert_in_range(server.asked[1], 1, 2); /* export goes on by itself */
@@ -254,7 +284,7 @@ static void test_export_none(void **state)
 	assert_float_equal(export.s[0].value, 0.15, 1e-6);
 	server.prices[1].body = CODE("no_price_data");
 	pass(8 * HOUR);
-	assert_state("ok", "export tariff: run `hearthctl connect`");
+	assert_state("ok", "export tariff: connect it again in FlatPeak's own pages");
 }
 
 static void test_stopped(void **state)
@@ -262,7 +292,7 @@ static void test_stopped(void **state)
 	static const struct { int status; const char *body, *words; } STOPS[] = {
 		{ 422, CODE("account_disabled"), "disabled the account" },
 		{ 200, CODE("account_disabled"), "disabled the account" },
-		{ 404, "{\"message\":\"Not Found\"}", "hearthctl connect" },
+		{ 404, "{\"message\":\"Not Found\"}", "correct [flatpeak] location_id" },
 		{ 400, CODE("end_time_missing"), "end_time_missing" },
 	};
 
@@ -341,9 +371,9 @@ static void test_missing(void **state)
 	cfg.flatpeak.location_id[0] = '\0';
 	prices_configure(p, &cfg, &LONDON, KEY);
 	pass(HOUR);
-	assert_state("waiting", "run `hearthctl connect`, or set [flatpeak] location_id");
+	assert_state("waiting", "set [flatpeak] location_id (loc_..., from FlatPeak's dashboard)");
 	assert_int_equal(prices_refresh(p, &err), -ENODATA);
-	assert_non_null(strstr(err.text, "hearthctl connect"));
+	assert_non_null(strstr(err.text, "set [flatpeak] location_id"));
 	prices_configure(p, &cfg, &LONDON, "");
 	assert_state("waiting", "API key");
 	cfg.flatpeak.account_id[0] = '\0';
@@ -425,7 +455,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_first),	T(test_day),   T(test_next_update), T(test_token), T(test_relogin), T(test_storms),  T(test_hiccup),
 		T(test_codes),	T(test_clock), T(test_export_none), T(test_late),  T(test_missing), T(test_stopped), T(test_retry_after),
-		T(test_secrets),
+		T(test_secrets), T(test_login_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

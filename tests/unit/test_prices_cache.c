@@ -81,6 +81,8 @@ static void test_wear(void **state)
 	for (int i = 0; i < fake_top; i++)
 		if (fake_rows[i].used && fake_rows[i].at_ms < at_home.utc_ms - 15 * DAY)
 			fail_msg("%s is still there", fake_rows[i].key);
+	compose(-20 * DAY, -13 * DAY); /* nor is it known */
+	assert_in_range(at_home.utc_ms - import.s[0].from_utc_ms, 13 * DAY + HOUR, 14 * DAY + 7 * HOUR);
 	/* and what is on disk is what is known */
 	compose(-13 * DAY, 2 * DAY);
 	first = import.n;
@@ -143,6 +145,17 @@ static void test_odd_rows(void **state)
 	compose(0, 12 * HOUR);
 	assert_float_equal(price_at(&import, utc("2026-03-02T13:00:00Z"), NULL), 0.1, 1e-9);
 	assert_float_equal(price_at(&import, utc("2026-03-02T17:00:00Z"), NULL), 0.4, 1e-6);
+}
+
+/* Fourteen days, whatever location a row is of. */
+static void test_old_rows(void **state)
+{
+	(void)state;
+	put_row("loc_2/IMPORT/2026-02-16T08:00:00.000Z", at_home.utc_ms - 14 * DAY - MINUTE, "1771230600000 0.7 1 5");
+	put_row("loc_2/IMPORT/2026-02-16T09:00:00.000Z", at_home.utc_ms - 14 * DAY + MINUTE, "1771234200000 0.7 1 5");
+	pass(5 * S);
+	assert_null(fake_find(STORE_PRICE, "loc_2/IMPORT/2026-02-16T08:00:00.000Z"));
+	assert_non_null(fake_find(STORE_PRICE, "loc_2/IMPORT/2026-02-16T09:00:00.000Z"));
 }
 
 /* A disk that fails or is busy: prices go on, and are written with the next fetch. */
@@ -330,12 +343,188 @@ static void test_move(void **state)
 	assert_float_equal(import.s[0].value, 0.6, 1e-6);
 }
 
+#define ONE_PRICE(currency, from, to, value) \
+	"{\"location_id\":\"loc_1\",\"currency_code\":\"" currency "\",\"data\":[{\"valid_from\":\"" from "\",\"valid_to\":\"" to \
+	"\",\"price\":{\"value\":" value "}}]}"
+
+/* Another account or server: the same, with a write still under way; another version of the same is no move. */
+static void test_account(void **state)
+{
+	(void)state;
+	for (int what = 0; what < 3; what++) {
+		teardown(state);
+		setup(state);
+		for (int i = 0; i < 5; i++, at_home.now_ms += S, at_home.utc_ms += S) {
+			prices_step(p);
+			serve();
+		}
+		if (what == 0)
+			snprintf(cfg.flatpeak.account_id, sizeof(cfg.flatpeak.account_id), "acc_2");
+		else if (what == 1)
+			snprintf(cfg.flatpeak.api_url, sizeof(cfg.flatpeak.api_url), "https://other.example/");
+		else
+			snprintf(cfg.flatpeak.busbar_version, sizeof(cfg.flatpeak.busbar_version), "2026-01-01.busbar");
+		prices_configure(p, &cfg, &LONDON, KEY);
+		compose(0, HOUR);
+		assert_int_equal(import.n > 0, what == 2);
+		fake_commit(0);
+		assert_int_equal(fake_count(STORE_PRICE) > 0, what == 2);
+		server.base = 0.5;
+		pass(5 * S);
+		restart(0);
+		compose(0, HOUR);
+		assert_float_equal(import.s[0].value, 0.5, 1e-6);
+	}
+	/* changed while it was off */
+	snprintf(cfg.flatpeak.account_id, sizeof(cfg.flatpeak.account_id), "acc_3");
+	restart(0);
+	compose(0, HOUR);
+	assert_int_equal(import.n, 0);
+	assert_int_equal(status().fetched_utc_ms, 0);
+	server.prices[0] = (struct way){ .status = 200,
+		.body = ONE_PRICE("GBP", "2026-03-02T09:07:00Z", "2026-03-02T12:00:00Z", "0.3") };
+	pass(5 * S);
+	assert_null(fake_find(STORE_PRICE, "loc_1/IMPORT/2026-03-02T00:00:00.000Z")); /* nothing of theirs stays */
+	assert_non_null(fake_find(STORE_PRICE, "loc_1/IMPORT/2026-03-02T09:07:00.000Z"));
+	restart(0);
+	compose(0, HOUR);
+	assert_float_equal(import.s[0].value, 0.3, 1e-6);
+}
+
+static void refresh(void)
+{
+	at_home.now_ms += 16 * MINUTE;
+	at_home.utc_ms += 16 * MINUTE;
+	prices_step(p);
+	if (fake_http_waiting() == 0)
+		assert_int_equal(prices_refresh(p, NULL), 0);
+	pass(5 * S);
+}
+
+/* What an answer does not repeat is taken back: fresh is the instant, not the day. As a pattern it stays. */
+static void test_taken_back(void **state)
+{
+	(void)state;
+	pass(5 * S);
+	compose(0, 48 * HOUR);
+	assert_float_equal(price_at(&import, utc("2026-03-02T17:00:00Z"), NULL), 0.4, 1e-6);
+	server.prices[0] = (struct way){ .status = 200,
+		.body = ONE_PRICE("GBP", "2026-03-02T09:00:00Z", "2026-03-02T12:00:00Z", "0.3") };
+	refresh();
+	for (int again = 0; again < 2; again++) {
+		assert_state("ok", "");
+		compose(0, 48 * HOUR);
+		assert_float_equal(price_at(&import, utc("2026-03-02T11:59:00Z"), NULL), 0.3, 1e-6);
+		assert_true(isnan(price_at(&import, utc("2026-03-02T12:00:00Z"), NULL)));
+		assert_true(isnan(price_at(&import, utc("2026-03-03T12:00:00Z"), NULL)));
+		restart(0);
+	}
+	server.login.error = server.prices[0].error = -EHOSTUNREACH;
+	pass_long(7 * DAY);
+	compose(0, 24 * HOUR);
+	assert_string_equal(import.source, "last_known");
+	assert_float_equal(price_at(&import, utc("2026-03-09T17:00:00Z"), NULL), 0.4, 1e-6);
+	assert_float_equal(price_at(&import, utc("2026-03-09T11:00:00Z"), NULL), 0.3, 1e-6);
+}
+
+/* A clock that goes back by more than a little: what was fetched then is asked for anew. */
+static void test_clock_back(void **state)
+{
+	int n;
+
+	(void)state;
+	pass(5 * S);
+	at_home.utc_ms -= 4 * MINUTE;
+	pass(5 * S);
+	compose(0, HOUR);
+	assert_string_equal(import.source, "flatpeak");
+	n = server.asked[0];
+	server.prices[0] = server.prices[1] = (struct way){ .error = -EHOSTUNREACH };
+	at_home.utc_ms -= 2 * MINUTE;
+	pass(5 * S);
+	compose(0, HOUR);
+	assert_int_equal(import.n, 0);
+	assert_state("retrying", "later time than now");
+	assert_int_equal(server.asked[0], n + 1);
+	memset(server.prices, 0, sizeof(server.prices));
+	pass(MINUTE);
+	assert_state("ok", "");
+	compose(0, HOUR);
+	assert_string_equal(import.source, "flatpeak");
+}
+
+/* The supplier's money changes: yesterday's numbers mean something else. */
+static void test_new_money(void **state)
+{
+	static struct log_line line[LOG_KEEP];
+	int n, told = 0;
+
+	(void)state;
+	pass_long(2 * DAY);
+	compose(-40 * HOUR, HOUR);
+	assert_float_equal(price_at(&import, utc("2026-03-03T10:00:00Z"), NULL), 0.1, 1e-6);
+	server.prices[0] = (struct way){ .status = 200,
+		.body = ONE_PRICE("EUR", "2026-03-04T00:00:00Z", "2026-03-05T00:00:00Z", "0.3") };
+	refresh();
+	refresh();
+	for (int again = 0; again < 2; again++) {
+		compose(-40 * HOUR, HOUR);
+		assert_string_equal(import.currency, "EUR");
+		assert_true(isnan(price_at(&import, utc("2026-03-03T10:00:00Z"), NULL)));
+		assert_float_equal(price_at(&import, at_home.utc_ms, NULL), 0.3, 1e-6);
+		restart(0);
+	}
+	n = log_recent(line, LOG_KEEP);
+	for (int i = 0; i < n; i++)
+		told += strstr(line[i].text, "IMPORT prices come in EUR now") != NULL;
+	assert_int_equal(told, 1);
+}
+
+/* One currency for both sides: import's. Export in another one is unknown, and the status says why. */
+static void test_two_currencies(void **state)
+{
+	(void)state;
+	snprintf(cfg.tariff.currency, sizeof(cfg.tariff.currency), "EUR");
+	assert_int_equal(tariff_parse("0.7", &cfg.tariff.import, NULL), 0);
+	server.prices[0] = (struct way){ .status = 422, .body = CODE("no_tariff_connected") };
+	pass(5 * S);
+	compose(0, HOUR);
+	assert_string_equal(import.currency, "EUR");
+	assert_string_equal(export.currency, "EUR");
+	assert_int_equal(export.n, 0);
+	assert_state("no_tariff", "export prices are in GBP, import prices in EUR");
+	/* nor as a pattern of the week before, when they have grown old */
+	pass_long(8 * DAY);
+	server.prices[1].error = -EHOSTUNREACH;
+	pass_long(40 * HOUR);
+	compose(0, HOUR);
+	assert_string_equal(export.source, "none");
+	snprintf(cfg.tariff.currency, sizeof(cfg.tariff.currency), "GBP");
+	compose(0, HOUR);
+	assert_string_equal(export.source, "last_known");
+	pass(S);
+	assert_null(strstr(status().reason, "export prices are in"));
+
+	teardown(state);
+	setup(state);
+	snprintf(cfg.tariff.currency, sizeof(cfg.tariff.currency), "EUR");
+	assert_int_equal(tariff_parse("0.05", &cfg.tariff.export, NULL), 0);
+	server.prices[1] = (struct way){ .status = 422, .body = CODE("no_tariff_connected") };
+	pass(5 * S);
+	compose(0, HOUR);
+	assert_string_equal(import.source, "flatpeak");
+	assert_string_equal(export.currency, "GBP");
+	assert_int_equal(export.n, 0);
+	assert_state("ok", "export prices are in EUR, import prices in GBP");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_restart), T(test_wear),		   T(test_odd_rows), T(test_store_fails), T(test_week),
 		T(test_week_over_change), T(test_order), T(test_unsure),   T(test_move),
+		T(test_old_rows), T(test_account),	   T(test_taken_back), T(test_clock_back), T(test_new_money), T(test_two_currencies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,12 +178,81 @@ static void test_telemetry_times(void **state)
 	}
 }
 
+/* The plant is built anew in the middle: what was measured belongs to the old names, wherever the devices are now. */
+static void test_another_plant(void **state)
+{
+	static const struct {
+		const char *name;
+		bool told;               /* recorder_cut before */
+		const char *flip_id;     /* of "battery" afterwards */
+		int at;                  /* its place afterwards */
+	} ROWS[] = {
+		{ "renamed at Flip", false, "bat-9", 1 },
+		{ "no longer Flip's", false, "", 1 },
+		{ "another place", false, "bat-1", 2 },
+		{ "another place and name, told before", true, "bat-9", 2 },
+	};
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(ROWS) / sizeof(ROWS[0]); k++) {
+		struct recorder *r;
+
+		home_new("UTC", NOON);
+		r = recorder_new();
+		run(r, 31, 1, true);
+		if (ROWS[k].told) {
+			recorder_cut(r);
+			assert_row_near(ROWS[k].name, n_kept, 1);
+			recorder_cut(r); /* nothing runs any more */
+		}
+		if (ROWS[k].at == 2)
+			device(1, "other", "bat-2", ROLE_BATTERY);
+		device(ROWS[k].at, "battery", ROWS[k].flip_id, ROLE_BATTERY);
+		s.paused = true; /* another mode: not that of the time before */
+		run(r, 40, 1, true);
+		assert_row(ROWS[k].name, n_kept >= 1 && !strcmp(kept[0].device_id, "bat-1") && kept[0].duration_s == 30);
+		assert_row(ROWS[k].name, kept[0].mode == MODE_SELF_CONSUMPTION && kept[0].charge_wh == 20);
+		assert_row(ROWS[k].name, kept[0].capacity_wh == 10000);
+		assert_row_near(ROWS[k].name, n_kept, 1 + (ROWS[k].flip_id[0] != '\0') + (ROWS[k].at == 2));
+		for (int i = 1; i < n_kept; i++)
+			assert_row(ROWS[k].name, kept[i].start_utc_ms == NOON + 31000 && kept[i].duration_s == 29 &&
+				   kept[i].mode == MODE_STANDBY);
+		if (ROWS[k].flip_id[0])
+			assert_row(ROWS[k].name, !strcmp(kept[n_kept - 1].device_id, ROWS[k].flip_id));
+		assert_row_near(ROWS[k].name, fake_count(STORE_HISTORY), 4); /* cut too */
+		stop(r);
+	}
+	recorder_cut(NULL);
+}
+
+/* The clock goes back ten minutes: no interval with the name of an earlier one. */
+static void test_no_start_twice(void **state)
+{
+	struct recorder_stats stats;
+	struct recorder *r;
+
+	(void)state;
+	home_new("UTC", NOON);
+	r = recorder_new();
+	run(r, 1000, 1, true);
+	s.utc_ms -= 600000;
+	run(r, 1000, 1, true);
+	recorder_stats(r, &stats);
+	stop(r);
+	for (int i = 1; i < n_kept; i++)
+		assert_true(kept[i].start_utc_ms > kept[i - 1].start_utc_ms);
+	assert_in_range(n_kept, 23, 25);
+	assert_in_range(stats.skipped, 550, 600);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_points),
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_telemetry_times),
+		cmocka_unit_test(test_another_plant),
+		cmocka_unit_test(test_no_start_twice),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

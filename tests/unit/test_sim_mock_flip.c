@@ -220,7 +220,7 @@ static void test_full(void **state)
 		assert_non_null(create("", NOW, NOW + MINUTE, NOW));
 	assert_null(create("", NOW, NOW + MINUTE, NOW));
 	snprintf(flip->command[5]->device_status, 16, "OK");
-	assert_non_null(create("new", NOW, 0, NOW + 2 * 86400000LL)); /* in the place of what is no longer listed */
+	assert_non_null(create("new", NOW, 0, NOW + 9 * 86400000LL)); /* in the place of what is no longer listed */
 	assert_int_equal(flip->n_commands, MOCK_COMMANDS_MAX);
 	for (int i = 0; i < flip->n_commands; i++)
 		snprintf(flip->command[i]->device_status, 16, "PENDING");
