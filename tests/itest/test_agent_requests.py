@@ -238,6 +238,14 @@ def test_a_yielded_reserve_stays_away():
     time.sleep(3)
     home.site(lambda s: s["floor_pct"] == 20, what="the file's reserve after a restart")
     home.ready()
+    # changed while the agent is down: what it stores then must not come before what others still read from the store
+    home.agent.stop()
+    home.agent.configure(home.config(reserve=25))
+    home.agent.start()
+    home.ready()
+    home.site(lambda s: s["floor_pct"] == 25, what="the file's new reserve after a start")
+    home.mqtt.ok(R, "reserve.set", {"pct": 20})
+    home.config(reserve=20)
 
 
 def test_reload():
