@@ -188,6 +188,8 @@ static void test_changes(void **state)
 	tick(1000); /* no link yet: nothing may be taken for published */
 	until_true(&agent_connects, 1);
 	tick(1000);
+	for (int i = 0; i < 100 && !(count("site", NULL) && count("decision", NULL)); i++) /* a loaded machine takes its time */
+		run_ms(20);
 	run_ms(100);
 	assert_int_equal(count("device/bat", &text), 1);
 	assert_non_null(strstr(text, "\"soc_pct\":50}") ? text : strstr(text, "\"soc_pct\":50,"));

@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cloudtest import CloudHome, DEVICE, R, wait_for  # noqa: E402
 from hearthtest import SLOW, run_tests  # noqa: E402
 
-OUTAGE_S = 600 if os.environ.get("HEARTH_LONG") == "1" else 75
+OUTAGE_S = 600 if os.environ.get("HEARTH_LONG") == "1" else 75 if SLOW == 1 else 50
 
 
 def stamp_s(text):
