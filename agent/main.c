@@ -48,7 +48,7 @@ static int check_done(const char *path, const struct config *cfg)
 
 	for (int i = 0; i < n; i++)
 		fprintf(stderr, "note: %s\n", unused[i]);
-	if (r == -ENOKEY && !getenv("CREDENTIALS_DIRECTORY")) { /* the service may well have it as a credential */
+	if (r == -ENOKEY) { /* the service may well have it as a credential; systemd shows those to ExecStart only */
 		fprintf(stderr, "note: %s (credentials of the service are not seen here)\n", err.text);
 	} else if (r < 0) {
 		fprintf(stderr, "%s: %s\nhearthd: 1 mistake in the configuration\n", path, err.text);
