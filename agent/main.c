@@ -44,11 +44,13 @@ static int check_done(const char *path, const struct config *cfg)
 	int n = config_unused(cfg, unused, 64);
 
 	struct errbuf err = { "" };
-	int r = links_check(cfg, &err);
+	int r;
 
+	unsetenv("CREDENTIALS_DIRECTORY"); /* systemd names it to ExecReload too, and lets nobody but ExecStart read it */
+	r = links_check(cfg, &err);
 	for (int i = 0; i < n; i++)
 		fprintf(stderr, "note: %s\n", unused[i]);
-	if (r == -ENOKEY) { /* the service may well have it as a credential; systemd shows those to ExecStart only */
+	if (r == -ENOKEY) { /* the service may well have it as a credential */
 		fprintf(stderr, "note: %s (credentials of the service are not seen here)\n", err.text);
 	} else if (r < 0) {
 		fprintf(stderr, "%s: %s\nhearthd: 1 mistake in the configuration\n", path, err.text);
