@@ -41,10 +41,8 @@ static int print_errors(const struct config_errors *errors)
 static int check_done(const char *path, const struct config *cfg)
 {
 	static char unused[64][CONFIG_UNUSED_TEXT];
-	int n = config_unused(cfg, unused, 64);
-
 	struct errbuf err = { "" };
-	int r;
+	int n = config_unused(cfg, unused, 64), r;
 
 	unsetenv("CREDENTIALS_DIRECTORY"); /* systemd names it to ExecReload too, and lets nobody but ExecStart read it */
 	r = links_check(cfg, &err);

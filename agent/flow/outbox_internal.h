@@ -37,6 +37,7 @@ struct outbox {
 	void *context;
 	outbox_over_fn over;
 	void *over_context;
+	bool refused;             /* some row may have been refused: only then all of them are looked through for it */
 	bool up, pumping, pump_again, write_failed;
 	bool full;                /* said in the log */
 	int64_t write_after_ms;

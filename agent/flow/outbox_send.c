@@ -128,19 +128,22 @@ static bool pump_fresh(struct outbox *o, struct row *r, int64_t now_ms)
 static struct row *refused_row(struct outbox *o, int64_t now_ms)
 {
 	struct row *best = NULL;
+	bool any = false;
 
-	for (int c = 0; c < CLASSES; c++) {
+	for (int c = 0; c < CLASSES && o->refused; c++) {
 		struct held held = { { 0 } };
 
 		for (struct row *r = o->list[c].first; r; r = r->next) {
 			if (r->refusals > 0 && r->state == ROW_SENT)
 				return NULL;
+			any |= r->refusals > 0;
 			if (r->refusals > 0 && r->state == ROW_READY && now_ms >= r->due_ms && !is_held(&held, r) &&
 			    (!best || r->due_ms < best->due_ms))
 				best = r;
 			hold(&held, r);
 		}
 	}
+	o->refused = any;
 	return best;
 }
 
@@ -200,6 +203,7 @@ void outbox_answered(struct outbox *o, struct row *r, int status, const char *re
 		r->retry.cap_ms = RETRY_CAP_MS;
 		r->state = ROW_READY;
 		r->refusals++;
+		o->refused = true;
 		r->due_ms = now_ms + backoff_next(&r->retry, dice());
 		o->failed_total++;
 	} else {
