@@ -58,8 +58,7 @@ def held(homes):
         home.mqtt.ok(R, "outbox.retry")
     for name, home in homes.items():
         home.outbox(lambda o: o["link"] == "up" and o["rows"] <= 1 and o["quarantined"] == 0, 60, f"all delivered after {name}")
-        lost = home.missing(owed[name])
-        assert not lost, f"{name}: {len(lost)} of {len(owed[name])} points never arrived: {sorted(lost)[:3]}"
+        home.delivered(owed[name], what=name)
 
 
 def no_storm():
