@@ -1,9 +1,9 @@
 /* See app.h. Order matters here and nowhere else: each part only uses what was built before it. */
 #include "app.h"
 
-#include "flow/discovery.h"
+#include "flow/local/discovery.h"
 #include "flow/hub.h"
-#include "flow/inbox.h"
+#include "flow/local/inbox.h"
 #include "flow/round.h"
 #include "io/conffile.h"
 #include "io/crypto.h"

@@ -1,8 +1,8 @@
 /* See links.h. */
 #include "links.h"
 
-#include "flow/discovery.h"
-#include "flow/inbox.h"
+#include "flow/local/discovery.h"
+#include "flow/local/inbox.h"
 #include "flow/round.h"
 #include "io/conffile.h"
 #include "io/log.h"

@@ -2,7 +2,7 @@
 #include "release.h"
 
 #include "core/snapshot.h"
-#include "flow/plant.h"
+#include "flow/control/plant.h"
 #include "io/log.h"
 #include "io/loop.h"
 

@@ -1,7 +1,7 @@
 /* See round.h. */
 #include "flow/round.h"
 
-#include "flow/discovery.h"
+#include "flow/local/discovery.h"
 #include "flow/hub.h"
 #include "io/log.h"
 #include "io/loop.h"

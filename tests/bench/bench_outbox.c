@@ -1,8 +1,8 @@
 /* What the disk pays for telemetry, and how fast what is owed leaves: the real store, outbox and backlog, and a sink in memory that
  * answers at once. Bytes are those of all write calls of this process (wchar of /proc/self/io), so also what the store does not
  * count itself. Prints "figure: what | measured: value | target: value | met or missed". TMPDIR names the disk. */
-#include "flow/backlog.h"
-#include "flow/outbox.h"
+#include "flow/cloud/backlog.h"
+#include "flow/cloud/outbox.h"
 #include "io/log.h"
 
 #include <errno.h>

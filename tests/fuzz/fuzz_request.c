@@ -1,8 +1,8 @@
 /* MQTT payloads: arbitrary requests through the real inbox, verbs and store of an agent without devices and broker. The
  * first byte chooses the verb, the second the kind of delivery. */
 #include "flow/hub.h"
-#include "flow/inbox.h"
-#include "flow/request.h"
+#include "flow/local/inbox.h"
+#include "flow/local/request.h"
 #include "flow/round.h"
 #include "io/log.h"
 

@@ -2,7 +2,7 @@
  * acknowledged; mail that waited while the hub was away arrives once; a restart in the middle resumes the command. */
 #include "mqtt_helper.h"
 
-#include "flow/flip_link.h"
+#include "flow/cloud/flip_link.h"
 #include "io/crypto.h"
 #include "io/loop.h"
 

@@ -11,7 +11,7 @@
 #include <uv.h>
 #include <cmocka.h>
 
-#include "flow/publish.h"
+#include "flow/local/publish.h"
 #include "io/log.h"
 #include "support/broker.h"
 

@@ -1,6 +1,6 @@
 /* A day of 16 devices and telemetry through the real store: what comes back out of the file after a restart in the middle,
  * and how many bytes the day wrote to the disk. */
-#include "flow/recorder.h"
+#include "flow/history/recorder.h"
 #include "io/log.h"
 #include "support/cm.h"
 

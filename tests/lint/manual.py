@@ -34,8 +34,8 @@ daemon = plain(read("packaging/man/hearthd.1"))
 for option in re.findall(r'\{ "([a-z]+)", (?:no|required)_argument', read("agent/main.c")):
     if f"--{option}" not in daemon and option not in ("help", "version"):
         missing.append(f"packaging/man/hearthd.1: option --{option} is not described")
-verbs = re.findall(r'^\t\{ "([a-z_.]+)", USER_', read("agent/flow/verbs.c"), re.M)
+verbs = re.findall(r'^\t\{ "([a-z_.]+)", USER_', read("agent/flow/local/verbs.c"), re.M)
 if len(verbs) < 30:
-    missing.append("agent/flow/verbs.c: the table of verbs was not understood")
+    missing.append("agent/flow/local/verbs.c: the table of verbs was not understood")
 print("\n".join(missing) if missing else f"the manual knows {len(verbs)} verbs and all keys")
 sys.exit(1 if missing else 0)

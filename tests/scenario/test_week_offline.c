@@ -2,8 +2,8 @@
  * the link is back, and the other side fails, forgets and answers late. One restart in the week, one in the middle of the drain.
  * In the end every point and every promise is there, the promises in their order, and nothing is owed.
  * HEARTH_SEED repeats a run. */
-#include "flow/backlog.h"
-#include "flow/outbox.h"
+#include "flow/cloud/backlog.h"
+#include "flow/cloud/outbox.h"
 #include "io/log.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 #ifndef HEARTH_TESTS_BACKLOG_KIT_H
 #define HEARTH_TESTS_BACKLOG_KIT_H
 
-#include "flow/backlog.h"
+#include "flow/cloud/backlog.h"
 
 #include "support/fake_store.h"
 

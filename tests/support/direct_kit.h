@@ -3,7 +3,7 @@
 #define HEARTH_TESTS_DIRECT_KIT_H
 
 #include "cloud/flip.h"
-#include "flow/flip_link.h"
+#include "flow/cloud/flip_link.h"
 #include "io/log.h"
 #include "support/fake_backlog.h"
 #include "support/fake_http.h"

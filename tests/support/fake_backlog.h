@@ -1,9 +1,9 @@
 /* A backlog that has one batch of two points to send when the test says so, and backs off like the real one. Include it in one
- * test file; it takes the place of flow/backlog.c for what the Flip link needs. */
+ * test file; it takes the place of flow/cloud/backlog.c for what the Flip link needs. */
 #ifndef HEARTH_TESTS_FAKE_BACKLOG_H
 #define HEARTH_TESTS_FAKE_BACKLOG_H
 
-#include "flow/backlog.h"
+#include "flow/cloud/backlog.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
 #define HEARTH_TESTS_PRICES_SERVER_H
 
 #include "core/calendar.h"
-#include "flow/prices.h"
+#include "flow/cloud/prices.h"
 #include "io/log.h"
 #include "support/cm.h"
 #include "support/fake_http.h"

@@ -4,7 +4,7 @@
 #define HEARTH_TESTS_RECORDER_KIT_H
 
 #include "core/calendar.h"
-#include "flow/recorder.h"
+#include "flow/history/recorder.h"
 #include "io/zone.h"
 #include "support/cm.h"
 #include "support/fake_store.h"

@@ -1,5 +1,5 @@
 /* The outbox: nothing is sent before it is on disk, nothing leaves before it is acknowledged, in order, again and again. */
-#include "flow/outbox.h"
+#include "flow/cloud/outbox.h"
 
 #include "io/log.h"
 

@@ -1,5 +1,5 @@
 /* From a snapshot to a plan on a real worker and loop, and the instance made on the way. */
-#include "flow/planning.h"
+#include "flow/control/planning.h"
 
 #include "core/json.h"
 #include "support/plan_check.h"

@@ -1,8 +1,8 @@
 /* What the owner changes, with a disk that fails and answers late: what is in force is what was answered, whatever order
  * failures come in. The parts around the verbs are played by this file. */
 #include "flow/hub.h"
-#include "flow/request.h"
-#include "flow/verbs.h"
+#include "flow/local/request.h"
+#include "flow/local/verbs.h"
 #include "io/loop.h"
 
 #include <errno.h>

@@ -1,0 +1,320 @@
+/* See planning.h. A job is one heap block that travels to the worker and back by pointer: the loop copies in what it knows, the
+ * thread makes the instance, solves and prints it, the loop frees it. While the thread has it, the loop does not look inside. */
+#include "flow/control/planning.h"
+
+#include "core/json.h"
+#include "io/loop.h"
+#include "io/worker.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SOLVE_LIMIT_MS 2000
+#define JOB_KEY 1 /* latest wins */
+
+/* What the hub knew when it asked, by value. About 250 KB: the thread drops it as soon as the instance is made. */
+struct question {
+	struct planning_inputs inputs;
+	struct price_series import_prices, export_prices;
+	struct snapshot snapshot;
+	struct config config;
+	struct zone zone;
+	struct forecast forecast;
+};
+
+struct job {
+	struct question *question;
+	struct plan_instance in;
+	struct home_map map;
+	struct plan plan;
+	char *text; /* R/plan without "at" */
+	bool solved;
+	struct errbuf err;
+};
+
+struct planning {
+	struct worker *worker;
+	struct home home;
+	void (*changed)(void *context);
+	void *context;
+	bool stopping;
+	struct forecast forecast;
+	struct job *force; /* the last good plan, NULL = none yet */
+	char status[240];
+};
+
+/* The thread's view of how long it may still take. */
+struct limit {
+	struct worker *worker;
+	int64_t until_ms;
+};
+
+static void job_free(struct job *j)
+{
+	if (!j)
+		return;
+	free(j->question);
+	plan_deinit(&j->plan);
+	instance_deinit(&j->in);
+	cJSON_free(j->text);
+	free(j);
+}
+
+static bool expired(void *context)
+{
+	const struct limit *l = context;
+
+	return loop_now_ms() >= l->until_ms || worker_stopping(l->worker);
+}
+
+/* 0 or negative with the reason. */
+static int ask(const struct question *q, struct plan_instance *in, struct home_map *map, struct errbuf *err)
+{
+	const struct home home = { &q->config, &q->zone, &q->forecast };
+
+	return home_instance(&q->inputs, &home, in, map, err);
+}
+
+static void add_prices(cJSON *o, const struct plan_instance *in)
+{
+	cJSON *prices = cJSON_AddObjectToObject(o, "prices");
+	cJSON *import = cJSON_CreateDoubleArray(in->import_price, in->slots);
+	cJSON *export = cJSON_CreateDoubleArray(in->export_price, in->slots);
+
+	cJSON_AddItemToObject(prices, "import", import);
+	cJSON_AddItemToObject(prices, "export", export);
+}
+
+/* NULL: no memory. Two weeks in slots of five minutes are 250 KB and take 40 ms to print. */
+static char *print(const struct job *j)
+{
+	AUTO_JSON *o = plan_encode(&j->plan, &j->in, false);
+	cJSON *lengths;
+
+	if (!o)
+		return NULL;
+	json_add_time(o, "start", j->in.start_utc_ms);
+	lengths = cJSON_AddArrayToObject(o, "slot_s");
+	for (int t = 0; t < j->in.slots; t++)
+		cJSON_AddItemToArray(lengths, cJSON_CreateNumber(round(j->in.slot_h[t] * 3600e3) / 1e3));
+	add_prices(o, &j->in);
+	return cJSON_PrintUnformatted(o);
+}
+
+static bool solve(struct worker *w, struct job *j)
+{
+	struct limit limit = { w, loop_now_ms() + SOLVE_LIMIT_MS };
+	uint64_t start;
+	int rc;
+
+	if (worker_stopping(w))
+		return false;
+	rc = ask(j->question, &j->in, &j->map, &j->err);
+	free(j->question);
+	j->question = NULL;
+	if (rc)
+		return false;
+	start = uv_hrtime();
+	if (planner_solve_soft(&j->in, expired, &limit, &j->plan, &j->err))
+		return false;
+	j->plan.solve_ms = (double)(uv_hrtime() - start) / 1e6;
+	j->text = print(j);
+	if (!j->text)
+		errbuf_set(&j->err, -ENOMEM, "no memory to print the plan");
+	return j->text;
+}
+
+static void work(struct worker *w, void *context, const void *message)
+{
+	struct job *j;
+
+	(void)context;
+	memcpy(&j, message, sizeof(j));
+	j->solved = solve(w, j);
+	worker_reply(w, &j);
+}
+
+static void say(struct planning *p, const char *text)
+{
+	bool news = strcmp(p->status, text) != 0;
+
+	snprintf(p->status, sizeof(p->status), "%s", text);
+	if (news && p->changed && !p->stopping)
+		p->changed(p->context);
+}
+
+static void on_reply(void *context, const void *reply)
+{
+	struct planning *p = context;
+	struct job *j;
+
+	memcpy(&j, reply, sizeof(j));
+	if (p->stopping || !j->solved) {
+		if (!p->stopping)
+			say(p, j->err.text);
+		job_free(j);
+		return;
+	}
+	job_free(p->force);
+	p->force = j;
+	if (j->plan.status == PLAN_INFEASIBLE)
+		snprintf(p->status, sizeof(p->status), "infeasible: %s", j->plan.why);
+	else if (j->plan.n_softened)
+		snprintf(p->status, sizeof(p->status), "feasible, %.1f ms, softened: %.200s", j->plan.solve_ms, j->plan.why);
+	else
+		snprintf(p->status, sizeof(p->status), "%s, %.1f ms", plan_status_word(j->plan.status), j->plan.solve_ms);
+	if (p->changed)
+		p->changed(p->context);
+}
+
+int planning_start(struct planning **out, uv_loop_t *loop, const struct planning_options *o, struct errbuf *err)
+{
+	struct planning *p = calloc(1, sizeof(*p));
+	struct worker_options options = {
+		.name = "planner",
+		.lanes = 1,
+		.depth = 2,
+		.message_size = sizeof(struct job *),
+		.reply_size = sizeof(struct job *),
+		.reply_depth = 4,
+		.work = work,
+		.reply = on_reply,
+		.context = p,
+	};
+	int rc;
+
+	if (!p)
+		return errbuf_set(err, -ENOMEM, "planner: no memory");
+	p->changed = o->changed;
+	p->context = o->context;
+	forecast_init(&p->forecast);
+	planning_configure(p, o->config, o->zone);
+	snprintf(p->status, sizeof(p->status), "no plan asked for yet");
+	rc = worker_start(&p->worker, loop, &options, err);
+	if (rc) {
+		free(p);
+		return rc;
+	}
+	*out = p;
+	return 0;
+}
+
+void planning_configure(struct planning *p, const struct config *config, const struct zone *zone)
+{
+	p->home = (struct home){ config, zone, &p->forecast };
+}
+
+void planning_observe(struct planning *p, const struct snapshot *s)
+{
+	double load_w, pv_w;
+
+	if (!s->clock_trusted) /* a time of day that may be wrong teaches nothing */
+		return;
+	home_measure(s, &load_w, &pv_w);
+	forecast_observe(&p->forecast, p->home.zone, s->utc_ms, load_w, pv_w);
+}
+
+/* Copies what the thread needs. */
+static struct question *question_make(const struct planning_inputs *in, const struct home *home)
+{
+	struct question *q = malloc(sizeof(*q));
+
+	if (!q)
+		return NULL;
+	q->inputs = *in;
+	q->snapshot = *in->snapshot;
+	q->config = *home->config;
+	q->zone = *home->zone;
+	q->forecast = *home->forecast;
+	q->inputs.snapshot = &q->snapshot;
+	if (in->import_prices) {
+		q->import_prices = *in->import_prices;
+		q->inputs.import_prices = &q->import_prices;
+	}
+	if (in->export_prices) {
+		q->export_prices = *in->export_prices;
+		q->inputs.export_prices = &q->export_prices;
+	}
+	return q;
+}
+
+/* Is there anything to plan? The first hour has the same reasons to refuse as the whole horizon, and takes no time. */
+static int probe(struct question *q, struct errbuf *err)
+{
+	const struct config_plan plan = q->config.plan;
+	struct plan_instance in;
+	struct home_map map;
+	int rc;
+
+	q->config.plan.horizon_h = 1;
+	q->config.plan.slot_s = 3600;
+	rc = ask(q, &in, &map, err);
+	q->config.plan = plan;
+	instance_deinit(&in);
+	return rc;
+}
+
+int planning_request(struct planning *p, const struct planning_inputs *in)
+{
+	struct job *j = calloc(1, sizeof(*j)), *replaced = NULL;
+	struct errbuf err = { "" };
+	bool was_replaced;
+	int rc;
+
+	if (j)
+		j->question = question_make(in, &p->home);
+	if (!j || !j->question) {
+		job_free(j);
+		return -ENOMEM;
+	}
+	rc = probe(j->question, &err);
+	if (rc) {
+		job_free(j);
+		say(p, err.text);
+		return rc;
+	}
+	rc = worker_post(p->worker, 0, JOB_KEY, &j, &replaced, &was_replaced);
+	if (rc)
+		job_free(j);
+	else if (was_replaced)
+		job_free(replaced);
+	return rc;
+}
+
+void planning_guide(const struct planning *p, int device_index, int64_t utc_ms, struct plan_guide *out)
+{
+	const struct job *j = p->force;
+
+	memset(out, 0, sizeof(*out));
+	if (!j)
+		return;
+	for (int b = 0; b < j->in.n_batteries; b++)
+		if (j->map.battery_device[b] == device_index)
+			plan_guide_at(&j->plan, &j->in, false, b, utc_ms, out);
+	for (int e = 0; e < j->in.n_evs; e++)
+		if (j->map.ev_device[e] == device_index)
+			plan_guide_at(&j->plan, &j->in, true, e, utc_ms, out);
+}
+
+const char *planning_text(const struct planning *p)
+{
+	return p->force ? p->force->text : NULL;
+}
+
+const char *planning_status(const struct planning *p)
+{
+	return p->status;
+}
+
+void planning_stop(struct planning *p)
+{
+	if (!p)
+		return;
+	p->stopping = true;
+	worker_stop(p->worker, true); /* drained: every job comes back and is freed */
+	job_free(p->force);
+	free(p);
+}

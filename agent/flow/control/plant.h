@@ -1,0 +1,43 @@
+/* The plant: every configured device with its driver, every bus with its thread. Asks drivers for what is due, carries
+ * batches to the buses and results back, and knows when everything is released. No thinking happens here. */
+#ifndef HEARTH_FLOW_CONTROL_PLANT_H
+#define HEARTH_FLOW_CONTROL_PLANT_H
+
+#include "core/config.h"
+#include "core/decision.h"
+#include "core/device.h"
+#include "core/err.h"
+#include "drivers/modbus/bus.h"
+
+#include <uv.h>
+
+struct plant; /* opaque */
+
+/** On the loop: a device was fed; @limit_relevant when the grid meter has a new reading. */
+typedef void (*plant_changed_fn)(void *context, int device);
+
+/** Builds drivers and buses. Devices may be missing: they join later. 0, or negative with the reason (a profile that
+ *  cannot be used, a bus that cannot be described). */
+int plant_start(struct plant **out, uv_loop_t *loop, const struct config *cfg, plant_changed_fn changed, void *context,
+		struct errbuf *err);
+
+int plant_count(const struct plant *p);
+const struct config_device *plant_config(const struct plant *p, int device);
+const struct device_state *plant_state(const struct plant *p, int device);
+uint32_t plant_roles(const struct plant *p, int device);
+
+/** Gives a device its order; sends at once when the driver has something to write. ORDER_NONE changes nothing. */
+void plant_aim(struct plant *p, int device, const struct order *order);
+
+/** True when every device that takes orders was read back released (or cannot be reached). */
+bool plant_released(const struct plant *p);
+
+/** Statistics of bus @i of the configuration. */
+void plant_bus_stats(const struct plant *p, int i, struct bus_stats *out);
+/** Milliseconds since the last whole answer of a device, -1 = never. */
+int64_t plant_silence_ms(const struct plant *p, int device, int64_t now_ms);
+
+/** Stops polling, ends the threads, frees. NULL is fine. Release first: see plant_released. */
+void plant_stop(struct plant *p);
+
+#endif

@@ -1,0 +1,28 @@
+/* The functions behind the verbs; each answers its request exactly once (request_ok or request_error). */
+#ifndef HEARTH_FLOW_LOCAL_VERBS_H
+#define HEARTH_FLOW_LOCAL_VERBS_H
+
+struct request;
+
+/* verbs_info.c: read only */
+void verb_ping(struct request *rq);
+void verb_state_get(struct request *rq);
+void verb_why(struct request *rq);
+void verb_dump(struct request *rq);
+void verb_events_list(struct request *rq);
+
+/* verbs_owner.c: changes by the owner; the answer waits for the commit */
+void verb_reserve_set(struct request *rq);
+void verb_override_set(struct request *rq);
+void verb_override_clear(struct request *rq);
+void verb_pause(struct request *rq);
+void verb_ev_set(struct request *rq);
+void verb_event_participate(struct request *rq);
+
+/* verbs_agent.c: the agent itself */
+void verb_plan_refresh(struct request *rq);
+void verb_config_reload(struct request *rq);
+void verb_outbox_retry(struct request *rq);
+void verb_tariff_refresh(struct request *rq);
+
+#endif
