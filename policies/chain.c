@@ -16,11 +16,12 @@ void chain_init(struct chain *c)
 		POLICIES[p]->init(c->memory[p]);
 }
 
-void work_cut(struct work_device *d, enum rank rank, const char *why_fmt, ...)
+void work_cut(struct work_device *d, enum rank rank, enum reason code, const char *why_fmt, ...)
 {
 	va_list ap;
 
 	d->limited_by |= 1u << rank;
+	d->cut_code = code;
 	va_start(ap, why_fmt);
 	vsnprintf(d->cut, sizeof(d->cut), why_fmt, ap);
 	va_end(ap);
@@ -42,7 +43,7 @@ static void collect(struct chain *c, const struct snapshot *s)
 {
 	struct wishes *wishes = &c->wishes;
 
-	wishes->n_limits = wishes->n_orders = 0;
+	wishes->n_limits = wishes->n_orders = wishes->n_doubts = 0;
 	wishes->overflow = 0;
 	wishes->meter_lost = false;
 	for (int p = 0; POLICIES[p]; p++) {
@@ -201,7 +202,7 @@ static void choose(struct work *w)
 static void cut_by(struct work_device *d, const struct limit_wish *l)
 {
 	if (l)
-		work_cut(d, l->rank, "%s", l->why);
+		work_cut(d, l->rank, l->code, "%s", l->why);
 }
 
 void work_clamp(struct work_device *d)
@@ -287,6 +288,8 @@ static void conclude(const struct work *w, struct decisions *out)
 	out->limit_unreachable_w = w->unreachable_w;
 	out->floor_pct = NAN;
 	out->floor_source[0] = '\0';
+	out->n_doubts = w->c->wishes.n_doubts;
+	memcpy(out->doubts, w->c->wishes.doubts, sizeof(out->doubts));
 	for (int i = 0; i < w->n; i++) {
 		const struct work_device *d = &w->d[i];
 		struct decision *one = &out->d[i];
@@ -297,6 +300,7 @@ static void conclude(const struct work *w, struct decisions *out)
 		one->limited_by = d->limited_by;
 		one->until_utc_ms = d->wish ? d->wish->until_utc_ms : 0;
 		reason(d, one);
+		one->code = d->cut[0] ? d->cut_code : d->wish ? d->wish->code : REASON_NO_ORDER;
 		out->limited_by |= d->limited_by;
 		if (d->wish && (lead < 0 || (w->d[lead].charger && !d->charger)))
 			lead = i;
@@ -330,7 +334,7 @@ void chain_step(struct chain *c, const struct snapshot *s, struct decisions *out
 	snap_all(&w);
 	for (int i = 0; i < w.n; i++)
 		if (guard_again(s, i, &w.d[i].order))
-			work_cut(&w.d[i], RANK_GUARD, "last check of ratings and floor");
+			work_cut(&w.d[i], RANK_GUARD, REASON_LAST_CHECK, "last check of ratings and floor");
 	remember(&w);
 	conclude(&w, out);
 }

@@ -105,12 +105,12 @@ static void cheap_wish(struct ev_memory *m, const struct snapshot *s, int i, dou
 
 	if (s->clock_trusted && g->valid && isfinite(g->planned_w) && (g->until_utc_ms == 0 || s->utc_ms < g->until_utc_ms)) {
 		wish_order(out, i, order_power(double_clamp(g->planned_w, 0, view_charge_max(d))), g->until_utc_ms,
-			   "cheap: the plan charges the car with %.0f W at %.3f", g->planned_w, s->import_price);
+			   REASON_CAR_PLAN, "cheap: the plan charges the car with %.0f W at %.3f", g->planned_w, s->import_price);
 	} else if (deadline_presses(s, d)) {
-		wish_order(out, i, order_power(view_charge_max(d)), d->ev_ready_by_utc_ms, "cheap: %.1f kWh to go before the deadline",
+		wish_order(out, i, order_power(view_charge_max(d)), d->ev_ready_by_utc_ms, REASON_CAR_DEADLINE, "cheap: %.1f kWh to go before the deadline",
 			   d->ev_energy_wh / 1000);
 	} else {
-		wish_order(out, i, order_power(solar_w(m, s, i, free_w)), 0, "cheap: no plan, only the sun's %.0f W left over", free_w);
+		wish_order(out, i, order_power(solar_w(m, s, i, free_w)), 0, REASON_CAR_SOLAR, "cheap: no plan, only the sun's %.0f W left over", free_w);
 	}
 	wish_rank(out, RANK_PLAN);
 }
@@ -121,32 +121,32 @@ static double car_wish(struct ev_memory *m, const struct snapshot *s, int i, dou
 	enum ev_mode mode = d->ev_mode;
 
 	if (mode == EV_OFF) {
-		wish_order(out, i, order_power(0), 0, "charging is switched off");
+		wish_order(out, i, order_power(0), 0, REASON_CAR_OFF, "charging is switched off");
 		wish_rank(out, RANK_OVERRIDE);
 		return 0;
 	}
 	if (!view_car_connected(d)) {
-		wish_order(out, i, order_power(0), 0, "no car is plugged in");
+		wish_order(out, i, order_power(0), 0, REASON_CAR_ABSENT, "no car is plugged in");
 		return 0;
 	}
 	if (mode != EV_NOW && isfinite(d->ev_energy_wh) && d->ev_energy_wh <= 0) {
-		wish_order(out, i, order_power(0), 0, "the car has the energy it was to get");
+		wish_order(out, i, order_power(0), 0, REASON_CAR_DONE, "the car has the energy it was to get");
 		return 0;
 	}
 	switch (mode) {
 	case EV_OFF:
 	case EV_UNSET:
-		wish_order(out, i, order_power(view_charge_max(d)), 0, "a car is plugged in: charging with up to %.0f W", view_charge_max(d));
+		wish_order(out, i, order_power(view_charge_max(d)), 0, REASON_CAR_PLUGGED, "a car is plugged in: charging with up to %.0f W", view_charge_max(d));
 		break;
 	case EV_NOW:
-		wish_order(out, i, order_power(view_charge_max(d)), 0, "the owner wants the car charged now, up to %.0f W", view_charge_max(d));
+		wish_order(out, i, order_power(view_charge_max(d)), 0, REASON_CAR_NOW, "the owner wants the car charged now, up to %.0f W", view_charge_max(d));
 		wish_rank(out, RANK_OVERRIDE);
 		break;
 	case EV_CHEAP:
 		cheap_wish(m, s, i, free_w, out);
 		break;
 	case EV_SOLAR:
-		wish_order(out, i, order_power(solar_w(m, s, i, free_w)), 0, "solar: %.0f W of sun left over, from %.0f W on", free_w, view_min_w(d));
+		wish_order(out, i, order_power(solar_w(m, s, i, free_w)), 0, REASON_CAR_SOLAR, "solar: %.0f W of sun left over, from %.0f W on", free_w, view_min_w(d));
 		break;
 	}
 	return out->n_orders > 0 ? out->orders[out->n_orders - 1].order.w : 0;

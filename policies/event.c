@@ -65,7 +65,7 @@ static void cars_pause(const struct snapshot *s, const struct command_view *c, s
 		const struct snap_device *d = &s->dev[i];
 
 		if (view_charger(d) && view_steerable(d) && d->ev_mode != EV_NOW)
-			wish_order(out, i, order_power(0), c->ends_utc_ms, "paused during event %.8s, until %s",
+			wish_order(out, i, order_power(0), c->ends_utc_ms, REASON_EVENT_PAUSES_CAR, "paused during event %.8s, until %s",
 				   c->event_id[0] ? c->event_id : c->id, view_time(c->ends_utc_ms, end));
 	}
 }
@@ -95,7 +95,7 @@ static void event_step(void *memory, const struct snapshot *s, struct wishes *ou
 			continue;
 		if (c->power_mode == POWER_SETPOINT)
 			snprintf(power, sizeof(power), " %.0f W", c->setpoint_w);
-		wish_order(out, i, order, c->ends_utc_ms, "event %.8s: %s%s%s%s until %s", c->event_id[0] ? c->event_id : c->id,
+		wish_order(out, i, order, c->ends_utc_ms, REASON_EVENT, "event %.8s: %s%s%s%s until %s", c->event_id[0] ? c->event_id : c->id,
 			   battery_mode_word(c->mode), c->power_mode == POWER_MAX ? "" : " ",
 			   c->power_mode == POWER_MAX ? "" : power_mode_word(c->power_mode), power, view_time(c->ends_utc_ms, end));
 	}

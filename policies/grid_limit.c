@@ -21,10 +21,10 @@ static void site_limit(const struct snapshot *s, struct wishes *out)
 	double export_w = bound(s->site.export_limit_w, s->external.export_w);
 
 	if (isfinite(import_w))
-		wish_limit_point(out, POINT_SITE, -INFINITY, import_w, "import limit %.0f W%s", import_w,
+		wish_limit_point(out, POINT_SITE, -INFINITY, import_w, REASON_IMPORT_LIMIT, "import limit %.0f W%s", import_w,
 				 s->external.import_w <= import_w ? " (from outside)" : "");
 	if (isfinite(export_w))
-		wish_limit_point(out, POINT_SITE, -export_w, INFINITY, "export limit %.0f W%s", export_w,
+		wish_limit_point(out, POINT_SITE, -export_w, INFINITY, REASON_EXPORT_LIMIT, "export limit %.0f W%s", export_w,
 				 s->external.export_w <= export_w ? " (from outside)" : "");
 }
 
@@ -40,13 +40,13 @@ static void fuse_limit(const struct snapshot *s, struct wishes *out)
 			continue;
 		measured = true;
 		w = s->site.fuse_a * view_phase_v(s, p);
-		wish_limit_point(out, (enum point)(POINT_L1 + p), -w, w, "fuse %.0f A on L%d", s->site.fuse_a, p + 1);
+		wish_limit_point(out, (enum point)(POINT_L1 + p), -w, w, REASON_FUSE, "fuse %.0f A on L%d", s->site.fuse_a, p + 1);
 	}
 	if (measured || s->grid_device < 0)
 		return;
 	/* Without phases at the meter only the sum can be kept; that a three-phase house is balanced is a hope. */
 	w = s->site.fuse_a * NOMINAL_V * (s->dev[s->grid_device].phases == 3 ? 3 : 1);
-	wish_limit_point(out, POINT_SITE, -w, w, "fuse %.0f A", s->site.fuse_a);
+	wish_limit_point(out, POINT_SITE, -w, w, REASON_FUSE, "fuse %.0f A", s->site.fuse_a);
 }
 
 static void grid_limit_init(void *memory)

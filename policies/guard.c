@@ -45,15 +45,15 @@ static bool posture(const struct snapshot *s, int i, struct wishes *out)
 	const struct snap_device *d = &s->dev[i];
 
 	if (s->stopping) {
-		wish_order(out, i, order_release(), 0, "the agent stops: back to its own control");
+		wish_order(out, i, order_release(), 0, REASON_STOPPING, "the agent stops: back to its own control");
 	} else if (view_island(s) && view_charger(d)) {
-		wish_order(out, i, order_power(0), 0, "the grid is away or back for less than %d s: no charging", GRID_BACK_MS / 1000);
+		wish_order(out, i, order_power(0), 0, REASON_ISLAND, "the grid is away or back for less than %d s: no charging", GRID_BACK_MS / 1000);
 	} else if (view_island(s)) {
-		wish_order(out, i, order_release(), 0, "the grid is away or back for less than %d s: its own control", GRID_BACK_MS / 1000);
+		wish_order(out, i, order_release(), 0, REASON_ISLAND, "the grid is away or back for less than %d s: its own control", GRID_BACK_MS / 1000);
 	} else if (s->paused) {
-		wish_order(out, i, order_release(), s->pause_until_utc_ms, "paused for service: back to its own control");
+		wish_order(out, i, order_release(), s->pause_until_utc_ms, REASON_PAUSED, "paused for service: back to its own control");
 	} else if (faulty(d)) {
-		wish_order(out, i, order_power(0), 0, "the device reports a fault: 0 W");
+		wish_order(out, i, order_power(0), 0, REASON_FAULT, "the device reports a fault: 0 W");
 	} else {
 		return false;
 	}
@@ -66,7 +66,7 @@ static void battery_limits(struct guard_memory *m, const struct snapshot *s, int
 	double full_pct = isfinite(d->soc_max_pct) ? d->soc_max_pct : 100, soc;
 
 	if (lost(&d->state.f[F_BATTERY_SOC_PCT], s->now_ms, SOC_LOST_MS, &m->soc_good_ms[i]) || !view_soc(s, i, &soc)) {
-		wish_order(out, i, order_power(0), 0, "SoC unknown for %d s: 0 W", SOC_LOST_MS / 1000);
+		wish_order(out, i, order_power(0), 0, REASON_SOC_UNKNOWN, "SoC unknown for %d s: 0 W", SOC_LOST_MS / 1000);
 		return;
 	}
 	if (soc >= full_pct)
@@ -74,9 +74,9 @@ static void battery_limits(struct guard_memory *m, const struct snapshot *s, int
 	else if (soc < full_pct - 1)
 		m->full[i] = false;
 	if (m->full[i])
-		wish_limit_device(out, i, -INFINITY, 0, "SoC %.1f %% is at the maximum %.0f %%", soc, full_pct);
+		wish_limit_device(out, i, -INFINITY, 0, REASON_FULL, "SoC %.1f %% is at the maximum %.0f %%", soc, full_pct);
 	if (soc <= floor_hardware_pct(d))
-		wish_limit_device(out, i, 0, INFINITY, "SoC %.1f %% is at the hardware minimum %.0f %%", soc, floor_hardware_pct(d));
+		wish_limit_device(out, i, 0, INFINITY, REASON_HARDWARE_MINIMUM, "SoC %.1f %% is at the hardware minimum %.0f %%", soc, floor_hardware_pct(d));
 }
 
 static void meter_limits(const struct snapshot *s, int i, struct wishes *out)
@@ -85,12 +85,12 @@ static void meter_limits(const struct snapshot *s, int i, struct wishes *out)
 	double failsafe_w;
 
 	if (view_battery(d)) {
-		wish_limit_device(out, i, -INFINITY, 0, "grid meter lost for %d s: no charging", METER_LOST_MS / 1000);
-		wish_limit_power(out, i, 0, 0, "grid meter lost for %d s: no setpoint that could export", METER_LOST_MS / 1000);
+		wish_limit_device(out, i, -INFINITY, 0, REASON_METER_LOST, "grid meter lost for %d s: no charging", METER_LOST_MS / 1000);
+		wish_limit_power(out, i, 0, 0, REASON_METER_LOST, "grid meter lost for %d s: no setpoint that could export", METER_LOST_MS / 1000);
 		return;
 	}
 	failsafe_w = view_amps_to_w(d, isfinite(d->failsafe_a) && d->failsafe_a >= 0 ? d->failsafe_a : CAR_MIN_A);
-	wish_limit_device(out, i, 0, failsafe_w, "grid meter lost for %d s: failsafe %.0f W", METER_LOST_MS / 1000, failsafe_w);
+	wish_limit_device(out, i, 0, failsafe_w, REASON_METER_LOST, "grid meter lost for %d s: failsafe %.0f W", METER_LOST_MS / 1000, failsafe_w);
 }
 
 static void guard_step(void *memory, const struct snapshot *s, struct wishes *out)
@@ -104,7 +104,7 @@ static void guard_step(void *memory, const struct snapshot *s, struct wishes *ou
 
 		if (!view_steerable(d))
 			continue;
-		wish_limit_device(out, i, -view_discharge_max(d), view_charge_max(d), "rated -%.0f..%.0f W", view_discharge_max(d),
+		wish_limit_device(out, i, -view_discharge_max(d), view_charge_max(d), REASON_RATING, "rated -%.0f..%.0f W", view_discharge_max(d),
 				  view_charge_max(d));
 		if (posture(s, i, out))
 			continue;

@@ -48,7 +48,7 @@ static void override_step(void *memory, const struct snapshot *s, struct wishes 
 		struct order order;
 
 		if (view_steerable(d) && override_order(d, &order))
-			wish_order(out, i, order, d->override.until_utc_ms, "the owner's %s %.0f W until %s", WORDS[d->override.mode],
+			wish_order(out, i, order, d->override.until_utc_ms, REASON_OWNER, "the owner's %s %.0f W until %s", WORDS[d->override.mode],
 				   order.kind == ORDER_POWER ? order.w : 0.0, view_time(d->override.until_utc_ms, end));
 	}
 }

@@ -74,6 +74,14 @@ static bool car_in_the_way(const struct snapshot *s)
 	return false;
 }
 
+static enum reason choice_reason(enum choice choice)
+{
+	static const enum reason CODES[] = { REASON_PLAN_SELF_USE, REASON_PLAN_CHARGE, REASON_PLAN_HOLD, REASON_PLAN_COVER, REASON_PLAN_STORE,
+					     REASON_PLAN_SELL };
+
+	return CODES[choice];
+}
+
 static struct order choice_order(enum choice choice, const struct snap_device *d, const char **words)
 {
 	double in_w = view_charge_max(d), out_w = view_discharge_max(d);
@@ -125,7 +133,7 @@ static void plan_step(void *memory, const struct snapshot *s, struct wishes *out
 		m->choice[i] = (unsigned char)choice;
 		order = choice_order(choice, d, &words);
 		values_at(&d->guide, soc / 100 * capacity_wh, &up, &down);
-		wish_order(out, i, order, d->guide.until_utc_ms, "plan: %s, import %.3f export %.3f, stored kWh worth %.3f", words,
+		wish_order(out, i, order, d->guide.until_utc_ms, choice_reason(choice), "plan: %s, import %.3f export %.3f, stored kWh worth %.3f", words,
 			   s->import_price, s->export_price, up);
 	}
 }

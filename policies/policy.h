@@ -23,15 +23,17 @@ struct policy {
 extern const struct policy *const POLICIES[];
 
 /** Adds a wish; counts overflow instead of failing. The sentence says the numbers. */
-void wish_limit_device(struct wishes *w, int device, double min_w, double max_w, const char *why_fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+void wish_limit_device(struct wishes *w, int device, double min_w, double max_w, enum reason code, const char *why_fmt, ...)
+	__attribute__((format(printf, 6, 7)));
 /** As wish_limit_device, for ORDER_POWER only. */
-void wish_limit_power(struct wishes *w, int device, double min_w, double max_w, const char *why_fmt, ...)
-	__attribute__((format(printf, 5, 6)));
-void wish_limit_point(struct wishes *w, enum point point, double min_w, double max_w, const char *why_fmt, ...)
-	__attribute__((format(printf, 5, 6)));
-void wish_order(struct wishes *w, int device, struct order order, int64_t until_utc_ms, const char *why_fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+void wish_limit_power(struct wishes *w, int device, double min_w, double max_w, enum reason code, const char *why_fmt, ...)
+	__attribute__((format(printf, 6, 7)));
+void wish_limit_point(struct wishes *w, enum point point, double min_w, double max_w, enum reason code, const char *why_fmt, ...)
+	__attribute__((format(printf, 6, 7)));
+void wish_order(struct wishes *w, int device, struct order order, int64_t until_utc_ms, enum reason code, const char *why_fmt, ...)
+	__attribute__((format(printf, 6, 7)));
+/** Names a sense or a device that is not believed, for people; the posture is the policy's own wish. */
+void wish_doubt(struct wishes *w, int device, enum doubt_kind kind, const char *why_fmt, ...) __attribute__((format(printf, 4, 5)));
 /** Gives the order added last another rank than its policy's (the car's `now` is the owner's word, not self-use). */
 void wish_rank(struct wishes *w, enum rank rank);
 

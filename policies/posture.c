@@ -20,14 +20,14 @@ static bool unguarded(const struct work_device *d)
 }
 
 /* Forced power becomes balancing on that side of zero. */
-static void soften(struct work_device *d, enum rank rank, const char *why)
+static void soften(struct work_device *d, enum reason code, const char *why)
 {
 	double power_w = d->order.w;
 
 	if (d->order.kind != ORDER_POWER || power_w == 0)
 		return;
 	d->order = (struct order){ .kind = ORDER_BALANCE, .min_w = double_min(power_w, 0), .max_w = double_max(power_w, 0) };
-	work_cut(d, rank, "%s", why);
+	work_cut(d, RANK_GUARD, code, "%s", why);
 	work_clamp(d);
 }
 
@@ -63,11 +63,11 @@ static void without_meter(struct work *w, int i)
 	}
 	if (d->rank >= RANK_PLAN && d->order.min_w < 0) {
 		to_release(d);
-		work_cut(d, RANK_GUARD, "grid meter lost: back to its own control");
+		work_cut(d, RANK_GUARD, REASON_METER_LOST, "grid meter lost: back to its own control");
 		return;
 	}
 	to_power_zero(d);
-	work_cut(d, RANK_GUARD, "grid meter lost: nothing to balance by");
+	work_cut(d, RANK_GUARD, REASON_METER_LOST, "grid meter lost: nothing to balance by");
 }
 
 static void balance_means(struct work *w, int i)
@@ -88,10 +88,10 @@ static void balance_means(struct work *w, int i)
 		d->order.native = true;
 	} else if (alone && d->order.min_w < 0) {
 		to_release(d);
-		work_cut(d, RANK_GUARD, unguarded(d) ? "nobody guards the device: its own control" : "cannot balance by orders: its own control");
+		work_cut(d, RANK_GUARD, unguarded(d) ? REASON_UNGUARDED : REASON_CANNOT, unguarded(d) ? "nobody guards the device: its own control" : "cannot balance by orders: its own control");
 	} else {
 		to_power_zero(d);
-		work_cut(d, RANK_GUARD, unguarded(d) ? "nobody guards the device: 0 W" : "cannot balance by orders: 0 W");
+		work_cut(d, RANK_GUARD, unguarded(d) ? REASON_UNGUARDED : REASON_CANNOT, unguarded(d) ? "nobody guards the device: 0 W" : "cannot balance by orders: 0 W");
 	}
 }
 
@@ -107,7 +107,7 @@ static void power_means(struct work_device *d)
 		return;
 	}
 	to_release(d);
-	work_cut(d, RANK_GUARD, "the device cannot be held");
+	work_cut(d, RANK_GUARD, REASON_CANNOT, "the device cannot be held");
 }
 
 void posture_adapt(struct work *w)
@@ -118,9 +118,9 @@ void posture_adapt(struct work *w)
 		if (!d->controlled || d->charger)
 			continue;
 		if (unguarded(d))
-			soften(d, RANK_GUARD, "nobody guards the device: not beyond surplus and load");
+			soften(d, REASON_UNGUARDED, "nobody guards the device: not beyond surplus and load");
 		else if (!d->dev->state.caps.can_power)
-			soften(d, RANK_GUARD, "takes no power orders: not beyond surplus and load");
+			soften(d, REASON_CANNOT, "takes no power orders: not beyond surplus and load");
 	}
 	for (int i = 0; i < w->n; i++) {
 		if (!w->d[i].controlled || w->d[i].charger)

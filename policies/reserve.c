@@ -48,7 +48,7 @@ static void ease_off(const struct snapshot *s, int i, double soc_pct, double flo
 	reaction_h = (double)(s->site.tick_ms + view_settle_ms(d) + REACTION_SPARE_MS) / 3.6e6;
 	most_w = (soc_pct - floor_pct) / 100 * capacity_wh / DRAIN_MARGIN / reaction_h;
 	if (most_w < view_discharge_max(d))
-		wish_limit_device(out, i, -most_w, INFINITY, "SoC %.1f %% nears the floor %.0f %%: easing off to %.0f W", soc_pct,
+		wish_limit_device(out, i, -most_w, INFINITY, REASON_FLOOR_NEAR, "SoC %.1f %% nears the floor %.0f %%: easing off to %.0f W", soc_pct,
 				  floor_pct, most_w);
 }
 
@@ -77,9 +77,9 @@ static void reserve_step(void *memory, const struct snapshot *s, struct wishes *
 			continue;
 		}
 		if (soc <= f.pct)
-			wish_limit_device(out, i, 0, INFINITY, "SoC %.1f %% is at the floor %.0f %% (%s)", soc, f.pct, f.source);
+			wish_limit_device(out, i, 0, INFINITY, REASON_FLOOR, "SoC %.1f %% is at the floor %.0f %% (%s)", soc, f.pct, f.source);
 		else
-			wish_limit_device(out, i, 0, INFINITY, "SoC %.1f %% was at the floor %.0f %% (%s), resumes at %.0f %%", soc,
+			wish_limit_device(out, i, 0, INFINITY, REASON_FLOOR_RESUME, "SoC %.1f %% was at the floor %.0f %% (%s), resumes at %.0f %%", soc,
 					  f.pct, f.source, f.pct + FLOOR_RESUME_PCT);
 	}
 	m->step_ms = s->now_ms;

@@ -19,9 +19,9 @@ static void self_use_step(void *memory, const struct snapshot *s, struct wishes 
 		if (!view_battery(d) || !view_steerable(d))
 			continue;
 		if (view_grid(s, &grid_w))
-			wish_order(out, i, order, 0, "self-use: grid at %.0f W, held at 0 W", grid_w);
+			wish_order(out, i, order, 0, REASON_SELF_USE, "self-use: grid at %.0f W, held at 0 W", grid_w);
 		else
-			wish_order(out, i, order, 0, "self-use");
+			wish_order(out, i, order, 0, REASON_SELF_USE, "self-use");
 	}
 }
 

@@ -139,7 +139,7 @@ static void apply(struct work *w, const struct slice *s, int n, const struct roo
 
 		if (s[k].w >= s[k].was_w - 0.5)
 			continue;
-		work_cut(d, r->by->rank, "%s: %.0f W of %.0f W left", r->by->why, s[k].w, s[k].was_w);
+		work_cut(d, r->by->rank, r->by->code, "%s: %.0f W of %.0f W left", r->by->why, s[k].w, s[k].was_w);
 		if (o->kind != ORDER_BALANCE || !o->native)
 			o->w = r->dir * s[k].w;
 		else if (r->dir > 0)
@@ -223,10 +223,10 @@ static void give(struct work_device *d, const struct room *r, double power_w)
 	if (power_w < 0) {
 		d->order = (struct order){ .kind = ORDER_POWER, .w = power_w };
 		d->rank = RANK_LIMIT;
-		work_cut(d, r->by->rank, "support with %.0f W for the %s", power_w, r->by->why);
+		work_cut(d, r->by->rank, REASON_SUPPORT, "support with %.0f W for the %s", power_w, r->by->why);
 		return;
 	}
-	work_cut(d, r->by->rank, "%s: %.0f W of %.0f W left", r->by->why, power_w, d->order.native ? d->order.max_w : d->order.w);
+	work_cut(d, r->by->rank, r->by->code, "%s: %.0f W of %.0f W left", r->by->why, power_w, d->order.native ? d->order.max_w : d->order.w);
 	if (d->order.native)
 		d->order.max_w = double_min(d->order.max_w, power_w);
 	else

@@ -30,7 +30,7 @@ void snap_hold(struct work *w)
 		if (!d->charger || d->order.kind != ORDER_POWER || !ordered_power(d, &before_w) || d->order.w >= before_w)
 			continue;
 		if (before_w > bound_w && d->power_band.max_by)
-			work_cut(d, d->power_band.max_by->rank, "%s", d->power_band.max_by->why);
+			work_cut(d, d->power_band.max_by->rank, d->power_band.max_by->code, "%s", d->power_band.max_by->why);
 		if (!patient(d->rank) || before_w <= 0 || before_w > bound_w)
 			continue;
 		if (!view_car_connected(d->dev))

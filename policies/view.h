@@ -37,6 +37,12 @@ static inline bool view_charger(const struct snap_device *d)
 	return (d->roles & ROLE_CHARGER) && !(d->roles & ROLE_BATTERY);
 }
 
+/** A PV inverter that takes a bound on its production (a hybrid's sun is not one). */
+static inline bool view_pv(const struct snap_device *d)
+{
+	return (d->roles & ROLE_PV) && !(d->roles & (ROLE_BATTERY | ROLE_CHARGER)) && d->state.caps.can_curtail;
+}
+
 /** A number that is usable, or the last good one of a stale or bad value, at most @max_age_ms old. */
 bool view_recent(const struct value *v, int64_t now_ms, int64_t max_age_ms, double *out);
 

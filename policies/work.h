@@ -27,6 +27,7 @@ struct work_device {
 	double guess_low_w, guess_high_w; /* best estimate at the meter's time; two only while it moves unseen */
 	double low_w, high_w;           /* least and most it may have been then */
 	uint32_t limited_by;
+	enum reason cut_code;
 	char cut[140];                  /* the reason of the last cut, "" = none */
 };
 
@@ -44,7 +45,8 @@ struct work {
 double work_power(const struct work *w, int i);
 
 /** Notes who took something away, with the reason. */
-void work_cut(struct work_device *d, enum rank rank, const char *why_fmt, ...) __attribute__((format(printf, 3, 4)));
+void work_cut(struct work_device *d, enum rank rank, enum reason code, const char *why_fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 
 /** Clamps the order into the device's bands (limits of ranks 1 and 3). */
 void work_clamp(struct work_device *d);

@@ -3,6 +3,7 @@
 #define HEARTH_CORE_DECISION_H
 
 #include "core/device.h"
+#include "core/reason.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,13 +28,16 @@ enum order_kind {
 	ORDER_BALANCE, /* hold the grid meter at grid_w, moving the device within min_w..max_w */
 };
 
-/* What a device shall do. Power at its AC port, W, into the device positive. */
+/* What a device shall do. Power at its AC port, W, into the device positive. For PV, w (at most 0) is the most it may produce,
+ * and release lets it produce all. */
 struct order {
 	enum order_kind kind;
 	double w;            /* ORDER_POWER: the power; ORDER_BALANCE run by our loop: the loop's present power */
 	double grid_w;       /* ORDER_BALANCE: the grid power to hold, W, import positive */
 	double min_w, max_w; /* ORDER_BALANCE: allowed band, contains the present limits */
 	bool native;         /* ORDER_BALANCE: the device does it by itself */
+	int phases;          /* chargers that switch phases: 1 or 3; 0 = as it is */
+	float reserve_pct;   /* the floor to mirror into the device's own reserve register, %; 0 = leave it alone */
 };
 
 enum point { POINT_SITE = 0, POINT_L1, POINT_L2, POINT_L3, POINT_COUNT };
@@ -46,6 +50,7 @@ struct limit_wish {
 	double min_w, max_w;
 	enum rank rank;   /* filled by the chain from the policy; 1..3 */
 	bool power_only;  /* bounds ORDER_POWER, not ORDER_BALANCE (the device sees its own meter, we do not) */
+	enum reason code;
 	char why[120];    /* sentence with its numbers, no trailing stop */
 };
 
@@ -54,17 +59,28 @@ struct order_wish {
 	struct order order;
 	enum rank rank;          /* filled by the chain from the policy unless set */
 	int64_t until_utc_ms;    /* 0 = no known end */
+	enum reason code;
 	char why[120];
 };
 
 #define LIMITS_MAX (DEVICE_MAX * 6 + POINT_COUNT * 4)
 #define ORDERS_MAX (DEVICE_MAX * 6)
+#define DOUBTS_MAX 16
+
+/* Something that is not believed just now; it is named for as long as it stands here. */
+struct doubt {
+	int device;           /* whom it is about: the meter, a battery, a charger; -1 = the site */
+	enum doubt_kind kind;
+	char why[160];        /* what was seen, with numbers, and what is done about it */
+};
 
 struct wishes {
 	int n_limits, n_orders;
 	struct limit_wish limits[LIMITS_MAX];
 	struct order_wish orders[ORDERS_MAX];
-	bool meter_lost;   /* said by guard: nothing may count on the grid meter */
+	bool meter_lost;   /* said by guard (and by doubt, for a meter that lies): nothing may count on the grid meter */
+	int n_doubts;
+	struct doubt doubts[DOUBTS_MAX];
 	uint32_t overflow; /* wishes dropped because the arrays were full */
 };
 
@@ -75,6 +91,7 @@ struct decision {
 	enum rank rank;          /* whose order it is */
 	uint32_t limited_by;     /* bits 1 << rank of who cut it */
 	int64_t until_utc_ms;
+	enum reason code;        /* of the last cut, else of the order */
 	char why[200];           /* "holding: SoC 20.4 % is at the floor 20 % (user)" */
 };
 
@@ -87,6 +104,8 @@ struct decisions {
 	double floor_pct;        /* effective floor of the first battery, NAN without one */
 	char floor_source[24];   /* "user", "command", "owner_event", "event", "program", "hardware" */
 	char why[200];
+	int n_doubts;
+	struct doubt doubts[DOUBTS_MAX];
 };
 
 /** "guard", "limit", "reserve", "event", "override", "plan", "self_use"; "none". */

@@ -50,6 +50,10 @@ struct device_caps {
 	enum guarded_by guarded_by;
 	int32_t guard_timeout_s;  /* of GUARDED_DEVICE */
 	bool stored_registers;    /* control writes wear the device's flash */
+	bool can_curtail;         /* PV: takes power(w <= 0) as the most it may produce */
+	bool switches_phases;     /* charger: takes order.phases, and its profile says that this is safe while a car is plugged in */
+	int32_t phase_dwell_s;    /* least time between two switches; 0 = not said */
+	bool mirrors_reserve;     /* takes order.reserve_pct; verified by reading, and does not charge from the grid to reach it */
 };
 
 struct device_identity {

@@ -54,6 +54,7 @@ struct snap_device {
 	int phase;                     /* 1..3: the house phase a single-phase device sits on; 0 = not known, counts on each */
 	int priority;                  /* larger is served first, within a rank */
 	bool allow_unguarded;
+	bool mirror_reserve;           /* config: the floor is written into the device too */
 
 	struct command_view command;
 	struct override_view override;
@@ -67,17 +68,26 @@ struct snap_device {
 	double applied_w;              /* what a later read shows in force, NAN = not known */
 };
 
+/* Who is served first when several cars want more than there is; equals share equally. */
+enum car_share { CAR_SHARE_PRIORITY = 0, CAR_SHARE_EQUAL, CAR_SHARE_DEPARTURE };
+
 struct site_params {
 	double import_limit_w, export_limit_w; /* 0 = none */
 	double fuse_a;                         /* per phase, 0 = none */
 	double reserve_pct;                    /* the user's floor in force */
+	double demand_target_w;                /* monthly peak to stay under, 0 = none */
+	enum car_share car_share;              /* how several cars share what there is */
 	bool grid_charging, battery_export, battery_to_ev, honour_user_floor, ev_in_follow_load, surplus_battery_first;
 	int tick_ms;
 };
 
-/* Limits from outside (limit.set): 0/NAN semantics as written */
+/* Limits from outside, as core/limit_input says they are in force now. 0 W means 0 W. */
 struct external_limit {
 	double import_w, export_w;             /* NAN = none */
+	bool failsafe;                         /* nobody is heard: these are the failsafe limits */
+	int64_t until_utc_ms;                  /* 0 = no known end */
+	double demand_w;                       /* import that keeps the month's peak (core/demand); 0 = none */
+	int64_t demand_until_utc_ms;           /* end of the running demand interval */
 };
 
 struct snapshot {

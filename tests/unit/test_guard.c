@@ -185,18 +185,18 @@ static void full_and_empty_by_hardware(void **state)
 static void the_last_check_only_takes_away(void **state)
 {
 	static const struct { const char *name; bool charger; double soc; struct order in; double w, lo, hi; bool changed; } ROWS[] = {
-		{ "not a number", false, 50, { ORDER_POWER, NAN, 0, 0, 0, false }, 0, 0, 0, true },
-		{ "infinite", false, 50, { ORDER_POWER, INFINITY, 0, 0, 0, false }, 0, 0, 0, true },
-		{ "above the rating", false, 50, { ORDER_POWER, 9000, 0, 0, 0, false }, 5000, 0, 0, true },
-		{ "below the rating", false, 50, { ORDER_POWER, -9000, 0, 0, 0, false }, -5000, 0, 0, true },
-		{ "at the floor", false, 20, { ORDER_POWER, -1000, 0, 0, 0, false }, 0, 0, 0, true },
-		{ "at the floor, balancing by itself", false, 20, { ORDER_BALANCE, 0, 0, -5000, 5000, true }, 0, 0, 5000, true },
-		{ "charging at the floor is fine", false, 20, { ORDER_POWER, 1000, 0, 0, 0, false }, 1000, 0, 0, false },
-		{ "nothing to do", false, 50, { ORDER_BALANCE, -100, 0, -5000, 5000, false }, -100, -5000, 5000, false },
-		{ "loop outside its band", false, 50, { ORDER_BALANCE, -900, 0, -500, 500, false }, -500, -500, 500, true },
-		{ "a car below 6 A", true, 50, { ORDER_POWER, 1300, 0, 0, 0, false }, 0, 0, 0, true },
-		{ "a car at 6 A", true, 50, { ORDER_POWER, 1380, 0, 0, 0, false }, 1380, 0, 0, false },
-		{ "a car cannot give", true, 50, { ORDER_POWER, -2000, 0, 0, 0, false }, 0, 0, 0, true },
+		{ "not a number", false, 50, { .kind = ORDER_POWER, .w = NAN }, 0, 0, 0, true },
+		{ "infinite", false, 50, { .kind = ORDER_POWER, .w = INFINITY }, 0, 0, 0, true },
+		{ "above the rating", false, 50, { .kind = ORDER_POWER, .w = 9000 }, 5000, 0, 0, true },
+		{ "below the rating", false, 50, { .kind = ORDER_POWER, .w = -9000 }, -5000, 0, 0, true },
+		{ "at the floor", false, 20, { .kind = ORDER_POWER, .w = -1000 }, 0, 0, 0, true },
+		{ "at the floor, balancing by itself", false, 20, { .kind = ORDER_BALANCE, .w = 0, .min_w = -5000, .max_w = 5000, .native = true }, 0, 0, 5000, true },
+		{ "charging at the floor is fine", false, 20, { .kind = ORDER_POWER, .w = 1000 }, 1000, 0, 0, false },
+		{ "nothing to do", false, 50, { .kind = ORDER_BALANCE, .w = -100, .min_w = -5000, .max_w = 5000 }, -100, -5000, 5000, false },
+		{ "loop outside its band", false, 50, { .kind = ORDER_BALANCE, .w = -900, .min_w = -500, .max_w = 500 }, -500, -500, 500, true },
+		{ "a car below 6 A", true, 50, { .kind = ORDER_POWER, .w = 1300 }, 0, 0, 0, true },
+		{ "a car at 6 A", true, 50, { .kind = ORDER_POWER, .w = 1380 }, 1380, 0, 0, false },
+		{ "a car cannot give", true, 50, { .kind = ORDER_POWER, .w = -2000 }, 0, 0, 0, true },
 	};
 
 	(void)state;

@@ -82,7 +82,7 @@ static struct world *world_make(void)
 					  .reserve_pct = 20,
 					  .grid_charging = true,
 					  .battery_export = true };
-	w->s.external = (struct external_limit){ NAN, NAN };
+	w->s.external = (struct external_limit){ .import_w = NAN, .export_w = NAN };
 	w->s.n_devices = 3;
 	w->s.grid_device = 0;
 	grid = &w->s.dev[0];

@@ -137,7 +137,7 @@ static void freeze(struct tick *t)
 		.honour_user_floor = h->cfg.flip.honour_user_floor, .ev_in_follow_load = h->cfg.flip.ev_in_follow_load,
 		.surplus_battery_first = c->surplus_battery_first, .tick_ms = c->tick_ms,
 	};
-	s->external = (struct external_limit){ NAN, NAN };
+	s->external = (struct external_limit){ .import_w = NAN, .export_w = NAN };
 	s->import_price = price_at(h->import_prices, s->utc_ms, &s->price_until_utc_ms);
 	s->export_price = price_at(h->export_prices, s->utc_ms, NULL);
 	s->n_devices = plant_count(h->plant);
