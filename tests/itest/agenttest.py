@@ -74,8 +74,9 @@ class Home:
     """with Home() as home: everything runs and every device is online."""
 
     def __init__(self, battery_wh=13500, soc=60, clock="trust", reserve=20, tariff="0.30", extra="", sim_args=(), start_sim=True,
-                 tick_ms=500):
+                 tick_ms=500, env=None, start_agent=True):
         self.folder = scratch()
+        self.env, self.start_agent = env, start_agent
         self.broker = Broker()
         self.settings = dict(site=SITE, clock=clock, reserve=reserve, battery_wh=battery_wh, tariff=tariff, extra=extra, tick_ms=tick_ms,
                              mqtt_port=self.broker.port)
@@ -94,10 +95,11 @@ class Home:
         if self.start_sim:
             self.begin_sim()
         self.settings.update(modbus_port=self.modbus_port, key_file=os.path.join(self.folder, "webhook-key"))
-        self.agent = Hearthd(self.folder, self.config(), site=SITE)
+        self.agent = Hearthd(self.folder, self.config(), site=SITE, env=self.env)
         self.agent.secret("webhook-key", KEY)
-        self.agent.start()
-        if self.start_sim:
+        if self.start_agent:
+            self.agent.start()
+        if self.start_agent and self.start_sim:
             self.ready()
         return self
 

@@ -3,6 +3,7 @@ clouds were promised is read from the agent's own database, what they got from t
 import datetime
 import os
 import sqlite3
+import struct
 import subprocess
 import sys
 
@@ -81,15 +82,33 @@ def preload(name):
     return {"LD_PRELOAD": path, "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0"}
 
 
+class WrongClock:
+    """The clocks of an agent that runs with wrong_clock.c: env for the agent, set() for what they show from then on."""
+
+    def __init__(self, **shown):
+        self.path = os.path.join(scratch(), "clock")
+        self.env = {"CLOCK_FILE": self.path, **preload("wrong_clock")}
+        self.shown = dict(off_s=0, slept_s=0, synchronised=False, timesyncd_s=-0.001)
+        self.set(**shown)
+
+    def set(self, **shown):
+        """Wall clock off by, suspended in all for, kernel synchronised, age of timesyncd's word (below 0: there is none)."""
+        self.shown.update(shown)
+        s = self.shown
+        words = struct.pack("=4q", *(round(1000 * s[key]) for key in ("off_s", "slept_s")), s["synchronised"], round(1000 * s["timesyncd_s"]))
+        with open(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0) as f:  # in place: it is mapped
+            f.write(words)
+
+
 class CloudHome(Home):
     """with CloudHome() as home: as Home, with both links up and prices there unless told otherwise."""
 
     def __init__(self, telemetry_s=1, flip_mode="direct", flatpeak_mode="direct", flip_extra="", flatpeak_extra="", env=None,
                  wait_links=True, scheme="http", start_agent=True, **home):
-        super().__init__(**home)
+        super().__init__(env=env, start_agent=start_agent, **home)
         self.clouds = dict(telemetry_s=telemetry_s, flip_mode=flip_mode, flatpeak_mode=flatpeak_mode, flip_extra=flip_extra,
                            flatpeak_extra=flatpeak_extra)
-        self.env, self.wait_links, self.scheme, self.start_agent = env, wait_links, scheme, start_agent
+        self.wait_links, self.scheme = wait_links, scheme
 
     def config(self, **changes):
         for key in list(changes):

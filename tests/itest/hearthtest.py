@@ -2,6 +2,7 @@
 mosquitto clients. Standard library only. Everything started here ends with the test program, whatever happens to it."""
 
 import atexit
+import concurrent.futures
 import ctypes
 import json
 import os
@@ -281,10 +282,14 @@ class Mqtt:
             return len(self.messages)
 
     def wait(self, topic, check=lambda value: True, timeout=10.0, what=""):
-        """Waits until the newest value of a topic (as by get) is there and check(value) is true; returns it."""
+        """Waits until the newest value of a topic (as by get) is there and check(value) is true; returns it. A member that is absent
+        just now (unknown is absent) is not what is waited for."""
         def ready():
             value = self.get(topic)
-            return value is not None and check(value) and (value,)
+            try:
+                return value is not None and check(value) and (value,)
+            except KeyError:
+                return False
         return wait_for(ready, timeout, lambda: f"{what or topic}; newest: {self.get(topic)}")[0]
 
     def publish(self, topic, payload, retain=False, qos=1, user_properties=None, response_topic=None, correlation=None,
@@ -392,22 +397,43 @@ class Hearthd(Program):
             return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:"))
 
 
-def run_tests(tests):
-    """Runs the functions in order, prints one line each, exits non-zero if any failed. Names on the command line choose."""
-    wanted = sys.argv[1:]
+def run_one(test):
+    begun = time.monotonic()
+    try:
+        test()
+        print(f"ok   {test.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
+        return True
+    except Exception:  # any failure of one test must not hide the others
+        import traceback
+        traceback.print_exc()
+        print(f"FAIL {test.__name__}", flush=True)
+        return False
+
+
+def run_abreast(tests, abreast):
+    """Each test in a process of its own, @abreast at a time; what each printed, in the order of the list. Returns the failed."""
+    def one(test):
+        done = subprocess.run([sys.executable, sys.argv[0], test.__name__], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                              preexec_fn=_die_with_parent)
+        return test, done.returncode, done.stdout
+
     failed = []
-    for test in tests:
-        if wanted and test.__name__ not in wanted:
-            continue
-        begun = time.monotonic()
-        try:
-            test()
-            print(f"ok   {test.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
-        except Exception:  # any failure of one test must not hide the others
-            import traceback
-            traceback.print_exc()
-            print(f"FAIL {test.__name__}", flush=True)
-            failed.append(test.__name__)
+    with concurrent.futures.ThreadPoolExecutor(abreast) as pool:
+        for test, code, text in pool.map(one, tests):
+            print(text, end="", flush=True)
+            if code:
+                failed.append(test.__name__)
+    return failed
+
+
+def run_tests(tests, abreast=1):
+    """Runs the functions in order, prints one line each, exits non-zero if any failed. Names on the command line choose.
+    Tests that have a home each and mostly wait may run @abreast."""
+    wanted = sys.argv[1:]
+    if abreast > 1 and not wanted:
+        failed = run_abreast(tests, abreast)
+    else:
+        failed = [t.__name__ for t in tests if (not wanted or t.__name__ in wanted) and not run_one(t)]
     if failed:
         print("failed: " + ", ".join(failed))
     sys.exit(1 if failed else 0)

@@ -9,7 +9,7 @@ from hearthtest import SLOW, run_tests, wait_for
 
 def test_discharge_to_the_floor_and_back():
     with Home(battery_wh=120, soc=45) as home:
-        c = home.command(setpoint_w=3000, reserve=30, starts_in=1, lasts=45 * SLOW)
+        c = home.command(setpoint_w=3000, reserve=30, starts_in=1, lasts=50)
         home.send(c)
         home.wait_ack(c["id"])
         home.site(lambda s: s["mode"] == "event" and s["battery_w"] < -2700, what="the discharge")
@@ -90,7 +90,7 @@ def test_old_messages_are_not_refused_for_their_age_and_repeats_fall():
 
 def test_killed_in_the_middle_resumes():
     with Home(battery_wh=2000, soc=80) as home:
-        c = home.command(setpoint_w=2000, reserve=20, starts_in=0.5, lasts=40 * SLOW)
+        c = home.command(setpoint_w=2000, reserve=20, starts_in=0.5, lasts=55)
         home.send(c)
         home.site(lambda s: s["mode"] == "event" and s["battery_w"] < -1800, what="the discharge")
         acks = len(home.acks(c["id"]))
@@ -154,4 +154,4 @@ def test_clock_gate():
 if __name__ == "__main__":
     run_tests([test_discharge_to_the_floor_and_back, test_acknowledgements_leave_only_on_ack, test_what_is_refused,
                test_old_messages_are_not_refused_for_their_age_and_repeats_fall, test_killed_in_the_middle_resumes,
-               test_owner_opts_out, test_clock_gate])
+               test_owner_opts_out, test_clock_gate], abreast=4)

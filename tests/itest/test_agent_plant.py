@@ -135,6 +135,6 @@ def test_release_hook():
 
 
 if __name__ == "__main__":
-    run_tests([test_self_use_and_state, test_devices_join_later_and_leave, test_faults_are_data, test_a_device_has_its_own_timeout,
+    run_tests([test_killed_agent_leaves_devices_safe, test_self_use_and_state, test_devices_join_later_and_leave, test_faults_are_data, test_a_device_has_its_own_timeout,
                test_meter_lost, test_broker_restart, test_stop_releases_and_will_tells, test_a_reload_does_not_stop_the_ending,
-               test_killed_agent_leaves_devices_safe, test_release_hook])
+               test_release_hook], abreast=3)

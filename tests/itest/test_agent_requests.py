@@ -274,4 +274,4 @@ if __name__ == "__main__":
                    test_same_transaction_same_answer, test_named_users_need_a_role, test_answers_never_become_requests,
                    test_override_and_pause_through_hearthctl, test_hearthctl_shows_everything,
                    test_hearthctl_tells_wish_from_floor, test_hearthctl_shows_what_is_not_measured, test_watch_ends_with_the_agent, test_reload, test_reload_of_the_link_itself,
-                   test_two_reloads_end_with_the_file, test_disabled_devices_are_left_out, test_a_yielded_reserve_stays_away])
+                   test_two_reloads_end_with_the_file, test_disabled_devices_are_left_out, test_a_yielded_reserve_stays_away], abreast=3)
