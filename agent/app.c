@@ -1,6 +1,7 @@
 /* See app.h. Order matters here and nowhere else: each part only uses what was built before it. */
 #include "app.h"
 
+#include "flow/clock.h"
 #include "flow/local/discovery.h"
 #include "flow/hub.h"
 #include "flow/local/inbox.h"
@@ -45,7 +46,9 @@ static int load_setting(void *context, const struct store_row *row)
 	struct errbuf err = { "" };
 	AUTO_JSON *o = NULL;
 
-	if (strcmp(row->key, "owner") != 0)
+	if (!strcmp(row->key, "clock"))
+		clock_load(h, row->body);
+	if (outside_load(h->outside, row) || strcmp(row->key, "owner") != 0)
 		return 0;
 	o = json_parse(row->body, strlen(row->body), 65536, 16, &err);
 	if (!o || owner_decode(o, &h->owner, &err) < 0)
@@ -96,7 +99,8 @@ static int start_parts(struct app *a, struct errbuf *err)
 	struct tick_hooks hooks = { round_before_tick, round_after_tick, h };
 	int r;
 
-	if ((r = recorder_start(&h->recorder, &recorder, err)) < 0 || (r = links_clouds_start(&a->links, err)) < 0 ||
+	if ((r = recorder_start(&h->recorder, &recorder, err)) < 0 || (r = diary_start(&h->diary, h->store, err)) < 0 ||
+	    (r = links_clouds_start(&a->links, err)) < 0 ||
 	    (r = planning_start(&h->planning, h->loop, &planning, err)) < 0 || (r = tick_start(&h->tick, h, &hooks, err)) < 0 ||
 	    (r = inbox_start(&h->inbox, h, err)) < 0 || (r = discovery_start(&h->discovery, h, err)) < 0 ||
 	    (r = links_broker_start(&a->links, err)) < 0 || (r = links_flip_start(&a->links, err)) < 0)
@@ -131,8 +135,9 @@ static int start(struct app *a, struct errbuf *err)
 		a->misconfigured = true; /* trying again does not help: the service must not restart */
 		return r;
 	}
-	r = load_memory(a, err);
-	return r < 0 ? r : start_parts(a, err);
+	if ((r = outside_start(&h->outside, h, err)) < 0 || (r = load_memory(a, err)) < 0)
+		return r;
+	return start_parts(a, err);
 }
 
 /* In reverse; what is owed is committed while the broker is still there, so that answers can leave. */
@@ -145,10 +150,13 @@ static void stop(struct app *a)
 	flip_link_stop(h->flip);
 	prices_stop(h->prices);
 	recorder_stop(h->recorder);
+	diary_stop(h->diary);
 	http_close(h->http);
+	outside_flush(h->outside);
 	store_close(h->store);
 	outbox_close(h->outbox);
 	backlog_close(h->backlog);
+	outside_stop(h->outside);
 	if (h->mqtt)
 		mqtt_publish(h->mqtt, a->links.status_topic, "offline", 7, 1, true, NULL);
 	mqtt_close(h->mqtt);

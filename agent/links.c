@@ -1,6 +1,7 @@
 /* See links.h. */
 #include "links.h"
 
+#include "flow/clock.h"
 #include "flow/local/discovery.h"
 #include "flow/local/inbox.h"
 #include "flow/round.h"
@@ -39,16 +40,17 @@ static void on_message(void *context, const struct mqtt_message *m)
 
 static bool clocks(void *context, int64_t *now_ms, int64_t *utc_ms)
 {
-	*now_ms = loop_now_ms();
-	*utc_ms = loop_utc_ms();
-	return hub_clock(context);
+	struct hub *h = context;
+	const bool trusted = hub_clock(h);
+
+	*now_ms = h->clocks.now_ms;
+	*utc_ms = h->clocks.utc_ms;
+	return trusted;
 }
 
 static void vouch(void *context, int64_t sender_utc_ms)
 {
-	struct hub *h = context;
-
-	clock_gate_vouch(&h->clock, sender_utc_ms, loop_utc_ms());
+	clock_word(context, CLOCK_FLATPEAK, sender_utc_ms);
 }
 
 static bool flip_paused(void *context)
@@ -60,8 +62,10 @@ static bool flip_paused(void *context)
 
 static void flip_clock_word(void *context, enum flip_clock_word word, int64_t flip_utc_ms)
 {
+	struct hub *h = context;
+
 	(void)word; /* the gate judges by the times themselves */
-	vouch(context, flip_utc_ms);
+	clock_word(h, h->cfg.flip.mode == LINK_DIRECT ? CLOCK_FLIP : CLOCK_MAIL, flip_utc_ms);
 }
 
 static void flip_changed(void *context)

@@ -30,13 +30,16 @@ static void on_look(uv_timer_t *timer)
 	bool all = true;
 
 	for (int i = 0; i < plant_count(r->plant); i++) {
-		if (!(plant_roles(r->plant, i) & (ROLE_BATTERY | ROLE_CHARGER)))
+		bool asleep = !(plant_roles(r->plant, i) & (ROLE_BATTERY | ROLE_CHARGER)) &&
+			      plant_state(r->plant, i)->availability != AVAIL_ONLINE; /* the sun's inverter at night */
+
+		if (!(plant_roles(r->plant, i) & (ROLE_BATTERY | ROLE_CHARGER | ROLE_PV)))
 			continue;
 		if (!r->aimed[i]) {
 			plant_aim(r->plant, i, &RELEASE);
 			r->aimed[i] = true;
 		}
-		all = all && plant_state(r->plant, i)->availability == AVAIL_ONLINE && plant_state(r->plant, i)->released;
+		all = all && (asleep || (plant_state(r->plant, i)->availability == AVAIL_ONLINE && plant_state(r->plant, i)->released));
 	}
 	r->done = all;
 	if (all || loop_now_ms() >= r->until_ms)

@@ -215,6 +215,8 @@ static enum profile_flight plan_command(struct profile_driver *d, int64_t now_ms
 
 	if (!(d->kinds & KIND_CHARGER) || d->fast.cadence.missed >= POLL_SILENT || !d->fast.cadence.ok_ms)
 		return PROFILE_IDLE;
+	if (phases_plan(d, now_ms, batch) > 0)
+		return PROFILE_PHASES;
 	if (setpoint_due(&d->setpoint, now_ms)) {
 		n = charger_writes(d, batch);
 		if (n > 0) {
@@ -247,6 +249,20 @@ static void want_field(struct profile_driver *d, enum field f)
 	}
 }
 
+/* Points that decide which commands there are; they stand among the slow ones. */
+static void want_conditions(struct profile_driver *d)
+{
+	for (int i = 0; i < d->p.n_commands; i++) {
+		int when = d->p.command[i].when.point;
+
+		for (int k = 0; when >= 0 && k < d->ratings.n; k++)
+			d->ratings.want[k] |= d->ratings.read[k].fc == d->p.point[when].at.fc &&
+					      d->ratings.read[k].address <= d->p.point[when].at.address &&
+					      d->p.point[when].at.address + d->p.point[when].at.count <=
+						      d->ratings.read[k].address + d->ratings.read[k].count;
+	}
+}
+
 static int64_t earliest(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
@@ -272,6 +288,13 @@ static int64_t profile_plan(void *self, int64_t now_ms, struct batch *batch)
 		want_field(d, F_CHARGER_POWER_W);
 		want_field(d, F_CHARGER_STATE);
 	}
+	if (phases_read_due(d, now_ms)) {
+		want_field(d, F_CHARGER_PHASES);
+		want_field(d, F_CHARGER_POWER_W);
+		want_field(d, F_CHARGER_CURRENT_L1_A);
+		if (d->phase.step == PHASES_TAKING)
+			want_conditions(d);
+	}
 	set_due(d, &d->fast, now_ms);
 	set_due(d, &d->ratings, now_ms);
 	if (reads_add(d, &d->ratings, true, batch) > 0 || reads_add(d, &d->fast, false, batch) > 0 ||
@@ -280,7 +303,7 @@ static int64_t profile_plan(void *self, int64_t now_ms, struct batch *batch)
 	next = d->fast.n > 0 ? d->fast.cadence.due_ms : d->ratings.cadence.due_ms;
 	next = d->ratings.n > 0 ? earliest(next, d->ratings.cadence.due_ms) : next;
 	if (d->fast.cadence.missed < POLL_SILENT && (d->kinds & KIND_CHARGER)) {
-		next = earliest(next, setpoint_next(&d->setpoint));
+		next = earliest(earliest(next, setpoint_next(&d->setpoint)), phases_next(d));
 		if (d->setpoint.phase != SETPOINT_IDLE && charger_keepalive_ms(d) > 0)
 			next = earliest(next, d->keepalive_ms);
 	}
@@ -294,7 +317,7 @@ static void profile_aim(void *self, const struct order *order, int64_t now_ms)
 
 	o.native = false;
 	if (d->kinds & KIND_CHARGER)
-		setpoint_aim(&d->setpoint, &o, now_ms);
+		phases_aim(d, &o, now_ms);
 }
 
 static void points_gone(struct profile_driver *d, const struct plan_read *read, struct device_state *state)
@@ -375,9 +398,10 @@ static enum request_status first_failure(const struct batch_result *r)
 	return REQUEST_OK;
 }
 
-static void state_charger(struct profile_driver *d, const struct batch_result *r, struct device_state *state)
+static void state_charger(struct profile_driver *d, const struct batch_result *r, int64_t now_ms, struct device_state *state)
 {
 	charger_learn(d, state);
+	phases_learn(d, state, now_ms);
 	charger_caps(d, state);
 	if (!isnan(d->limit_a) && !isnan(d->sent_a) && state->f[F_CHARGER_CURRENT_LIMIT_A].at_ms == r->done_ms)
 		setpoint_judge(&d->setpoint, charger_seen(d), charger_watts(d, d->sent_a == 0 ? 0 : d->limit_a),
@@ -386,9 +410,11 @@ static void state_charger(struct profile_driver *d, const struct batch_result *r
 	state->verdict_w = d->setpoint.verdict_w;
 	state->released = d->setpoint.sent.kind == ORDER_RELEASE && d->setpoint.phase == SETPOINT_HELD &&
 			  (state->verdict == VERDICT_APPLIED || state->verdict == VERDICT_CLAMPED);
-	state->note[0] = '\0';
+	snprintf(state->note, sizeof(state->note), "%s", phases_note(d));
 	if (state->verdict == VERDICT_FOREIGN)
 		snprintf(state->note, sizeof(state->note), "somebody else changed its current");
+	else if (*state->note)
+		return;
 	else if (d->timer_s == 0 && !isnan(d->failsafe_a) && charger_keepalive_ms(d) == 0)
 		snprintf(state->note, sizeof(state->note),
 			 "its fail-safe current is %.0f A, not failsafe_a: timer not started", d->failsafe_a);
@@ -410,6 +436,8 @@ static void profile_feed(void *self, const struct batch_result *result, int64_t 
 	} else {
 		if (status == REQUEST_TIMEOUT || status == REQUEST_NO_LINK)
 			cadence_missed(&d->fast.cadence, now_ms, status == REQUEST_TIMEOUT);
+		if (flight == PROFILE_PHASES)
+			phases_written(d, status, now_ms);
 		if (flight == PROFILE_WRITE) {
 			if (status == REQUEST_OK)
 				d->sent_a = d->target_a;
@@ -427,7 +455,7 @@ static void profile_feed(void *self, const struct batch_result *result, int64_t 
 		state->availability = d->fast.cadence.ok_ms ? AVAIL_OFFLINE : AVAIL_UNKNOWN;
 	}
 	if (d->kinds & KIND_CHARGER)
-		state_charger(d, result, state);
+		state_charger(d, result, now_ms, state);
 	else
 		state->caps.guarded_by = d->kinds & KIND_BATTERY ? GUARDED_NONE : GUARDED_SAFE_STATE;
 	points_derive(state);

@@ -83,6 +83,10 @@ struct profile {
 	bool single_reads;
 	enum watchdog_kind watchdog;
 	int watchdog_timeout_s; /* 0 = the device says */
+	struct {                /* key phase_switch: absent = not safe */
+		bool safe, unverified;
+		int dwell_s, pause_s; /* least time between two switches; at 0 A before the contactor moves, and after */
+	} phase_switch;
 	int n_points, n_commands, n_writes, n_items;
 	struct profile_point point[PROFILE_POINTS_MAX];
 	struct profile_command command[PROFILE_COMMANDS_MAX];

@@ -42,7 +42,7 @@ static double phases_in_use(const struct profile_driver *d, const struct device_
 		installed = d->o.phases > 0 ? d->o.phases : 3;
 	if (d->o.phases > 0 && d->o.phases < installed)
 		installed = d->o.phases;
-	return d->charging && on > 0 && on < installed ? on : installed;
+	return d->charging && on > 0 ? on : installed; /* more than it says: its contactor did not move */
 }
 
 void charger_learn(struct profile_driver *d, const struct device_state *state)
@@ -115,6 +115,11 @@ static const struct profile_command *command_find(const struct profile_driver *d
 	return NULL;
 }
 
+bool charger_has(const struct profile_driver *d, const char *command)
+{
+	return command_find(d, command) != NULL;
+}
+
 /* A condition whose point was never read could still turn out either way. */
 static bool commands_decided(const struct profile_driver *d)
 {
@@ -147,15 +152,22 @@ static int item_number(const struct args *a, const struct profile_item *item, do
 	return 0;
 }
 
-/* Appends the writes of a command; every argument gets @value. */
-static int command_add(const struct profile_driver *d, const char *name, double value, struct batch *b)
+/* The names devices give to "how many phases". */
+static double arg_value(const char *arg, double value)
+{
+	if (!strcmp(arg, "three_phase"))
+		return value >= 2;
+	return strcmp(arg, "single_phase") ? value : value < 2;
+}
+
+int charger_command(const struct profile_driver *d, const char *name, double value, struct batch *b)
 {
 	struct args a = { .d = d, .c = command_find(d, name) };
 
 	if (!a.c)
 		return -ENOENT;
 	for (int i = 0; i < a.c->n_args; i++)
-		a.v[i] = value;
+		a.v[i] = arg_value(a.c->args[i], value);
 	for (int i = 0; i < a.c->n; i++) {
 		const struct profile_write *w = &d->p.write[a.c->first + i];
 		struct modbus_request *r = &b->r[b->n];
@@ -191,12 +203,12 @@ int charger_writes(struct profile_driver *d, struct batch *batch)
 	if (!commands_decided(d))
 		return 0;
 	if (amps > 0) {
-		r = command_add(d, "set_current", amps, batch);
+		r = charger_command(d, "set_current", amps, batch);
 		/* The current first: a charger that resumes at its old current would overshoot. */
 		if (r == 0 && !(d->sent_a > 0) && command_find(d, "resume"))
-			r = command_add(d, "resume", amps, batch);
+			r = charger_command(d, "resume", amps, batch);
 	} else {
-		r = command_add(d, "pause", 0, batch);
+		r = charger_command(d, "pause", 0, batch);
 	}
 	if (r < 0)
 		return r;
@@ -235,8 +247,8 @@ int charger_keepalive(const struct profile_driver *d, struct batch *batch)
 
 	batch->n = 0;
 	if (!(fabs(d->failsafe_a - d->o.failsafe_a) <= SAME_A) && command_find(d, "set_failsafe"))
-		r = command_add(d, "set_failsafe", d->o.failsafe_a, batch);
-	return r < 0 || command_add(d, "keepalive", timer_wanted_s(d), batch) < 0 ? 0 : batch->n;
+		r = charger_command(d, "set_failsafe", d->o.failsafe_a, batch);
+	return r < 0 || charger_command(d, "keepalive", timer_wanted_s(d), batch) < 0 ? 0 : batch->n;
 }
 
 enum seen charger_seen(const struct profile_driver *d)
@@ -264,4 +276,6 @@ void charger_caps(const struct profile_driver *d, struct device_state *state)
 	c->settle_ms = d->setpoint.settle_ms;
 	c->guarded_by = guarded ? GUARDED_DEVICE : GUARDED_NONE;
 	c->guard_timeout_s = guarded ? (int32_t)d->timer_s : 0;
+	c->switches_phases = phases_can(d);
+	c->phase_dwell_s = c->switches_phases ? d->p.phase_switch.dwell_s : 0;
 }

@@ -1,5 +1,5 @@
 /* The profile driver's memory and the seams between its files: profile.c (rhythm), profile_values.c (points -> state),
- * profile_charger.c (orders -> commands of a charger). */
+ * profile_charger.c (orders -> commands of a charger), profile_phases.c (one phase or three). */
 #ifndef HEARTH_DRIVERS_PROFILE_DRIVER_H
 #define HEARTH_DRIVERS_PROFILE_DRIVER_H
 
@@ -30,7 +30,24 @@ struct reading {
 	int64_t at_ms;
 };
 
-enum profile_flight { PROFILE_IDLE, PROFILE_READ, PROFILE_WRITE, PROFILE_KEEPALIVE };
+enum profile_flight { PROFILE_IDLE, PROFILE_READ, PROFILE_WRITE, PROFILE_KEEPALIVE, PROFILE_PHASES };
+
+/* Changing phases: 0 A, wait, move the contactor, wait and see, go on. */
+enum phase_step { PHASES_REST = 0, PHASES_TAKING, PHASES_STOPPING, PHASES_MOVING, PHASES_PROVING };
+
+struct phase_switch {
+	enum phase_step step;
+	struct order wished;  /* the order behind the pause; ORDER_NONE = never aimed */
+	int told;             /* by the device; 0 = unknown */
+	int64_t told_ms;      /* of that reading */
+	int carrying;         /* phases that carry current while charging; 0 = none, or not charging */
+	double amps;          /* the largest measured; NAN = unknown */
+	int64_t amps_ms;
+	int target, tries;
+	int64_t begun_ms, still_ms, moved_ms, read_ms; /* still: since when nothing flows; 0 = it does; moved: 0 = never looked */
+	bool answered;        /* the write that moves the contactor was acknowledged */
+	bool refused;         /* it does not switch: not asked again */
+};
 
 struct profile_driver {
 	struct driver_options o;
@@ -46,6 +63,7 @@ struct profile_driver {
 	double volt, phases, limit_a, max_a; /* of the charger, from the last readings; NAN = unknown */
 	double before_a, target_a, sent_a;   /* limit before the write; what the write under way sets; what was set last */
 	bool charging;
+	struct phase_switch phase;
 	int64_t confirm_of_ms;      /* the settling these confirming reads were asked for */
 	int64_t quiet_until_ms;     /* this unit wants a longer gap than a bus may be held */
 	int64_t keepalive_ms;       /* next feeding of the charger's timer */
@@ -76,5 +94,24 @@ int32_t charger_keepalive_ms(const struct profile_driver *d);
 enum seen charger_seen(const struct profile_driver *d);
 double charger_watts(const struct profile_driver *d, double amps);
 void charger_caps(const struct profile_driver *d, struct device_state *state);
+/** True when this device has the command now: its condition holds, and a write marked C only when the owner allows it. */
+bool charger_has(const struct profile_driver *d, const char *command);
+/** Appends the writes of a command; every argument gets @value. 0 or negative. */
+int charger_command(const struct profile_driver *d, const char *name, double value, struct batch *b);
+
+/* profile_phases.c */
+void phases_learn(struct profile_driver *d, const struct device_state *state, int64_t now_ms);
+/** Takes the order; while the phases change, the charger is told 0 A instead. */
+void phases_aim(struct profile_driver *d, const struct order *order, int64_t now_ms);
+/** Moves on; how many writes are in @batch now. */
+int phases_plan(struct profile_driver *d, int64_t now_ms, struct batch *batch);
+void phases_written(struct profile_driver *d, enum request_status status, int64_t now_ms);
+/** True when the phases shall be read now. */
+bool phases_read_due(struct profile_driver *d, int64_t now_ms);
+/** When phases_plan may next have something to do. */
+int64_t phases_next(const struct profile_driver *d);
+bool phases_can(const struct profile_driver *d);
+/** One line for people, "" when there is nothing to say. */
+const char *phases_note(const struct profile_driver *d);
 
 #endif

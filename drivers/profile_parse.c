@@ -260,6 +260,39 @@ static int parse_watchdog(struct parser *ps, const cJSON *root)
 	return parser_refuse(ps, "kind", "'%s' is unknown", kind);
 }
 
+static bool has_command(const struct profile *p, const char *name)
+{
+	for (int i = 0; i < p->n_commands; i++)
+		if (!strcmp(p->command[i].name, name))
+			return true;
+	return false;
+}
+
+/* Whether a charger may change between one and three phases while a car is plugged in, and how patiently. */
+static int parse_phase_switch(struct parser *ps, const cJSON *root)
+{
+	static const char *const KEYS[] = { "safe", "dwell_s", "pause_s", "note", "src", "confidence", NULL };
+	const cJSON *o = cJSON_GetObjectItemCaseSensitive(root, "phase_switch");
+	struct profile *p = ps->p;
+	char confidence[4] = "";
+
+	snprintf(ps->path, sizeof(ps->path), "phase_switch");
+	if (!o)
+		return 0;
+	if (parser_keys(ps, o, KEYS) || parser_int(ps, o, "dwell_s", true, (int[]){ 10, 86400 }, &p->phase_switch.dwell_s) ||
+	    parser_int(ps, o, "pause_s", true, (int[]){ 1, 600 }, &p->phase_switch.pause_s) ||
+	    parser_text(ps, o, "confidence", true, confidence, sizeof(confidence)))
+		return -EINVAL;
+	if (json_get_bool(o, "safe", &p->phase_switch.safe, &ps->inner) < 1)
+		return parser_refuse(ps, "safe", "is missing or not true or false");
+	if (strlen(confidence) != 1 || !strchr("ABC", confidence[0]))
+		return parser_refuse(ps, "confidence", "'%s' is not A, B or C", confidence);
+	if (p->phase_switch.safe && !has_command(p, "set_phases"))
+		return parser_refuse(ps, "safe", "there is no command set_phases");
+	p->phase_switch.unverified = confidence[0] == 'C';
+	return 0;
+}
+
 static int parse_head(struct parser *ps, const cJSON *root, const char *json, size_t len)
 {
 	char schema[40], kind[16];
@@ -289,7 +322,7 @@ int profile_parse(const char *json, size_t len, struct profile *out, struct errb
 		return -EINVAL;
 	if (parse_head(&ps, root, json, len) || parse_transport(&ps, root) ||
 	    parser_list(&ps, root, "points", parse_point) || parser_list(&ps, root, "commands", parser_command) ||
-	    parse_watchdog(&ps, root))
+	    parse_phase_switch(&ps, root) || parse_watchdog(&ps, root))
 		return -EINVAL;
 	return 0;
 }

@@ -1,7 +1,9 @@
 /* See chain.h and policies/README.md "The flow of one tick". The steps live in posture.c, balance.c, share.c and snap.c. */
 #include "policies/chain.h"
 #include "policies/floor.h"
+#include "policies/mirror.h"
 #include "policies/policies.h"
+#include "policies/sentence.h"
 #include "policies/work.h"
 
 #include <math.h>
@@ -23,7 +25,17 @@ void work_cut(struct work_device *d, enum rank rank, enum reason code, const cha
 	d->limited_by |= 1u << rank;
 	d->cut_code = code;
 	va_start(ap, why_fmt);
-	vsnprintf(d->cut, sizeof(d->cut), why_fmt, ap);
+	sentence_print(d->cut, sizeof(d->cut), why_fmt, ap);
+	va_end(ap);
+}
+
+void work_wait(struct work_device *d, enum reason code, const char *why_fmt, ...)
+{
+	va_list ap;
+
+	d->cut_code = code;
+	va_start(ap, why_fmt);
+	sentence_print(d->cut, sizeof(d->cut), why_fmt, ap);
 	va_end(ap);
 }
 
@@ -32,7 +44,7 @@ double work_power(const struct work *w, int i)
 	const struct work_device *d = &w->d[i];
 
 	if (d->order.kind == ORDER_POWER || (d->order.kind == ORDER_BALANCE && !d->order.native))
-		return d->order.w;
+		return d->charger ? d->order.w : response_effect_soon(&d->memory->response, d->order.w);
 	if (d->order.kind != ORDER_BALANCE || !w->meter)
 		return d->now_w;
 	return double_clamp(d->now_w - w->grid_w + d->order.grid_w, d->order.min_w, d->order.max_w);
@@ -45,7 +57,8 @@ static void collect(struct chain *c, const struct snapshot *s)
 
 	wishes->n_limits = wishes->n_orders = wishes->n_doubts = 0;
 	wishes->overflow = 0;
-	wishes->meter_lost = false;
+	wishes->meter_lost = wishes->meter_doubted = false;
+	wishes->phase_doubts = 0;
 	for (int p = 0; POLICIES[p]; p++) {
 		int limit = wishes->n_limits, order = wishes->n_orders;
 
@@ -99,56 +112,6 @@ static void intersect(struct work *w)
 	}
 }
 
-static bool told(const struct order *o)
-{
-	return o->kind == ORDER_POWER || (o->kind == ORDER_BALANCE && !o->native);
-}
-
-/* Keeps the last two readings: the meter's sample may be older or newer than the device's. */
-static void reading_keep(struct chain_memory *m, double power_w, int64_t at_ms)
-{
-	if (m->reading_ms == 0)
-		m->reading_w = m->before_w = power_w;
-	if (at_ms != m->reading_ms) {
-		m->before_w = m->reading_w;
-		m->before_ms = m->reading_ms ? m->reading_ms : at_ms;
-	}
-	m->reading_w = power_w;
-	m->reading_ms = at_ms;
-}
-
-/* What the device did when the meter was read. A reading older than the last order says nothing of it: once the order has
- * had its time the device is taken to follow it, before that it may be anywhere between. */
-static void measure(struct work_device *d, const struct snapshot *s, int i)
-{
-	struct chain_memory *m = d->memory;
-	int64_t meter_ms = s->grid_w.at_ms, settle_ms = view_settle_ms(d->dev), at_ms;
-	bool moving = m->changed_ms && s->now_ms - m->changed_ms < settle_ms + 2000;
-	double power_w;
-
-	d->ordered_w = told(&d->dev->ordered) ? d->dev->ordered.w : 0;
-	d->known = view_power(s, i, &power_w, &at_ms);
-	if (!d->known) {
-		d->now_w = d->ordered_w;
-		d->low_w = d->guess_low_w = double_min(0, d->ordered_w);
-		d->high_w = d->guess_high_w = double_max(0, d->ordered_w);
-		return;
-	}
-	reading_keep(m, power_w, at_ms);
-	d->now_w = power_w;
-	d->guess_low_w = d->guess_high_w = power_w;
-	if (at_ms > meter_ms && at_ms - meter_ms > meter_ms - m->before_ms)
-		d->guess_low_w = d->guess_high_w = m->before_w;
-	if (told(&d->dev->ordered) && m->changed_ms && at_ms < m->changed_ms && meter_ms >= m->changed_ms + settle_ms) {
-		d->guess_low_w = d->guess_high_w = d->ordered_w;
-	} else if (told(&d->dev->ordered) && m->changed_ms && at_ms < m->changed_ms) {
-		d->guess_low_w = double_min(power_w, d->ordered_w);
-		d->guess_high_w = double_max(power_w, d->ordered_w);
-	}
-	d->low_w = double_min(d->guess_low_w, moving ? double_min(power_w, m->before_w) : power_w);
-	d->high_w = double_max(d->guess_high_w, moving ? double_max(power_w, m->before_w) : power_w);
-}
-
 static void begin(struct work *w, struct chain *c, const struct snapshot *s)
 {
 	w->s = s;
@@ -164,9 +127,12 @@ static void begin(struct work *w, struct chain *c, const struct snapshot *s)
 		d->dev = &s->dev[i];
 		d->memory = &c->device[i];
 		d->charger = view_charger(d->dev);
+		d->phase = c->wishes.phase_doubts >> i & 1 ? 0 : s->dev[i].phase;
+		d->priority = cars_priority(s, i);
+		d->departure_ms = cars_departure_ms(s, i);
 		d->band = d->power_band = open;
-		measure(d, s, i);
 	}
+	observe(w);
 }
 
 /* The first rank's order; within a rank the policy asked first. */
@@ -242,25 +208,9 @@ static void remember(struct work *w)
 			d->memory->zero_ms = w->s->now_ms;
 		if (!(before_w > 0) && now_w > 0)
 			d->memory->started_ms = w->s->now_ms;
+		car_turn_note(&d->memory->turn, w->s->now_ms, d->wanted.kind == ORDER_POWER && d->wanted.w > 0, now_w > 0,
+			      view_car_charging(w->s, i));
 	}
-}
-
-static void reason(const struct work_device *d, struct decision *out)
-{
-	const char *wish = d->wish ? d->wish->why : "";
-
-	if (!d->wish && d->dev->state.availability == AVAIL_ONLINE)
-		snprintf(out->why, sizeof(out->why), "nobody may order it");
-	else if (!d->wish)
-		snprintf(out->why, sizeof(out->why), "no order: the device is %s", availability_word(d->dev->state.availability));
-	else if (!d->cut[0])
-		snprintf(out->why, sizeof(out->why), "%s", wish);
-	else if (d->order.kind == ORDER_POWER && d->order.w == 0)
-		snprintf(out->why, sizeof(out->why), "0 W: %.110s; asked: %.70s", d->cut, wish);
-	else if (d->order.kind == ORDER_POWER)
-		snprintf(out->why, sizeof(out->why), "%.0f W: %.100s; asked: %.70s", d->order.w, d->cut, wish);
-	else
-		snprintf(out->why, sizeof(out->why), "%.80s; limited: %.100s", wish, d->cut);
 }
 
 /* Nobody's order is in force: what holds is the guard's word that nothing can be asked of a device. */
@@ -275,6 +225,7 @@ static void nobody_leads(const struct work *w, struct decisions *out)
 		answers = answers || w->d[i].dev->state.availability == AVAIL_ONLINE || w->d[i].dev->state.availability == AVAIL_FAULT;
 	}
 	out->mode = RANK_GUARD;
+	out->code = REASON_NO_ORDER;
 	snprintf(out->why, sizeof(out->why), "%s",
 		 !devices ? "there is no device to steer" : answers ? "no device that answers takes orders" : "no device answers");
 }
@@ -299,10 +250,10 @@ static void conclude(const struct work *w, struct decisions *out)
 		one->rank = d->rank;
 		one->limited_by = d->limited_by;
 		one->until_utc_ms = d->wish ? d->wish->until_utc_ms : 0;
-		reason(d, one);
+		work_sentence(d, one->why, sizeof(one->why));
 		one->code = d->cut[0] ? d->cut_code : d->wish ? d->wish->code : REASON_NO_ORDER;
 		out->limited_by |= d->limited_by;
-		if (d->wish && (lead < 0 || (w->d[lead].charger && !d->charger)))
+		if (d->wish && !view_pv(d->dev) && (lead < 0 || (w->d[lead].charger && !d->charger)))
 			lead = i;
 		if (view_battery(d->dev) && isnan(out->floor_pct)) {
 			struct floor_view f = floor_effective(w->s, d->dev);
@@ -316,6 +267,7 @@ static void conclude(const struct work *w, struct decisions *out)
 		return;
 	}
 	out->mode = w->d[lead].rank;
+	out->code = out->d[lead].code;
 	memcpy(out->why, out->d[lead].why, sizeof(out->why));
 }
 
@@ -328,13 +280,16 @@ void chain_step(struct chain *c, const struct snapshot *s, struct decisions *out
 	intersect(&w);
 	choose(&w);
 	posture_adapt(&w);
+	curtail_begin(&w);
 	balance_step(&w);
 	snap_hold(&w);
 	share_points(&w);
 	snap_all(&w);
-	for (int i = 0; i < w.n; i++)
+	for (int i = 0; i < w.n; i++) {
 		if (guard_again(s, i, &w.d[i].order))
 			work_cut(&w.d[i], RANK_GUARD, REASON_LAST_CHECK, "last check of ratings and floor");
+		w.d[i].order.reserve_pct = mirror_reserve_pct(s, w.d[i].dev);
+	}
 	remember(&w);
 	conclude(&w, out);
 }

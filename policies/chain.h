@@ -3,9 +3,13 @@
 #ifndef HEARTH_POLICIES_CHAIN_H
 #define HEARTH_POLICIES_CHAIN_H
 
+#include "policies/cars.h"
 #include "policies/policy.h"
+#include "policies/response.h"
+#include "policies/swing.h"
+#include "policies/trial.h"
 
-/* Memory of the chain and of all policies; zeroed is valid, chain_init must run once. About 150 KiB. */
+/* Memory of the chain and of all policies; zeroed is valid, chain_init must run once. About 200 KiB. */
 struct chain {
 	struct wishes wishes;
 	_Alignas(16) unsigned char memory[POLICY_MAX][POLICY_MEMORY_MAX];
@@ -13,13 +17,31 @@ struct chain {
 		double reading_w, before_w;      /* the last two different readings, for what was true at the meter's time */
 		int64_t reading_ms, before_ms;
 		int64_t changed_ms;              /* the order's power changed */
+		double seen_w;                   /* estimate of its power at the meter's last sample; 0 when it counts as load */
+		double weight[2];                /* its share of the balance loop's sum: out, in */
+		struct response response;
 		int64_t zero_ms, started_ms;     /* chargers: since when paused, since when charging; 0 = never */
+		struct car_turn turn;            /* chargers: with the room below a limit */
+		double told_w[2];                /* chargers: the most that was told since told_ms, and in the span before */
+		int64_t told_ms;
+		double over, stuck_w;            /* the car was seen to draw so many times what it was told, 0 = once; and although told to pause */
+		double made_w, curtail_w;        /* PV: production when the meter was read, at most; what limits leave it */
+		bool curtailed;                  /* and whether they do */
 	} device[DEVICE_MAX];
-	struct {                     /* the balance loop: one for the site, it has one meter */
-		uint32_t grid_sample;    /* of the last step */
-		int64_t step_ms;         /* when it last changed something; 0 = never */
+	struct chain_loop {          /* the grid meter: one for the site, however many devices are in the loop */
+		bool known;              /* load_w is */
+		double load_w;           /* estimate: what the house takes without batteries and chargers, less sun */
+		double noise_w;          /* mean deviation of samples from it, ramps left out */
+		double off_w;            /* the last one's */
+		int run;                 /* samples in a row that were on the same side of the estimate */
+		uint32_t grid_sample;    /* the last one seen */
+		uint32_t members;        /* devices that are not load, bits */
+		struct trial trial;
+		struct swing swing;
+		double sum_w;            /* what the balance loop asked of its devices last */
+		int64_t step_ms;         /* when the balance loop last changed something; 0 = never */
 	} loop;
-	int64_t exceeded_ms[POINT_COUNT];    /* since when a point is above its limit; 0 = it is not */
+	int64_t exceeded_ms[POINT_COUNT][2]; /* since when a point is above its limit, import and export; 0 = it is not */
 	int64_t native_off_until_ms;         /* a device that balances by itself did not keep a limit: our loop takes over */
 	uint32_t bad_wishes;         /* limits that did not contain 0 W, orders for unknown devices, overflow */
 };

@@ -1,6 +1,7 @@
 /* Rank 4: the Flip command in force, as orders, exactly from its start to its end. Of the six modes only DISCHARGE is
  * published in full; the mapping below is the one replaceable place for the others (flip-api section 11). */
 #include "policies/policies.h"
+#include "policies/sentence.h"
 #include "policies/view.h"
 
 #include <math.h>
@@ -24,31 +25,19 @@ static bool command_order(const struct snapshot *s, const struct snap_device *d,
 	const struct command_view *c = &d->command;
 	double in_w = view_charge_max(d), out_w = view_discharge_max(d);
 
-	switch (c->mode) {
-	case MODE_DISCHARGE:
+	if (c->mode == MODE_DISCHARGE)
 		*order = c->power_mode == POWER_FOLLOW_LOAD ? order_balance(0, -out_w, 0) : order_power(-wanted_w(c, out_w));
-		return true;
-	case MODE_CHARGE:
-		if (c->power_mode == POWER_FOLLOW_LOAD)
-			*order = order_balance(0, 0, in_w);
-		else if (import_allowed(s, c))
-			*order = order_power(wanted_w(c, in_w));
-		else
-			*order = order_balance(0, 0, wanted_w(c, in_w));
-		return true;
-	case MODE_STANDBY:
-		*order = order_power(0);
-		return true;
-	case MODE_BACKUP:
+	else if (c->mode == MODE_CHARGE && c->power_mode == POWER_FOLLOW_LOAD)
+		*order = order_balance(0, 0, in_w);
+	else if (c->mode == MODE_CHARGE)
+		*order = import_allowed(s, c) ? order_power(wanted_w(c, in_w)) : order_balance(0, 0, wanted_w(c, in_w));
+	else if (c->mode == MODE_BACKUP)
 		*order = import_allowed(s, c) ? order_power(in_w) : order_balance(0, 0, in_w);
-		return true;
-	case MODE_SELF_CONSUMPTION:
+	else if (c->mode == MODE_SELF_CONSUMPTION)
 		*order = order_balance(0, -out_w, in_w);
-		return true;
-	case MODE_SAVINGS:
-		return false; /* the hub's own plan and self-use run, with the command's floor and import flag */
-	}
-	return false;
+	else
+		*order = order_power(0); /* STANDBY */
+	return c->mode != MODE_SAVINGS; /* the hub's own plan and self-use run then, with the command's floor and import flag */
 }
 
 /* A discharge for an event must not end in the car. */
@@ -59,14 +48,14 @@ static bool pauses_cars(const struct snapshot *s, const struct command_view *c)
 
 static void cars_pause(const struct snapshot *s, const struct command_view *c, struct wishes *out)
 {
-	char end[16];
+	char end[SENTENCE_UNTIL_MAX];
 
 	for (int i = 0; i < s->n_devices; i++) {
 		const struct snap_device *d = &s->dev[i];
 
 		if (view_charger(d) && view_steerable(d) && d->ev_mode != EV_NOW)
-			wish_order(out, i, order_power(0), c->ends_utc_ms, REASON_EVENT_PAUSES_CAR, "paused during event %.8s, until %s",
-				   c->event_id[0] ? c->event_id : c->id, view_time(c->ends_utc_ms, end));
+			wish_order(out, i, order_power(0), c->ends_utc_ms, REASON_EVENT_PAUSES_CAR, "event %.8s discharges the battery%s",
+				   sentence_event(c), sentence_until(s, c->ends_utc_ms, end));
 	}
 }
 
@@ -78,7 +67,7 @@ static void event_init(void *memory)
 static void event_step(void *memory, const struct snapshot *s, struct wishes *out)
 {
 	const struct command_view *pausing = NULL;
-	char end[16];
+	char end[SENTENCE_UNTIL_MAX];
 
 	(void)memory;
 	for (int i = 0; i < s->n_devices; i++) {
@@ -95,9 +84,9 @@ static void event_step(void *memory, const struct snapshot *s, struct wishes *ou
 			continue;
 		if (c->power_mode == POWER_SETPOINT)
 			snprintf(power, sizeof(power), " %.0f W", c->setpoint_w);
-		wish_order(out, i, order, c->ends_utc_ms, REASON_EVENT, "event %.8s: %s%s%s%s until %s", c->event_id[0] ? c->event_id : c->id,
+		wish_order(out, i, order, c->ends_utc_ms, REASON_EVENT, "event %.8s: %s%s%s%s%s", sentence_event(c),
 			   battery_mode_word(c->mode), c->power_mode == POWER_MAX ? "" : " ",
-			   c->power_mode == POWER_MAX ? "" : power_mode_word(c->power_mode), power, view_time(c->ends_utc_ms, end));
+			   c->power_mode == POWER_MAX ? "" : power_mode_word(c->power_mode), power, sentence_until(s, c->ends_utc_ms, end));
 	}
 	if (pausing)
 		cars_pause(s, pausing, out);

@@ -1,31 +1,53 @@
 /* Rank 2: bounds of the metering points. Operational limits only: what law requires is set in the inverter and the fuse.
  * How devices share the room is the chain's matter (share.c). */
 #include "policies/policies.h"
+#include "policies/sentence.h"
 #include "policies/view.h"
 
 #include <math.h>
 
-/* 0 = none; a limit from outside may be 0 and then means it. */
-static double bound(double configured_w, double external_w)
+static void bound_import(struct wishes *out, double w, enum reason code, const char *what, const char *until)
 {
-	double w = configured_w > 0 ? configured_w : INFINITY;
-
-	if (!isnan(external_w))
-		w = double_min(w, double_max(0, external_w));
-	return w;
+	wish_limit_point(out, POINT_SITE, -INFINITY, w, code, "%s %.0f W%s", what, w, until);
 }
 
-static void site_limit(const struct snapshot *s, struct wishes *out)
+static void bound_export(struct wishes *out, double w, enum reason code, const char *what, const char *until)
 {
-	double import_w = bound(s->site.import_limit_w, s->external.import_w);
-	double export_w = bound(s->site.export_limit_w, s->external.export_w);
+	wish_limit_point(out, POINT_SITE, -w, INFINITY, code, "%s %.0f W%s", what, w, until);
+}
 
-	if (isfinite(import_w))
-		wish_limit_point(out, POINT_SITE, -INFINITY, import_w, REASON_IMPORT_LIMIT, "import limit %.0f W%s", import_w,
-				 s->external.import_w <= import_w ? " (from outside)" : "");
-	if (isfinite(export_w))
-		wish_limit_point(out, POINT_SITE, -export_w, INFINITY, REASON_EXPORT_LIMIT, "export limit %.0f W%s", export_w,
-				 s->external.export_w <= export_w ? " (from outside)" : "");
+/* The owner's; 0 = none. */
+static void own_limit(const struct snapshot *s, struct wishes *out)
+{
+	if (s->site.import_limit_w > 0)
+		bound_import(out, s->site.import_limit_w, REASON_IMPORT_LIMIT, "import limit", "");
+	if (s->site.export_limit_w > 0)
+		bound_export(out, s->site.export_limit_w, REASON_EXPORT_LIMIT, "export limit", "");
+}
+
+/* From outside: 0 W means it, and below 0 nothing can be meant. Several limits of one side stand beside each other; all hold. */
+static void outside_limit(const struct snapshot *s, struct wishes *out)
+{
+	const struct external_limit *e = &s->external;
+	char until[SENTENCE_UNTIL_MAX];
+
+	sentence_until(s, e->until_utc_ms, until);
+	if (!isnan(e->import_w))
+		bound_import(out, double_max(0, e->import_w), e->failsafe ? REASON_LIMIT_FAILSAFE : REASON_OUTSIDE_IMPORT,
+			     e->failsafe ? "failsafe, nobody outside is heard: import limit" : "import limit from outside", until);
+	if (!isnan(e->export_w))
+		bound_export(out, double_max(0, e->export_w), e->failsafe ? REASON_LIMIT_FAILSAFE : REASON_OUTSIDE_EXPORT,
+			     e->failsafe ? "failsafe, nobody outside is heard: export limit" : "export limit from outside", until);
+}
+
+/* What keeps the average of the running interval at the month's target. */
+static void demand_limit(const struct snapshot *s, struct wishes *out)
+{
+	char until[SENTENCE_UNTIL_MAX];
+
+	if (s->external.demand_w > 0)
+		bound_import(out, s->external.demand_w, REASON_DEMAND, "the month's peak: import",
+			     sentence_until(s, s->external.demand_until_utc_ms, until));
 }
 
 static void fuse_limit(const struct snapshot *s, struct wishes *out)
@@ -57,7 +79,9 @@ static void grid_limit_init(void *memory)
 static void grid_limit_step(void *memory, const struct snapshot *s, struct wishes *out)
 {
 	(void)memory;
-	site_limit(s, out);
+	own_limit(s, out);
+	outside_limit(s, out);
+	demand_limit(s, out);
 	fuse_limit(s, out);
 }
 

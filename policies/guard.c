@@ -2,6 +2,7 @@
  * device do more. guard_again is the last look at every order, independent of what the chain did before. */
 #include "policies/floor.h"
 #include "policies/policies.h"
+#include "policies/sentence.h"
 #include "policies/view.h"
 
 #include <math.h>
@@ -27,33 +28,25 @@ static bool lost(const struct value *v, int64_t now_ms, int64_t max_age_ms, int6
 	return *good_ms == 0 || now_ms - *good_ms > max_age_ms;
 }
 
-static bool faulty(const struct snap_device *d)
-{
-	const struct value *f = d->state.f;
-
-	if (d->state.availability == AVAIL_FAULT)
-		return true;
-	if (view_charger(d))
-		return value_usable(&f[F_CHARGER_STATE]) && f[F_CHARGER_STATE].v >= CHARGER_E;
-	return (value_usable(&f[F_BATTERY_STATE]) && (int)f[F_BATTERY_STATE].v == BATTERY_FAULT) ||
-	       (value_usable(&f[F_INVERTER_STATE]) && (int)f[F_INVERTER_STATE].v == INVERTER_FAULT);
-}
-
 /* What leaves no choice. True when an order was given. */
 static bool posture(const struct snapshot *s, int i, struct wishes *out)
 {
 	const struct snap_device *d = &s->dev[i];
+	char end[SENTENCE_UNTIL_MAX];
 
 	if (s->stopping) {
-		wish_order(out, i, order_release(), 0, REASON_STOPPING, "the agent stops: back to its own control");
+		wish_order(out, i, order_release(), 0, REASON_STOPPING, "the agent stops");
 	} else if (view_island(s) && view_charger(d)) {
-		wish_order(out, i, order_power(0), 0, REASON_ISLAND, "the grid is away or back for less than %d s: no charging", GRID_BACK_MS / 1000);
+		wish_order(out, i, order_power(0), 0, REASON_ISLAND, "the grid is away or back for less than %d s", GRID_BACK_MS / 1000);
 	} else if (view_island(s)) {
-		wish_order(out, i, order_release(), 0, REASON_ISLAND, "the grid is away or back for less than %d s: its own control", GRID_BACK_MS / 1000);
+		wish_order(out, i, order_release(), 0, REASON_ISLAND, "the grid is away or back for less than %d s", GRID_BACK_MS / 1000);
 	} else if (s->paused) {
-		wish_order(out, i, order_release(), s->pause_until_utc_ms, REASON_PAUSED, "paused for service: back to its own control");
-	} else if (faulty(d)) {
-		wish_order(out, i, order_power(0), 0, REASON_FAULT, "the device reports a fault: 0 W");
+		wish_order(out, i, order_release(), s->pause_until_utc_ms, REASON_PAUSED, "paused for service%s",
+			   sentence_until(s, s->pause_until_utc_ms, end));
+	} else if (view_faulty(d) && view_pv(d)) {
+		wish_order(out, i, order_release(), 0, REASON_FAULT, "the inverter reports a fault");
+	} else if (view_faulty(d)) {
+		wish_order(out, i, order_power(0), 0, REASON_FAULT, "the device reports a fault");
 	} else {
 		return false;
 	}
@@ -66,7 +59,7 @@ static void battery_limits(struct guard_memory *m, const struct snapshot *s, int
 	double full_pct = isfinite(d->soc_max_pct) ? d->soc_max_pct : 100, soc;
 
 	if (lost(&d->state.f[F_BATTERY_SOC_PCT], s->now_ms, SOC_LOST_MS, &m->soc_good_ms[i]) || !view_soc(s, i, &soc)) {
-		wish_order(out, i, order_power(0), 0, REASON_SOC_UNKNOWN, "SoC unknown for %d s: 0 W", SOC_LOST_MS / 1000);
+		wish_order(out, i, order_power(0), 0, REASON_SOC_UNKNOWN, "SoC unknown for %d s", SOC_LOST_MS / 1000);
 		return;
 	}
 	if (soc >= full_pct)
@@ -74,23 +67,54 @@ static void battery_limits(struct guard_memory *m, const struct snapshot *s, int
 	else if (soc < full_pct - 1)
 		m->full[i] = false;
 	if (m->full[i])
-		wish_limit_device(out, i, -INFINITY, 0, REASON_FULL, "SoC %.1f %% is at the maximum %.0f %%", soc, full_pct);
+		wish_limit_device(out, i, -INFINITY, 0, REASON_FULL, "SoC %.1f %% %s at the maximum %.0f %%", soc,
+				  soc >= full_pct ? "is" : "was", full_pct);
 	if (soc <= floor_hardware_pct(d))
 		wish_limit_device(out, i, 0, INFINITY, REASON_HARDWARE_MINIMUM, "SoC %.1f %% is at the hardware minimum %.0f %%", soc, floor_hardware_pct(d));
 }
 
-static void meter_limits(const struct snapshot *s, int i, struct wishes *out)
+/* What each PV inverter may produce unseen: together no more than may be exported, if nobody used any of it. */
+static double blind_sun_w(const struct snapshot *s)
+{
+	double limit_w = s->site.export_limit_w > 0 ? s->site.export_limit_w : INFINITY;
+	int n = 0;
+
+	if (!isnan(s->external.export_w))
+		limit_w = double_min(limit_w, double_max(0, s->external.export_w));
+	for (int i = 0; i < s->n_devices; i++)
+		n += view_pv(&s->dev[i]) && view_steerable(&s->dev[i]);
+	return limit_w / n;
+}
+
+/* The little that doubt lets a battery charge to see what the meter makes of it, W; else 0. */
+static double probe_w(const struct wishes *out, int i)
+{
+	for (int n = 0; n < out->n_orders; n++)
+		if (out->orders[n].device == i && out->orders[n].code == REASON_DOUBT)
+			return out->orders[n].order.w;
+	return 0;
+}
+
+/* Without a meter: nothing that seeks import or export. PV may produce all it can, its natural state. */
+static void meter_limits(const struct snapshot *s, int i, bool doubted, struct wishes *out)
 {
 	const struct snap_device *d = &s->dev[i];
+	enum reason code = doubted ? REASON_DOUBT : REASON_METER_LOST;
+	const char *what = doubted ? "is not believed" : "lost for 10 s";
 	double failsafe_w;
 
+	if (view_pv(d)) {
+		if (isfinite(blind_sun_w(s)))
+			wish_limit_device(out, i, -blind_sun_w(s), INFINITY, code, "grid meter %s: %.0f W keep the export limit", what, blind_sun_w(s));
+		return;
+	}
 	if (view_battery(d)) {
-		wish_limit_device(out, i, -INFINITY, 0, REASON_METER_LOST, "grid meter lost for %d s: no charging", METER_LOST_MS / 1000);
-		wish_limit_power(out, i, 0, 0, REASON_METER_LOST, "grid meter lost for %d s: no setpoint that could export", METER_LOST_MS / 1000);
+		wish_limit_device(out, i, -INFINITY, probe_w(out, i), code, "grid meter %s: no charging", what);
+		wish_limit_power(out, i, 0, INFINITY, code, "grid meter %s: no setpoint that could export", what);
 		return;
 	}
 	failsafe_w = view_amps_to_w(d, isfinite(d->failsafe_a) && d->failsafe_a >= 0 ? d->failsafe_a : CAR_MIN_A);
-	wish_limit_device(out, i, 0, failsafe_w, REASON_METER_LOST, "grid meter lost for %d s: failsafe %.0f W", METER_LOST_MS / 1000, failsafe_w);
+	wish_limit_device(out, i, 0, failsafe_w, code, "grid meter %s: failsafe %.0f W", what, failsafe_w);
 }
 
 static void guard_step(void *memory, const struct snapshot *s, struct wishes *out)
@@ -98,7 +122,10 @@ static void guard_step(void *memory, const struct snapshot *s, struct wishes *ou
 	struct guard_memory *m = memory;
 	double grid_w;
 
-	out->meter_lost = lost(&s->grid_w, s->now_ms, METER_LOST_MS, &m->meter_good_ms) || !view_grid(s, &grid_w);
+	if (lost(&s->grid_w, s->now_ms, METER_LOST_MS, &m->meter_good_ms) || !view_grid(s, &grid_w)) {
+		out->meter_lost = true;
+		out->meter_doubted = false; /* there is nothing left to doubt */
+	}
 	for (int i = 0; i < s->n_devices; i++) {
 		const struct snap_device *d = &s->dev[i];
 
@@ -111,7 +138,7 @@ static void guard_step(void *memory, const struct snapshot *s, struct wishes *ou
 		if (view_battery(d))
 			battery_limits(m, s, i, out);
 		if (out->meter_lost)
-			meter_limits(s, i, out);
+			meter_limits(s, i, out->meter_doubted, out);
 	}
 }
 

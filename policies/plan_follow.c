@@ -74,39 +74,26 @@ static bool car_in_the_way(const struct snapshot *s)
 	return false;
 }
 
-static enum reason choice_reason(enum choice choice)
+/* What each choice orders: by power or by balance, and which of the ratings it may use. */
+static const struct {
+	const char *words;
+	enum reason code;
+	bool power;
+	double out, in;
+} CHOICES[] = {
+	[CHOICE_BALANCE] = { "self-use", REASON_PLAN_SELF_USE, false, 1, 1 },
+	[CHOICE_CHARGE] = { "charge from the grid", REASON_PLAN_CHARGE, true, 0, 1 },
+	[CHOICE_HOLD] = { "hold", REASON_PLAN_HOLD, true, 0, 0 },
+	[CHOICE_COVER] = { "cover the load, leave the sun to the grid", REASON_PLAN_COVER, false, 1, 0 },
+	[CHOICE_STORE] = { "store the sun, keep what is stored", REASON_PLAN_STORE, false, 0, 1 },
+	[CHOICE_SELL] = { "sell", REASON_PLAN_SELL, true, 1, 0 },
+};
+
+static struct order choice_order(enum choice choice, const struct snap_device *d)
 {
-	static const enum reason CODES[] = { REASON_PLAN_SELF_USE, REASON_PLAN_CHARGE, REASON_PLAN_HOLD, REASON_PLAN_COVER, REASON_PLAN_STORE,
-					     REASON_PLAN_SELL };
+	double in_w = CHOICES[choice].in * view_charge_max(d), out_w = CHOICES[choice].out * view_discharge_max(d);
 
-	return CODES[choice];
-}
-
-static struct order choice_order(enum choice choice, const struct snap_device *d, const char **words)
-{
-	double in_w = view_charge_max(d), out_w = view_discharge_max(d);
-
-	switch (choice) {
-	case CHOICE_CHARGE:
-		*words = "charging from the grid";
-		return order_power(in_w);
-	case CHOICE_SELL:
-		*words = "selling";
-		return order_power(-out_w);
-	case CHOICE_HOLD:
-		*words = "holding";
-		return order_power(0);
-	case CHOICE_STORE:
-		*words = "storing surplus, keeping what is stored";
-		return order_balance(0, 0, in_w);
-	case CHOICE_COVER:
-		*words = "covering the load, leaving surplus to the grid";
-		return order_balance(0, -out_w, 0);
-	case CHOICE_BALANCE:
-		break;
-	}
-	*words = "self-use";
-	return order_balance(0, -out_w, in_w);
+	return CHOICES[choice].power ? order_power(in_w - out_w) : order_balance(0, -out_w, in_w);
 }
 
 static void plan_init(void *memory)
@@ -122,8 +109,6 @@ static void plan_step(void *memory, const struct snapshot *s, struct wishes *out
 		const struct snap_device *d = &s->dev[i];
 		double soc, up, down, capacity_wh = view_capacity_wh(d);
 		enum choice choice;
-		struct order order;
-		const char *words;
 
 		if (!view_battery(d) || !view_steerable(d) || !usable(s, d) || !view_soc(s, i, &soc) || isnan(capacity_wh))
 			continue;
@@ -131,10 +116,10 @@ static void plan_step(void *memory, const struct snapshot *s, struct wishes *out
 		if (choice == CHOICE_SELL && car_in_the_way(s))
 			choice = CHOICE_BALANCE;
 		m->choice[i] = (unsigned char)choice;
-		order = choice_order(choice, d, &words);
 		values_at(&d->guide, soc / 100 * capacity_wh, &up, &down);
-		wish_order(out, i, order, d->guide.until_utc_ms, choice_reason(choice), "plan: %s, import %.3f export %.3f, stored kWh worth %.3f", words,
-			   s->import_price, s->export_price, up);
+		wish_order(out, i, choice_order(choice, d), d->guide.until_utc_ms, CHOICES[choice].code,
+			   "plan: %s; import %.3f, export %.3f, a stored kWh is worth %.3f", CHOICES[choice].words, s->import_price,
+			   s->export_price, up);
 	}
 }
 

@@ -16,7 +16,7 @@ static void to_release(struct work_device *d)
 /* A device without a verified timer stays as we left it when we die: it may only hold, or run its own balance. */
 static bool unguarded(const struct work_device *d)
 {
-	return !d->charger && d->dev->state.caps.guarded_by == GUARDED_NONE && !d->dev->allow_unguarded;
+	return d->dev->state.caps.guarded_by == GUARDED_NONE && !d->dev->allow_unguarded;
 }
 
 /* Forced power becomes balancing on that side of zero. */
@@ -37,15 +37,32 @@ static bool others_at_work(const struct work *w, int me)
 	for (int i = 0; i < w->n; i++) {
 		const struct work_device *d = &w->d[i];
 
-		if (i == me || !d->controlled)
-			continue;
+		if (i == me || !d->controlled || view_pv(d->dev))
+			continue; /* less sun is nothing to undo */
 		if (d->order.kind == ORDER_BALANCE && (d->order.min_w < 0 || d->order.max_w > 0))
 			return true; /* two that balance on one meter fight */
 		if (d->order.kind != ORDER_POWER || (d->charger && w->s->site.battery_to_ev))
 			continue;
-		if (d->charger ? view_car_charging(w->s, i) : d->order.w != 0 || d->now_w > 100 || d->now_w < -100)
+		if (d->charger ? view_car_charging(w->s, i) : d->order.w != 0 || d->ordered_w != 0 || d->now_w > 100 || d->now_w < -100)
 			return true;
 	}
+	return false;
+}
+
+static void blind(const struct work *w, struct work_device *d, const char *what)
+{
+	if (w->c->wishes.meter_doubted)
+		work_cut(d, RANK_GUARD, REASON_DOUBT, "grid meter not believed: %s", what);
+	else
+		work_cut(d, RANK_GUARD, REASON_METER_LOST, "grid meter lost: %s", what);
+}
+
+/* One that balances by itself is enough: each sees the same load, and two would cover it twice. */
+static bool covered(const struct work *w, int me)
+{
+	for (int i = 0; i < me; i++)
+		if (w->d[i].order.native && w->d[i].order.min_w < 0)
+			return true;
 	return false;
 }
 
@@ -56,6 +73,11 @@ static void without_meter(struct work *w, int i)
 
 	if (d->order.kind != ORDER_BALANCE)
 		return;
+	if (covered(w, i)) {
+		to_power_zero(d);
+		blind(w, d, "another battery covers the load");
+		return;
+	}
 	if (d->dev->state.caps.native_balance && d->order.grid_w == 0 && d->order.min_w < 0) {
 		d->order.native = true;
 		d->order.max_w = 0;
@@ -63,11 +85,11 @@ static void without_meter(struct work *w, int i)
 	}
 	if (d->rank >= RANK_PLAN && d->order.min_w < 0) {
 		to_release(d);
-		work_cut(d, RANK_GUARD, REASON_METER_LOST, "grid meter lost: back to its own control");
+		blind(w, d, "nothing to balance by");
 		return;
 	}
 	to_power_zero(d);
-	work_cut(d, RANK_GUARD, REASON_METER_LOST, "grid meter lost: nothing to balance by");
+	blind(w, d, "nothing to balance by");
 }
 
 static void balance_means(struct work *w, int i)
@@ -86,28 +108,41 @@ static void balance_means(struct work *w, int i)
 		return; /* our loop */
 	if (caps->native_balance && alone) {
 		d->order.native = true;
-	} else if (alone && d->order.min_w < 0) {
-		to_release(d);
-		work_cut(d, RANK_GUARD, unguarded(d) ? REASON_UNGUARDED : REASON_CANNOT, unguarded(d) ? "nobody guards the device: its own control" : "cannot balance by orders: its own control");
-	} else {
-		to_power_zero(d);
-		work_cut(d, RANK_GUARD, unguarded(d) ? REASON_UNGUARDED : REASON_CANNOT, unguarded(d) ? "nobody guards the device: 0 W" : "cannot balance by orders: 0 W");
+		return;
 	}
+	if (alone && d->order.min_w < 0)
+		to_release(d);
+	else
+		to_power_zero(d);
+	if (unguarded(d))
+		work_cut(d, RANK_GUARD, REASON_UNGUARDED, "nobody guards the device");
+	else
+		work_cut(d, RANK_GUARD, REASON_CANNOT, "it cannot balance by orders");
 }
 
-/* Power orders the device cannot take; a hold it cannot hold is better released than left as it was. */
+/* A hold the device cannot hold is better released than left as it was; other powers it cannot take have been softened. */
 static void power_means(struct work_device *d)
 {
 	const struct device_caps *caps = &d->dev->state.caps;
 
-	if (d->order.kind != ORDER_POWER || caps->can_power || (d->order.w == 0 && caps->can_hold))
+	if (d->order.kind != ORDER_POWER || caps->can_power || caps->can_hold)
 		return;
 	if (caps->native_balance) {
 		d->order = (struct order){ .kind = ORDER_BALANCE, .native = true };
 		return;
 	}
 	to_release(d);
-	work_cut(d, RANK_GUARD, REASON_CANNOT, "the device cannot be held");
+	work_cut(d, RANK_GUARD, REASON_CANNOT, "it cannot be held at 0 W");
+}
+
+/* PV left to itself produces all it can; where a limit does not allow that, it is told the limit. */
+static void sun_means(struct work_device *d)
+{
+	if (d->order.kind != ORDER_RELEASE || d->rank == RANK_GUARD || d->band.min_w <= -view_discharge_max(d->dev))
+		return;
+	d->order = (struct order){ .kind = ORDER_POWER, .w = d->band.min_w };
+	d->controlled = true;
+	work_cut(d, d->band.min_by->rank, d->band.min_by->code, "%s", d->band.min_by->why);
 }
 
 void posture_adapt(struct work *w)
@@ -115,15 +150,19 @@ void posture_adapt(struct work *w)
 	for (int i = 0; i < w->n; i++) {
 		struct work_device *d = &w->d[i];
 
+		if (view_pv(d->dev)) {
+			sun_means(d);
+			continue;
+		}
 		if (!d->controlled || d->charger)
 			continue;
 		if (unguarded(d))
 			soften(d, REASON_UNGUARDED, "nobody guards the device: not beyond surplus and load");
 		else if (!d->dev->state.caps.can_power)
-			soften(d, REASON_CANNOT, "takes no power orders: not beyond surplus and load");
+			soften(d, REASON_CANNOT, "it takes no power orders: not beyond surplus and load");
 	}
 	for (int i = 0; i < w->n; i++) {
-		if (!w->d[i].controlled || w->d[i].charger)
+		if (!w->d[i].controlled || w->d[i].charger || view_pv(w->d[i].dev))
 			continue;
 		if (w->meter)
 			balance_means(w, i);

@@ -9,8 +9,6 @@ static void self_use_init(void *memory)
 
 static void self_use_step(void *memory, const struct snapshot *s, struct wishes *out)
 {
-	double grid_w;
-
 	(void)memory;
 	for (int i = 0; i < s->n_devices; i++) {
 		const struct snap_device *d = &s->dev[i];
@@ -18,10 +16,7 @@ static void self_use_step(void *memory, const struct snapshot *s, struct wishes 
 
 		if (!view_battery(d) || !view_steerable(d))
 			continue;
-		if (view_grid(s, &grid_w))
-			wish_order(out, i, order, 0, REASON_SELF_USE, "self-use: grid at %.0f W, held at 0 W", grid_w);
-		else
-			wish_order(out, i, order, 0, REASON_SELF_USE, "self-use");
+		wish_order(out, i, order, 0, REASON_SELF_USE, "self-use: own sun is stored, own load covered");
 	}
 }
 

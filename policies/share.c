@@ -6,48 +6,59 @@
 #include "policies/work.h"
 
 #include <math.h>
+#include <string.h>
 
-#define SLACK_W 20.0           /* noise is not worth an order */
-#define NATIVE_TRUST_MS 5000   /* a device that balances by itself has this long to keep a limit */
-#define NATIVE_OFF_MS 60000
-
-struct room {
-	enum point point;
-	double dir;                    /* +1 import side, -1 export side */
-	double limit_w, grid_w;        /* in the direction: limit >= 0 */
-	const struct limit_wish *by;
-};
+#define EXCEEDED_W 50.0
+#define TRUST_MS 5000          /* devices have this long to do what keeps a limit */
+#define BEYOND_W 50.0          /* closer than that a car does as it is told; to believe it a little worse than it is costs little */
+#define BEYOND_MS 2000
+#define START_SPARE_A 0.5      /* room beyond the minimum before another car starts: else noise makes it come and go */
 
 struct slice {
 	int i;
 	double was_w, w, floor_w, part;
+	double least_w;  /* it cannot run below */
+	double spare_w;  /* room it needs beyond what it will take */
+	double unit_w;   /* equals are levelled in these: watts, or amperes */
 	bool dropped;
 };
 
 /* Share of the device's power that passes the point. Nobody says on which phase a single-phase device sits: it counts on
  * each, but its discharge is no relief that could be counted on. */
-static double part(const struct work_device *d, enum point point)
+double share_part(const struct work_device *d, enum point point)
 {
 	if (point == POINT_SITE)
 		return 1;
 	if (view_phases(d->dev) == 3)
 		return 1.0 / 3;
-	return d->dev->phase == 0 || d->dev->phase == (int)point ? 1 : 0;
+	return d->phase == 0 || d->phase == (int)point ? 1 : 0;
 }
 
 static bool phase_unknown(const struct work_device *d, enum point point)
 {
-	return point != POINT_SITE && view_phases(d->dev) == 1 && d->dev->phase == 0;
+	return point != POINT_SITE && view_phases(d->dev) == 1 && d->phase == 0;
 }
 
+/* A device that does less than it is told: its order counts where it is too much, what it does where it is relief. */
 static double planned(const struct work *w, int i, const struct room *r)
 {
-	return r->dir * work_power(w, i);
+	const struct work_device *d = &w->d[i];
+	double power_w = r->dir * work_power(w, i);
+
+	return d->charger || d->order.native ? power_w : double_max(power_w, r->dir * d->order.w);
+}
+
+/* How many times what it is told a car draws. */
+static double over(const struct work_device *d)
+{
+	return d->memory->over > 0 ? d->memory->over : 1;
 }
 
 /* Where the device is now, in the room's direction: best estimate, worst, and least. */
 static double estimate(const struct work_device *d, const struct room *r)
 {
+	if (d->known && (r->overdue || (d->charger && (d->memory->over > 0 || d->memory->stuck_w > 0))))
+		return r->dir * d->now_w; /* it does not do as it is told: what it is read to do is the better guess */
 	return r->dir > 0 ? d->guess_high_w : -d->guess_low_w;
 }
 
@@ -61,6 +72,11 @@ static double least(const struct work_device *d, const struct room *r)
 	return r->dir > 0 ? d->low_w : -d->high_w;
 }
 
+static double lowered(const struct slice *s, double level)
+{
+	return double_max(s->floor_w, double_min(s->w, level * s->unit_w));
+}
+
 /* Takes @amount from one class of equals; returns what could not be taken. */
 static double level(struct slice *s, int n, const bool *in_class, double amount)
 {
@@ -70,16 +86,16 @@ static double level(struct slice *s, int n, const bool *in_class, double amount)
 		if (!in_class[k])
 			continue;
 		have += s[k].part * (s[k].w - s[k].floor_w);
-		hi = double_max(hi, s[k].w);
+		hi = double_max(hi, s[k].w / s[k].unit_w);
 	}
 	if (have <= amount)
 		hi = 0;
-	for (int step = 0; step < 48 && hi - lo > 0.01; step++) {
+	for (int step = 0; step < 48; step++) {
 		double mid = (lo + hi) / 2, taken = 0;
 
 		for (int k = 0; k < n; k++)
 			if (in_class[k])
-				taken += s[k].part * (s[k].w - double_max(s[k].floor_w, double_min(s[k].w, mid)));
+				taken += s[k].part * (s[k].w - lowered(&s[k], mid));
 		if (taken >= amount)
 			lo = mid;
 		else
@@ -87,17 +103,27 @@ static double level(struct slice *s, int n, const bool *in_class, double amount)
 	}
 	for (int k = 0; k < n; k++)
 		if (in_class[k])
-			s[k].w = double_max(s[k].floor_w, double_min(s[k].w, lo));
+			s[k].w = lowered(&s[k], lo);
 	return double_max(0, amount - have);
 }
 
-/* Is a served after b? Later ranks first to be cut, then smaller priorities. */
+/* Is a served after b? Later ranks first to be cut, then smaller priorities, then who leaves later. */
 static bool weaker(const struct work_device *a, const struct work_device *b)
 {
-	return a->rank != b->rank ? a->rank > b->rank : a->dev->priority < b->dev->priority;
+	if (a->rank != b->rank)
+		return a->rank > b->rank;
+	return a->priority != b->priority ? a->priority < b->priority : a->departure_ms > b->departure_ms;
 }
 
-static void take(const struct work *w, struct slice *s, int n, double amount)
+/* Of two that cannot both run: does a give way? Equal cars take turns, else the last in the list does. */
+static bool gives_way(const struct work *w, const struct work_device *a, const struct work_device *b)
+{
+	if (weaker(a, b) || weaker(b, a))
+		return weaker(a, b);
+	return !car_turn_yields(&b->memory->turn, &a->memory->turn, w->s->now_ms);
+}
+
+static double take(const struct work *w, struct slice *s, int n, double amount)
 {
 	bool done[DEVICE_MAX] = { false }, in_class[DEVICE_MAX];
 
@@ -108,27 +134,78 @@ static void take(const struct work *w, struct slice *s, int n, double amount)
 			if (!done[k] && (weakest < 0 || weaker(&w->d[s[k].i], &w->d[s[weakest].i])))
 				weakest = k;
 		if (weakest < 0)
-			return;
+			break;
 		for (int k = 0; k < n; k++) {
 			in_class[k] = !done[k] && !weaker(&w->d[s[weakest].i], &w->d[s[k].i]);
 			done[k] = done[k] || in_class[k];
 		}
 		amount = level(s, n, in_class, amount);
 	}
+	return double_max(0, amount);
 }
 
-/* The device that cannot run that low and is first to give way; -1 = none. */
-static int below_minimum(const struct work *w, const struct slice *s, int n)
+static bool is_low(const struct slice *s)
+{
+	return !s->dropped && s->w < s->least_w - 0.5 && s->w < s->was_w - 0.5;
+}
+
+/* Of the devices that cannot run that low, the first to give way, or the last; -1 = none. */
+static int below_minimum(const struct work *w, const struct slice *s, int n, bool first)
 {
 	int found = -1;
 
 	for (int k = 0; k < n; k++) {
-		if (s[k].dropped || s[k].w < 1 || s[k].w >= view_min_w(w->d[s[k].i].dev) - 0.5 || s[k].w >= s[k].was_w - 0.5)
+		if (!is_low(&s[k]))
 			continue;
-		if (found < 0 || !weaker(&w->d[s[found].i], &w->d[s[k].i]))
+		if (found < 0 || gives_way(w, &w->d[s[k].i], &w->d[s[found].i]) == first)
 			found = k;
 	}
 	return found;
+}
+
+/* What all get when @amount must go. Returns what could not be taken. */
+static double deal(const struct work *w, struct slice *s, int n, double limit_w)
+{
+	double sum_w = 0;
+
+	for (int k = 0; k < n; k++) {
+		s[k].w = s[k].dropped ? s[k].floor_w : s[k].was_w;
+		sum_w += s[k].part * s[k].w;
+	}
+	return take(w, s, n, sum_w - limit_w);
+}
+
+/* Equals give a device its minimum if they can; who comes before it gives nothing, and nobody is stopped for it out of turn. */
+static bool pin(const struct work *w, struct slice *s, int n, int k, double limit_w)
+{
+	struct slice trial[DEVICE_MAX];
+
+	memcpy(trial, s, sizeof(s[0]) * (size_t)n);
+	trial[k].floor_w = s[k].least_w;
+	if (deal(w, trial, n, limit_w) > 0.01)
+		return false;
+	for (int j = 0; j < n; j++) {
+		const struct work_device *me = &w->d[s[k].i], *other = &w->d[s[j].i];
+
+		if ((weaker(me, other) && trial[j].w < s[j].w - 0.5) || (is_low(&trial[j]) && !is_low(&s[j]) && gives_way(w, me, other)))
+			return false;
+	}
+	memcpy(s, trial, sizeof(s[0]) * (size_t)n);
+	return true;
+}
+
+/* Down to @limit_w; powers below a device's minimum become that, or 0. */
+static void settle(const struct work *w, struct slice *s, int n, double limit_w)
+{
+	int low;
+
+	deal(w, s, n, limit_w);
+	while ((low = below_minimum(w, s, n, false)) >= 0) {
+		if (pin(w, s, n, low, limit_w))
+			continue;
+		s[below_minimum(w, s, n, true)].dropped = true;
+		deal(w, s, n, limit_w);
+	}
 }
 
 static void apply(struct work *w, const struct slice *s, int n, const struct room *r)
@@ -136,17 +213,35 @@ static void apply(struct work *w, const struct slice *s, int n, const struct roo
 	for (int k = 0; k < n; k++) {
 		struct work_device *d = &w->d[s[k].i];
 		struct order *o = &d->order;
+		double left_w = double_max(s[k].floor_w, s[k].w - s[k].spare_w);
 
 		if (s[k].w >= s[k].was_w - 0.5)
 			continue;
-		work_cut(d, r->by->rank, r->by->code, "%s: %.0f W of %.0f W left", r->by->why, s[k].w, s[k].was_w);
+		work_cut(d, r->by->rank, r->by->code, "%s: %.0f W of %.0f W left", r->by->why, left_w, s[k].was_w - s[k].spare_w);
 		if (o->kind != ORDER_BALANCE || !o->native)
-			o->w = r->dir * s[k].w;
+			o->w = r->dir * left_w;
 		else if (r->dir > 0)
-			o->max_w = double_min(o->max_w, s[k].w);
+			o->max_w = double_min(o->max_w, left_w);
 		else
-			o->min_w = double_max(o->min_w, -s[k].w);
+			o->min_w = double_max(o->min_w, -left_w);
 	}
+}
+
+/* What the device takes of what it is told, in the room's direction. A car that was seen to draw more will draw more; one that
+ * was told to pause is believed until it is seen to go on. (What batteries make of their orders work_power knows.) */
+static double takes(const struct work_device *d, const struct room *r, double plan_w)
+{
+	if (!d->charger || r->dir < 0)
+		return plan_w;
+	if (plan_w > 0)
+		return plan_w * over(d);
+	return d->ordered_w > 0 ? 0 : d->memory->stuck_w;
+}
+
+/* A car that stands still needs a little more than its minimum to start. */
+static double spare_w(const struct work_device *d)
+{
+	return d->charger && d->ordered_w <= 0 ? view_amps_to_w(d->dev, START_SPARE_A) : 0;
 }
 
 /* Cuts until the sum of what is counted fits. @rising: only increases beyond what was ordered before. */
@@ -154,11 +249,11 @@ static void fit(struct work *w, const struct room *r, bool rising)
 {
 	struct slice s[DEVICE_MAX];
 	double other_w = r->dir * r->grid_w;
-	int n = 0, drop;
+	int n = 0;
 
 	for (int i = 0; i < w->n; i++) {
 		struct work_device *d = &w->d[i];
-		double share = part(d, r->point), plan_w, now_w, before_w;
+		double share = share_part(d, r->point), plan_w, now_w, floor_w, spare;
 
 		if (!d->controlled || share <= 0)
 			continue;
@@ -167,32 +262,22 @@ static void fit(struct work *w, const struct room *r, bool rising)
 		if (phase_unknown(d, r->point) && plan_w <= 0 && now_w <= 0 && plan_w <= now_w)
 			continue;
 		other_w -= share * now_w;
-		before_w = r->dir * d->ordered_w;
-		if (plan_w > 0 && (!rising || plan_w > double_max(most(d, r), before_w) + 0.5))
-			s[n++] = (struct slice){ .i = i, .was_w = plan_w, .w = plan_w, .part = share,
-						 .floor_w = rising ? double_max(0, double_max(most(d, r), before_w)) : 0 };
+		floor_w = rising ? double_max(0, double_max(most(d, r) / over(d), r->dir * d->ordered_w)) : 0;
+		spare = spare_w(d);
+		if (plan_w > 0 && (!rising || plan_w > floor_w + 0.5))
+			s[n++] = (struct slice){ .i = i, .was_w = plan_w + spare, .part = share * over(d), .floor_w = floor_w,
+						 .least_w = view_min_w(d->dev) + spare, .spare_w = spare,
+						 .unit_w = w->s->site.car_share == CAR_SHARE_EQUAL ? view_amps_to_w(d->dev, 1) : 1 };
 		else if (rising)
-			other_w += share * double_max(plan_w, most(d, r));
+			other_w += share * double_max(takes(d, r, plan_w), most(d, r));
 		else
-			other_w += share * double_min(double_max(plan_w, now_w), 0);
+			other_w += share * (plan_w == 0 ? takes(d, r, 0) : double_max(plan_w, double_min(now_w, 0)));
 	}
-	do {
-		double sum_w = other_w;
-
-		for (int k = 0; k < n; k++) {
-			s[k].w = s[k].dropped ? s[k].floor_w : s[k].was_w;
-			sum_w += s[k].part * s[k].w;
-		}
-		take(w, s, n, sum_w - r->limit_w);
-		drop = below_minimum(w, s, n);
-		if (drop >= 0)
-			s[drop].dropped = true;
-	} while (drop >= 0);
+	settle(w, s, n, r->limit_w - other_w);
 	apply(w, s, n, r);
 }
 
-/* How far the point stays above its limit when all do as ordered, W. */
-static double excess(const struct work *w, const struct room *r)
+double share_excess(const struct work *w, const struct room *r)
 {
 	double sum_w = r->dir * r->grid_w;
 
@@ -200,10 +285,21 @@ static double excess(const struct work *w, const struct room *r)
 		const struct work_device *d = &w->d[i];
 		double now_w = estimate(d, r), plan_w = planned(w, i, r);
 
+		plan_w = takes(d, r, plan_w);
+		if (r->proven)
+			plan_w = double_max(plan_w, now_w);
+		if (d->pv && !phase_unknown(d, r->point))
+			sum_w += r->dir * share_part(d, r->point) * d->relief_w;
 		if (d->controlled && !(phase_unknown(d, r->point) && plan_w <= now_w))
-			sum_w += part(d, r->point) * (plan_w - now_w);
+			sum_w += share_part(d, r->point) * (plan_w - now_w);
 	}
 	return sum_w - r->limit_w;
+}
+
+/* What the device may be told, as far as it then does it. */
+static double lowest_w(const struct work_device *d)
+{
+	return response_effect_soon(&d->memory->response, d->power_band.min_w);
 }
 
 static bool supports(const struct work *w, int i, const struct room *r)
@@ -211,9 +307,9 @@ static bool supports(const struct work *w, int i, const struct room *r)
 	const struct work_device *d = &w->d[i];
 	const struct device_caps *caps = &d->dev->state.caps;
 
-	return d->controlled && !d->charger && (d->rank >= RANK_EVENT || d->rank == RANK_LIMIT) && caps->can_power &&
-	       (caps->guarded_by != GUARDED_NONE || d->dev->allow_unguarded) && part(d, r->point) > 0 && !phase_unknown(d, r->point) &&
-	       d->power_band.min_w < work_power(w, i) - 1;
+	return d->controlled && !d->charger && caps->can_power &&
+	       (caps->guarded_by != GUARDED_NONE || d->dev->allow_unguarded) && share_part(d, r->point) > 0 && !phase_unknown(d, r->point) &&
+	       lowest_w(d) < work_power(w, i) - 1;
 }
 
 /* Support that still leaves the device charging is only a cut: whose order it is and how it is meant stay as they were. A
@@ -221,9 +317,9 @@ static bool supports(const struct work *w, int i, const struct room *r)
 static void give(struct work_device *d, const struct room *r, double power_w)
 {
 	if (power_w < 0) {
-		d->order = (struct order){ .kind = ORDER_POWER, .w = power_w };
+		d->order = (struct order){ .kind = ORDER_POWER, .w = double_max(d->power_band.min_w, response_order(&d->memory->response, power_w)) };
 		d->rank = RANK_LIMIT;
-		work_cut(d, r->by->rank, REASON_SUPPORT, "support with %.0f W for the %s", power_w, r->by->why);
+		work_cut(d, r->by->rank, REASON_SUPPORT, "support for the %s", r->by->why);
 		return;
 	}
 	work_cut(d, r->by->rank, r->by->code, "%s: %.0f W of %.0f W left", r->by->why, power_w, d->order.native ? d->order.max_w : d->order.w);
@@ -241,7 +337,7 @@ static void support(struct work *w, const struct room *r, double need_w)
 
 		for (int i = 0; i < w->n; i++)
 			if ((int)w->d[i].rank == rank && supports(w, i, r))
-				can_w += part(&w->d[i], r->point) * (work_power(w, i) - w->d[i].power_band.min_w);
+				can_w += share_part(&w->d[i], r->point) * (work_power(w, i) - lowest_w(&w->d[i]));
 		if (can_w <= 0)
 			continue;
 		share = double_min(1, need_w / can_w);
@@ -251,32 +347,63 @@ static void support(struct work *w, const struct room *r, double need_w)
 
 			if ((int)d->rank != rank || !supports(w, i, r))
 				continue;
-			give(d, r, power_w - share * (power_w - d->power_band.min_w));
+			power_w -= share * (power_w - lowest_w(d));
+			give(d, r, power_w);
 		}
 		need_w -= share * can_w;
 	}
 }
 
-static void native_watch(struct work *w, const struct room *r)
+/* The most a car was told lately: what it draws may still come from that. Two spans, of which the older one is complete. */
+static double told_lately(struct chain_memory *m, double told_w, int64_t span_ms, int64_t now_ms)
 {
-	int64_t *since_ms = &w->c->exceeded_ms[r->point];
-	int64_t now_ms = w->s->now_ms;
-
-	if (r->dir * r->grid_w <= r->limit_w + 50) {
-		*since_ms = 0;
-		return;
+	if (now_ms - m->told_ms > span_ms) {
+		m->told_w[1] = m->told_w[0];
+		m->told_w[0] = told_w;
+		m->told_ms = now_ms;
 	}
-	if (*since_ms == 0)
-		*since_ms = now_ms;
-	for (int i = 0; i < w->n; i++)
-		if (now_ms - *since_ms > NATIVE_TRUST_MS && w->d[i].order.native)
-			w->c->native_off_until_ms = now_ms + NATIVE_OFF_MS;
+	m->told_w[0] = double_max(m->told_w[0], told_w);
+	return double_max(m->told_w[0], m->told_w[1]);
 }
 
-/* The tightest wish for one side of a point; false when there is none or the point is not measured. */
-static bool room_find(const struct work *w, enum point point, double dir, struct room *r)
+/* How cars keep to what they are told. */
+static void over_learn(struct work *w)
+{
+	for (int i = 0; i < w->n; i++) {
+		struct work_device *d = &w->d[i];
+		struct chain_memory *m = d->memory;
+		double most_w;
+
+		if (!d->charger)
+			continue;
+		most_w = told_lately(m, d->ordered_w, view_settle_ms(d->dev) + BEYOND_MS, w->s->now_ms);
+		m->stuck_w = 0;
+		if (!view_car_connected(d->dev) || d->dev->ordered.kind != ORDER_POWER)
+			m->over = 0;
+		else if (most_w <= 0)
+			m->stuck_w = d->known && d->now_w > BEYOND_W ? d->now_w : 0;
+		else if (d->known && d->now_w > most_w + BEYOND_W)
+			m->over = d->now_w / most_w;
+		else if (d->known && d->now_w > BEYOND_W && most_w <= d->ordered_w)
+			m->over = 0; /* it charges, and does as told */
+	}
+}
+
+static int64_t slowest_ms(const struct work *w)
+{
+	int64_t slowest = 0;
+
+	for (int i = 0; i < w->n; i++)
+		if ((w->d[i].controlled || w->d[i].pv) && view_settle_ms(w->d[i].dev) > slowest)
+			slowest = view_settle_ms(w->d[i].dev);
+	return slowest;
+}
+
+
+bool share_room(const struct work *w, enum point point, double dir, struct room *r)
 {
 	const struct wishes *wishes = &w->c->wishes;
+	int64_t since_ms;
 
 	*r = (struct room){ .point = point, .dir = dir, .limit_w = INFINITY };
 	for (int i = 0; i < wishes->n_limits; i++) {
@@ -289,6 +416,9 @@ static bool room_find(const struct work *w, enum point point, double dir, struct
 	}
 	if (!r->by)
 		return false;
+	since_ms = w->c->exceeded_ms[point][dir < 0];
+	r->proven = dir < 0 && since_ms && w->s->now_ms - since_ms > TRUST_MS;
+	r->overdue = since_ms && w->s->now_ms - since_ms > TRUST_MS + 2 * slowest_ms(w);
 	if (point == POINT_SITE) {
 		r->grid_w = w->grid_w;
 		return true;
@@ -296,12 +426,33 @@ static bool room_find(const struct work *w, enum point point, double dir, struct
 	return view_phase(w->s, (int)point - POINT_L1, &r->grid_w);
 }
 
+/* What devices promised has not come: import is kept by our loop then, and no promise of less export is believed. */
+static void exceeded_watch(struct work *w)
+{
+	int64_t now_ms = w->s->now_ms;
+	struct room r;
+
+	for (int point = POINT_SITE; point < POINT_COUNT; point++)
+		for (double dir = 1; dir >= -1; dir -= 2) {
+			int64_t *since_ms = &w->c->exceeded_ms[point][dir < 0];
+			bool found = share_room(w, (enum point)point, dir, &r);
+
+			if (!found || r.dir * r.grid_w <= r.limit_w + EXCEEDED_W)
+				*since_ms = 0;
+			else if (*since_ms == 0)
+				*since_ms = now_ms;
+			for (int i = 0; i < w->n; i++)
+				if (dir > 0 && *since_ms && now_ms - *since_ms > TRUST_MS && w->d[i].order.native)
+					w->c->native_off_until_ms = now_ms + NATIVE_OFF_MS;
+		}
+}
+
 static void fit_side(struct work *w, double dir)
 {
 	struct room r;
 
 	for (int point = POINT_SITE; point < POINT_COUNT; point++) {
-		if (!room_find(w, (enum point)point, dir, &r))
+		if (!share_room(w, (enum point)point, dir, &r))
 			continue;
 		fit(w, &r, false);
 		fit(w, &r, true);
@@ -313,11 +464,10 @@ static void support_all(struct work *w)
 	struct room r;
 
 	for (int point = POINT_SITE; point < POINT_COUNT; point++) {
-		if (!room_find(w, (enum point)point, 1, &r))
+		if (!share_room(w, (enum point)point, 1, &r))
 			continue;
-		native_watch(w, &r);
-		if (excess(w, &r) > SLACK_W)
-			support(w, &r, excess(w, &r));
+		if (share_excess(w, &r) > SLACK_W)
+			support(w, &r, share_excess(w, &r));
 	}
 }
 
@@ -329,12 +479,21 @@ void share_points(struct work *w)
 
 	if (!w->meter)
 		return; /* the guard has taken what must be taken */
+	over_learn(w);
+	exceeded_watch(w);
 	fit_side(w, 1);
 	support_all(w);
 	fit_side(w, -1);
+	curtail_points(w);
 	fit_side(w, 1);
 	for (int point = POINT_SITE; point < POINT_COUNT; point++)
-		for (double dir = 1; dir >= -1; dir -= 2)
-			if (room_find(w, (enum point)point, dir, &r) && excess(w, &r) > SLACK_W)
-				w->unreachable_w = double_max(w->unreachable_w, excess(w, &r));
+		for (double dir = 1; dir >= -1; dir -= 2) {
+			double left_w;
+
+			if (!share_room(w, (enum point)point, dir, &r))
+				continue;
+			left_w = r.overdue ? dir * r.grid_w - r.limit_w : share_excess(w, &r);
+			if (left_w > SLACK_W)
+				w->unreachable_w = double_max(w->unreachable_w, left_w);
+		}
 }

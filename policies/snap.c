@@ -1,17 +1,24 @@
 /* Toward 0 to what a device can do, and the patience of cars: contactors wear, and a car that is asked to change too
- * often stops answering. Dwell only ever delays increases or keeps what already was; cuts by ranks 1 and 2 pass. */
+ * often stops answering. A charge starts at the minimum and rises in steps. Patience only ever delays increases or keeps
+ * what already was; cuts by ranks 1 and 2 pass. */
 #include "policies/work.h"
 
 #include <math.h>
 
 #define CAR_STEP_MS 5000   /* between two changes of current */
 #define CAR_DWELL_MS 60000 /* between pause and resume, and the shortest charge when only sun or price is against it */
+#define CAR_DRAWS_W 100.0
 #define CAR_RISE_W 50.0    /* smaller increases are not worth a change */
+#define CAR_START_MS 30000 /* a car that does not draw by then is not waited for at the minimum */
+/* At most 2.8 kW a step on three phases: what batteries and a limit's other cars follow within a step's time. From 6 to 32 A in
+ * 35 s. Who says `now` gets them in 15 s. */
+#define CAR_RAMP_A 4.0
+#define CAR_RAMP_NOW_A 10.0
 
-static bool ordered_power(const struct work_device *d, double *w)
+/* What it was told; 0 when it was left to itself. */
+static double told_w(const struct work_device *d)
 {
-	*w = d->dev->ordered.w;
-	return d->dev->ordered.kind == ORDER_POWER;
+	return d->dev->ordered.kind == ORDER_POWER ? d->dev->ordered.w : 0;
 }
 
 /* Events and the owner's word act at once; what the sun and the price want may wait. */
@@ -20,25 +27,92 @@ static bool patient(enum rank rank)
 	return rank == RANK_PLAN || rank == RANK_SELF_USE;
 }
 
+static bool drew_since_start(const struct work *w, const struct work_device *d)
+{
+	double power_w;
+	int64_t at_ms;
+
+	return view_power(w->s, (int)(d - w->d), &power_w, &at_ms) && at_ms > d->memory->started_ms && power_w > CAR_DRAWS_W;
+}
+
+/* A charge begins at the minimum; one that is taken over from the charger's own control goes on as it is. */
+static double start_w(const struct work_device *d)
+{
+	double min_w = view_min_w(d->dev);
+
+	return d->dev->ordered.kind != ORDER_POWER && d->known ? double_max(min_w, d->now_w) : min_w;
+}
+
+/* The most the car may be told now, and which patience says so. */
+static double rise_bound(const struct work *w, const struct work_device *d, double before_w, double step_a, enum reason *code)
+{
+	const struct chain_memory *m = d->memory;
+	int64_t now_ms = w->s->now_ms, settle_ms = view_settle_ms(d->dev);
+	double min_w = view_min_w(d->dev);
+
+	*code = REASON_CAR_DWELL;
+	if (before_w <= 0 && m->zero_ms && now_ms - m->zero_ms < CAR_DWELL_MS)
+		return 0;
+	*code = REASON_CAR_RAMP;
+	if (before_w <= 0)
+		return start_w(d);
+	if (before_w < min_w - 0.5)
+		return min_w; /* the minimum itself moves with the voltage */
+	if (now_ms - m->started_ms < (settle_ms > CAR_START_MS ? settle_ms : CAR_START_MS) && !drew_since_start(w, d))
+		return before_w;
+	*code = REASON_CAR_DWELL;
+	if (now_ms - m->changed_ms < CAR_STEP_MS)
+		return before_w;
+	*code = REASON_CAR_RAMP;
+	return before_w + view_amps_to_w(d->dev, step_a);
+}
+
+static void hold_rise(const struct work *w, struct work_device *d, double before_w)
+{
+	double step_a = patient(d->rank) ? CAR_RAMP_A : CAR_RAMP_NOW_A, bound_w;
+	enum reason code;
+
+	bound_w = rise_bound(w, d, before_w, step_a, &code);
+	if (d->order.w <= bound_w)
+		return;
+	d->order.w = bound_w;
+	if (code == REASON_CAR_DWELL)
+		work_wait(d, code, "no charging within %d s of a pause, no change within %d s of the last", CAR_DWELL_MS / 1000,
+			  CAR_STEP_MS / 1000);
+	else
+		work_wait(d, code, "a charge starts with %d A, rises once the car draws, by %.0f A in %d s", CAR_MIN_A, step_a, CAR_STEP_MS / 1000);
+}
+
+static void hold_fall(const struct work *w, struct work_device *d, double before_w)
+{
+	const struct chain_memory *m = d->memory;
+	double bound_w = d->power_band.max_w, wanted_w = d->order.w;
+
+	if (before_w > bound_w)
+		work_cut(d, d->power_band.max_by->rank, d->power_band.max_by->code, "%s", d->power_band.max_by->why);
+	if (!patient(d->rank) || before_w > bound_w)
+		return;
+	if (!view_car_connected(d->dev))
+		return;
+	if (d->order.w < view_min_w(d->dev) && w->s->now_ms - m->started_ms < CAR_DWELL_MS)
+		d->order.w = double_min(before_w, double_max(d->order.w, view_min_w(d->dev)));
+	if (w->s->now_ms - m->changed_ms < CAR_STEP_MS)
+		d->order.w = before_w;
+	if (d->order.w > wanted_w)
+		work_wait(d, REASON_CAR_DWELL, "no change within %d s, no pause within %d s of the start", CAR_STEP_MS / 1000, CAR_DWELL_MS / 1000);
+}
+
 void snap_hold(struct work *w)
 {
 	for (int i = 0; i < w->n; i++) {
 		struct work_device *d = &w->d[i];
-		struct chain_memory *m = d->memory;
-		double before_w, bound_w = d->power_band.max_w;
 
-		if (!d->charger || d->order.kind != ORDER_POWER || !ordered_power(d, &before_w) || d->order.w >= before_w)
+		if (!d->charger || d->order.kind != ORDER_POWER)
 			continue;
-		if (before_w > bound_w && d->power_band.max_by)
-			work_cut(d, d->power_band.max_by->rank, d->power_band.max_by->code, "%s", d->power_band.max_by->why);
-		if (!patient(d->rank) || before_w <= 0 || before_w > bound_w)
-			continue;
-		if (!view_car_connected(d->dev))
-			continue;
-		if (d->order.w < view_min_w(d->dev) && w->s->now_ms - m->started_ms < CAR_DWELL_MS)
-			d->order.w = double_min(before_w, double_max(d->order.w, view_min_w(d->dev)));
-		if (w->s->now_ms - m->changed_ms < CAR_STEP_MS)
-			d->order.w = before_w;
+		if (d->order.w < told_w(d))
+			hold_fall(w, d, told_w(d));
+		else
+			hold_rise(w, d, told_w(d));
 	}
 }
 
@@ -53,22 +127,20 @@ static double toward_zero(const struct device_caps *caps, double min_w, double w
 	return copysign(size, w);
 }
 
-static void car_rise(const struct work *w, struct work_device *d)
+/* Before the minimum is looked at: it moves with the voltage, and half a watt must not cost the charge. */
+static void lift_to_minimum(struct work_device *d)
 {
-	const struct chain_memory *m = d->memory;
-	int64_t now_ms = w->s->now_ms;
-	double before_w;
+	double min_w = view_min_w(d->dev);
 
-	if (!ordered_power(d, &before_w))
-		before_w = 0;
-	if (d->order.w <= before_w || (before_w > 0 && before_w < view_min_w(d->dev) - 0.5))
-		return; /* the minimum itself moves with the voltage */
-	if (before_w <= 0) {
-		if (m->zero_ms && now_ms - m->zero_ms < CAR_DWELL_MS)
-			d->order.w = 0;
-		return;
-	}
-	if ((m->changed_ms && now_ms - m->changed_ms < CAR_STEP_MS) || d->order.w - before_w < CAR_RISE_W)
+	if (d->order.w >= min_w - 0.5 && d->order.w < min_w)
+		d->order.w = min_w;
+}
+
+static void skip_small_rise(struct work_device *d)
+{
+	double before_w = told_w(d);
+
+	if (before_w >= view_min_w(d->dev) - 0.5 && d->order.w > before_w && d->order.w - before_w < CAR_RISE_W)
 		d->order.w = before_w;
 }
 
@@ -76,11 +148,13 @@ void snap_all(struct work *w)
 {
 	for (int i = 0; i < w->n; i++) {
 		struct work_device *d = &w->d[i];
-		const struct device_caps *caps = &d->dev->state.caps;
+		bool car = d->charger && d->order.kind == ORDER_POWER;
 
+		if (car)
+			lift_to_minimum(d);
 		if (d->order.kind == ORDER_POWER || (d->order.kind == ORDER_BALANCE && !d->order.native))
-			d->order.w = toward_zero(caps, view_min_w(d->dev), d->order.w);
-		if (d->charger && d->order.kind == ORDER_POWER)
-			car_rise(w, d);
+			d->order.w = toward_zero(&d->dev->state.caps, view_min_w(d->dev), d->order.w);
+		if (car)
+			skip_small_rise(d);
 	}
 }

@@ -2,11 +2,11 @@
 #include "policies/view.h"
 
 #include <math.h>
-#include <stdio.h>
 
 #define SETTLE_DEFAULT_MS 2000
 #define DRAIN_READING_MS 2000    /* older than this, a device that balances by itself may do anything within its band */
 #define CAPACITY_GUESS_WH 5000.0 /* for the worst case only: a small battery empties fast */
+#define PV_UNRATED_W 1e6         /* an inverter that does not say its rating: no bound, but a number to count with */
 
 bool view_recent(const struct value *v, int64_t now_ms, int64_t max_age_ms, double *out)
 {
@@ -52,7 +52,7 @@ bool view_power(const struct snapshot *s, int i, double *power_w, int64_t *at_ms
 		v = &d->state.f[F_BATTERY_POWER_AC_W];
 	else if (view_charger(d) && d->state.f[F_CHARGER_POWER_W].q != Q_ABSENT)
 		v = &d->state.f[F_CHARGER_POWER_W];
-	else if (d->roles & ROLE_PV)
+	else if (view_battery(d) && (d->roles & ROLE_PV))
 		return false; /* the port of a hybrid holds the sun too */
 	if (at_ms)
 		*at_ms = v->at_ms;
@@ -118,6 +118,12 @@ double view_charge_max(const struct snap_device *d)
 
 double view_discharge_max(const struct snap_device *d)
 {
+	double rated_w;
+
+	if (view_pv(d)) {
+		rated_w = rating(d->discharge_max_w, d->state.caps.discharge_max_w, NULL);
+		return rated_w > 0 ? rated_w : PV_UNRATED_W;
+	}
 	if (!view_battery(d))
 		return 0;
 	return rating(d->discharge_max_w, d->state.caps.discharge_max_w, &d->state.f[F_BATTERY_DISCHARGE_LIMIT_W]);
@@ -172,6 +178,18 @@ bool view_car_charging(const struct snapshot *s, int i)
 	return view_car_connected(d) && d->ordered.kind == ORDER_POWER && d->ordered.w > 0;
 }
 
+bool view_faulty(const struct snap_device *d)
+{
+	const struct value *f = d->state.f;
+
+	if (d->state.availability == AVAIL_FAULT)
+		return true;
+	if (view_charger(d))
+		return value_usable(&f[F_CHARGER_STATE]) && f[F_CHARGER_STATE].v >= CHARGER_E;
+	return (value_usable(&f[F_BATTERY_STATE]) && (int)f[F_BATTERY_STATE].v == BATTERY_FAULT) ||
+	       (value_usable(&f[F_INVERTER_STATE]) && (int)f[F_INVERTER_STATE].v == INVERTER_FAULT);
+}
+
 bool view_command(const struct snapshot *s, const struct snap_device *d)
 {
 	const struct command_view *c = &d->command;
@@ -184,6 +202,11 @@ bool view_island(const struct snapshot *s)
 	return s->grid_lost || (s->grid_back_ms > 0 && s->now_ms - s->grid_back_ms < GRID_BACK_MS);
 }
 
+bool view_may_order(const struct snapshot *s)
+{
+	return !s->stopping && !s->paused && !view_island(s);
+}
+
 bool view_steerable(const struct snap_device *d)
 {
 	const struct device_caps *c = &d->state.caps;
@@ -192,7 +215,7 @@ bool view_steerable(const struct snap_device *d)
 		return false;
 	if (view_battery(d))
 		return c->can_power || c->can_hold || c->native_balance;
-	return view_charger(d) && c->can_power;
+	return view_pv(d) || (view_charger(d) && c->can_power);
 }
 
 /* Some chargers are read every ten seconds only. A reading older than the order says nothing of it; once the order has had
@@ -222,15 +245,4 @@ bool view_surplus(const struct snapshot *s, double *surplus_w)
 		if ((view_battery(&s->dev[i]) || view_charger(&s->dev[i])) && believed_power(s, i, &power_w))
 			*surplus_w += power_w;
 	return true;
-}
-
-const char *view_time(int64_t utc_ms, char text[16])
-{
-	int64_t minute = utc_ms / 60000 % 1440;
-
-	if (utc_ms <= 0)
-		snprintf(text, 16, "replaced");
-	else
-		snprintf(text, 16, "%02d:%02d UTC", (int)(minute / 60), (int)(minute % 60));
-	return text;
 }

@@ -55,7 +55,7 @@ bool view_phase(const struct snapshot *s, int phase, double *phase_w);
 /** Voltage of a house phase, V; the nominal one when not measured. */
 double view_phase_v(const struct snapshot *s, int phase);
 
-/** The device's own power into it, W (a hybrid's battery without its sun); @at_ms may be NULL. */
+/** The device's own power into it, W (a hybrid's battery without its sun, PV negative); @at_ms may be NULL. */
 bool view_power(const struct snapshot *s, int i, double *power_w, int64_t *at_ms);
 
 /** State of charge, %. False when unknown for 60 s. */
@@ -70,7 +70,8 @@ double view_drain_pct_h(const struct snapshot *s, int i);
 /** Usable capacity, Wh; NAN when unknown. */
 double view_capacity_wh(const struct snap_device *d);
 
-/** Ratings, W, at least 0: the smallest of the configuration's and the device's own. */
+/** Ratings, W, at least 0: the smallest of the configuration's and the device's own. What a PV inverter can produce is its
+ *  discharge; one that says nothing may produce 1 MW, so that no bound is invented for it. */
 double view_charge_max(const struct snap_device *d);
 double view_discharge_max(const struct snap_device *d);
 
@@ -88,19 +89,22 @@ bool view_car_connected(const struct snap_device *d);
 /** The car takes power now (measured, else by its state). */
 bool view_car_charging(const struct snapshot *s, int i);
 
+/** The device says that something is wrong with it, or cannot be driven. */
+bool view_faulty(const struct snap_device *d);
+
 /** The Flip command runs now: active, inside [starts, ends), and the clock can be trusted. */
 bool view_command(const struct snapshot *s, const struct snap_device *d);
 
 /** The grid is away, or back for less than a minute. */
 bool view_island(const struct snapshot *s);
 
-/** What is steered at all: online, a battery or charger that takes some order. */
+/** Nothing outranks an order: the agent neither stops nor is paused, and the grid is there. */
+bool view_may_order(const struct snapshot *s);
+
+/** What is steered at all: online, a battery or charger that takes some order, or PV that can be curtailed. */
 bool view_steerable(const struct snap_device *d);
 
 /** Sun minus house load without any battery or car, W; false when the meter is lost. */
 bool view_surplus(const struct snapshot *s, double *surplus_w);
-
-/** "19:05 UTC"; "replaced" for 0. */
-const char *view_time(int64_t utc_ms, char text[16]);
 
 #endif

@@ -1,8 +1,8 @@
 /* Adding wishes: the sentence is formatted here, so a policy stays one line a wish. */
 #include "policies/policy.h"
+#include "policies/sentence.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 static void limit_add(struct wishes *w, struct limit_wish limit, const char *fmt, va_list ap)
 {
@@ -10,7 +10,7 @@ static void limit_add(struct wishes *w, struct limit_wish limit, const char *fmt
 		w->overflow++;
 		return;
 	}
-	vsnprintf(limit.why, sizeof(limit.why), fmt, ap);
+	sentence_print(limit.why, sizeof(limit.why), fmt, ap);
 	w->limits[w->n_limits++] = limit;
 }
 
@@ -60,7 +60,7 @@ void wish_order(struct wishes *w, int device, struct order order, int64_t until_
 	o->code = code;
 	o->until_utc_ms = until_utc_ms;
 	va_start(ap, why_fmt);
-	vsnprintf(o->why, sizeof(o->why), why_fmt, ap);
+	sentence_print(o->why, sizeof(o->why), why_fmt, ap);
 	va_end(ap);
 }
 
@@ -81,7 +81,7 @@ void wish_doubt(struct wishes *w, int device, enum doubt_kind kind, const char *
 	w->doubts[w->n_doubts].device = device;
 	w->doubts[w->n_doubts].kind = kind;
 	va_start(ap, why_fmt);
-	vsnprintf(w->doubts[w->n_doubts].why, sizeof(w->doubts[0].why), why_fmt, ap);
+	sentence_print(w->doubts[w->n_doubts].why, sizeof(w->doubts[0].why), why_fmt, ap);
 	va_end(ap);
 	w->n_doubts++;
 }

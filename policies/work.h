@@ -18,7 +18,10 @@ struct work_device {
 	struct order order;             /* as it stands now */
 	struct order wanted;            /* as the winner asked */
 	enum rank rank;
-	bool charger;
+	bool charger, pv;               /* pv: can be curtailed, and somebody has ordered it */
+	int phase;                      /* 1..3: the house phase it sits on; 0 = not known, or not believed */
+	int priority;                   /* where it stands within its rank (cars.h) */
+	int64_t departure_ms;
 	bool controlled;                /* under a power or balance order: its power is ours to count */
 	struct band band, power_band;   /* power_band holds for ORDER_POWER, and is inside band */
 	bool known;                     /* its power is measured */
@@ -26,9 +29,11 @@ struct work_device {
 	double now_w;                   /* measured, else what was ordered */
 	double guess_low_w, guess_high_w; /* best estimate at the meter's time; two only while it moves unseen */
 	double low_w, high_w;           /* least and most it may have been then */
+	double relief_w;                /* PV: what the bound takes off its production, beyond what the meter shows */
+	const struct limit_wish *curtail_by;
 	uint32_t limited_by;
 	enum reason cut_code;
-	char cut[140];                  /* the reason of the last cut, "" = none */
+	char cut[WISH_WHY_MAX + 32];    /* the reason of the last cut, "" = none */
 };
 
 struct work {
@@ -36,6 +41,7 @@ struct work {
 	struct chain *c;
 	int n;
 	bool meter;                     /* grid power is known */
+	bool sample;                    /* and this is a new one */
 	double grid_w;
 	double unreachable_w;
 	struct work_device d[DEVICE_MAX];
@@ -44,12 +50,21 @@ struct work {
 /** The power a device will settle at by its order: native balancing is predicted. */
 double work_power(const struct work *w, int i);
 
+/** observe.c: readings, ranges and estimates of every device and of the house's load; first of all in a tick. */
+void observe(struct work *w);
+
 /** Notes who took something away, with the reason. */
 void work_cut(struct work_device *d, enum rank rank, enum reason code, const char *why_fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/** Notes that patience holds the order where it is; nobody took anything away. */
+void work_wait(struct work_device *d, enum reason code, const char *why_fmt, ...) __attribute__((format(printf, 3, 4)));
+
 /** Clamps the order into the device's bands (limits of ranks 1 and 3). */
 void work_clamp(struct work_device *d);
+
+/** sentence.c: what the device does, why, and what had been asked; @size is DECISION_WHY_MAX. */
+void work_sentence(const struct work_device *d, char *out, size_t size);
 
 /** posture.c: what cannot be done as asked: no meter, nobody guards the device, no native balance. Sets order.native. */
 void posture_adapt(struct work *w);
@@ -57,8 +72,34 @@ void posture_adapt(struct work *w);
 /** balance.c: one step of the loop for all balancing devices that do not do it by themselves. */
 void balance_step(struct work *w);
 
+#define SLACK_W 20.0         /* noise at a limit is not worth an order */
+#define NATIVE_OFF_MS 60000  /* so long our loop keeps what a device that balances by itself could not */
+
+/* One side of a metering point that has a limit and is measured. */
+struct room {
+	enum point point;
+	double dir;                    /* +1 import side, -1 export side */
+	double limit_w, grid_w;        /* in the direction: limit >= 0 */
+	const struct limit_wish *by;
+	bool proven;                   /* count as relief only what can be seen, not what was ordered */
+	bool overdue;                  /* exceeded for longer than orders take: devices are where they are read to be */
+};
+
 /** share.c: each point's headroom over all devices, import support, what is unreachable. */
 void share_points(struct work *w);
+
+/** The tightest wish for one side of a point; false when there is none or the point is not measured. */
+bool share_room(const struct work *w, enum point point, double dir, struct room *r);
+
+/** How far the point stays above its limit when all do as ordered, W; below 0: what is left. */
+double share_excess(const struct work *w, const struct room *r);
+
+/** Share of the device's power that passes the point. */
+double share_part(const struct work_device *d, enum point point);
+
+/** curtail.c: PV. Begins with what is known of it; then bounds it by what the export side leaves. */
+void curtail_begin(struct work *w);  /* after posture_adapt */
+void curtail_points(struct work *w); /* within share_points */
 
 /** snap.c: dwell of cars; toward 0 to what the device can. */
 void snap_hold(struct work *w); /* before sharing: delays decreases nobody needs at once */

@@ -32,7 +32,7 @@ struct book_entry {
 	bool ack_again;                 /* it is due once more for the same version: not while the first one is still owed */
 	int64_t ack_by_utc_ms;          /* OFFLINE is said at the latest then (10 min after arrival) */
 	double power_w;                 /* the setpoint after clamping to the rating; NAN without a setpoint */
-	double delivered_wh;            /* AC energy moved in the command's direction; added up by the caller */
+	double delivered_wh;            /* AC energy moved in the command's direction (book_deliver) */
 	int64_t finished_utc_ms;        /* of the end states */
 	bool ran;                       /* was in force at least once */
 	bool undated;                   /* read from a list without a clock, answered already: nobody knows whether it is long over */
@@ -130,6 +130,11 @@ void book_suspend(struct book *b, int device, bool suspended);
  *  FLIP_DEVICE_OK says the trouble has passed. A repeated call changes nothing. Reachability and faults are watched by
  *  book_step itself; this is for what only the caller sees. */
 void book_trouble(struct book *b, int device, enum flip_device_status s, const char *reason);
+
+/** The device moved @ac_power_w (into it positive) for the last @ms: what went in the direction of its active command was
+ *  delivered. A longer gap than BOOK_GAP_MS (nobody looked: the machine slept) counts nothing. Trusted clock only. */
+#define BOOK_GAP_MS 15000
+void book_deliver(struct book *b, int device, double ac_power_w, int64_t utc_ms, int64_t ms);
 
 const char *book_state_word(enum book_state s);
 bool book_state_is_end(enum book_state s);

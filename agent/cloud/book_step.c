@@ -1,6 +1,7 @@
 /* What time and the devices do to the book: answers that waited, starts, ends, replacement, trouble while running. */
 #include "cloud/book_internal.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Answers that waited for the device: judged again each step, OFFLINE at the 10-minute mark. */
@@ -15,7 +16,9 @@ static void answer_waiting(struct book *b, const struct book_device *devices, in
 		if (book_state_is_end(e->state) || e->ack != FLIP_PENDING)
 			continue;
 		book_judge(b, e, &scene);
-		if (e->ack == FLIP_PENDING && utc_ms && utc_ms >= e->ack_by_utc_ms) {
+		if (e->device >= 0 && devices[e->device].not_asked && e->ack == FLIP_PENDING) {
+			e->changed = changed; /* its silence says nothing yet, however late it is */
+		} else if (e->ack == FLIP_PENDING && utc_ms && utc_ms >= e->ack_by_utc_ms) {
 			book_answer(e, FLIP_FAILED_OFFLINE, true, "%s", "device does not answer");
 			book_finish(e, BOOK_FAILED, utc_ms);
 		} else if (e->ack == FLIP_PENDING) {
@@ -120,6 +123,31 @@ static void decide(struct book *b, int device, int64_t utc_ms)
 	}
 }
 
+/* Times that were set by our own clock and lie ahead of it now come from one that ran ahead. They would hold for as long as it
+ * was wrong: an ended command would be kept for a year and fill the book, an opt-out could not be overruled. */
+static void come_back(struct book *b, int64_t utc_ms)
+{
+	for (int i = 0; i < b->n; i++) {
+		struct book_entry *e = &b->entry[i];
+		const int64_t at_most = (utc_ms > e->c.updated_utc_ms ? utc_ms : e->c.updated_utc_ms);
+
+		if (e->finished_utc_ms > at_most) {
+			e->finished_utc_ms = at_most;
+			e->changed = true;
+		}
+		if (e->ack_by_utc_ms > at_most + BOOK_ANSWER_MS)
+			e->ack_by_utc_ms = at_most + BOOK_ANSWER_MS;
+	}
+	for (int i = 0; i < b->n_events; i++) {
+		struct book_event *v = &b->event[i];
+
+		if (v->told_utc_ms > utc_ms) {
+			v->told_utc_ms = utc_ms;
+			v->changed = true;
+		}
+	}
+}
+
 static void sooner(int64_t *next, int64_t at, int64_t utc_ms)
 {
 	if (at > utc_ms && (!*next || at < *next))
@@ -147,6 +175,7 @@ int64_t book_step(struct book *b, const struct book_device *devices, int n_devic
 		answer_waiting(b, devices, n_devices, 0);
 		return 0;
 	}
+	come_back(b, utc_ms);
 	stamp_told(b, utc_ms);
 	for (int i = 0; i < b->n; i++) {
 		struct book_entry *e = &b->entry[i];
@@ -198,6 +227,20 @@ void book_trouble(struct book *b, int device, enum flip_device_status s, const c
 		if (e->device != device || device < 0 || !book_running(e))
 			continue;
 		set_trouble(e, s == FLIP_DEVICE_OK ? FLIP_PENDING : s, reason);
+	}
+}
+
+void book_deliver(struct book *b, int device, double ac_power_w, int64_t utc_ms, int64_t ms)
+{
+	for (int i = 0; i < b->n && device >= 0; i++) {
+		struct book_entry *e = &b->entry[i];
+		const int64_t ran_ms = utc_ms - e->c.starts_utc_ms;
+
+		if (e->device != device || e->state != BOOK_ACTIVE || ran_ms < 0 || utc_ms >= book_end_utc(b, &e->c))
+			continue;
+		if (ms > 0 && ms <= BOOK_GAP_MS && (e->c.mode == MODE_CHARGE ? ac_power_w > 0 : ac_power_w < 0))
+			e->delivered_wh += fabs(ac_power_w) * (double)(ms < ran_ms ? ms : ran_ms) / 3.6e6;
+		return;
 	}
 }
 

@@ -24,6 +24,9 @@ struct config_site {
 	double import_limit_w, export_limit_w, reserve_pct, fuse_a;
 	int tick_ms;
 	bool grid_charging, battery_export, surplus_battery_first;
+	int limit_heartbeat_s;                  /* 0 = the source of limits sends no heartbeats */
+	double limit_failsafe_import_w, limit_failsafe_export_w; /* NAN = none */
+	enum car_share car_share;
 	config_text first_name, last_name, email, street_address, street_address2, city, state_code, zip_code;
 	double latitude, longitude;             /* NAN = not set */
 };
@@ -84,7 +87,7 @@ struct config_tariff {
 	double standing_charge_per_day;
 };
 
-struct config_plan { int horizon_h, slot_s; double wear_cost, demand_target_w; bool battery_to_ev; };
+struct config_plan { int horizon_h, slot_s, demand_interval_min; double wear_cost, demand_target_w; bool battery_to_ev; };
 struct config_outbox { int max_mib, telemetry_interval_s; };
 
 struct config {

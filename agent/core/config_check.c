@@ -213,6 +213,18 @@ static void check_pair(struct config_parse *p, int section, const char *a, const
 		KEY_ERROR(p, section, 0, "", a_text[0] ? a : b, "needs %s too", a_text[0] ? b : a);
 }
 
+/* Watching without a limit to fall back to would be silence that lifts one. */
+static void check_limit(struct config_parse *p)
+{
+	const struct config_site *c = &p->c->site;
+
+	if (c->limit_heartbeat_s > 0 && key_good(p, CS_SITE, 0, "limit_heartbeat_s") && isnan(c->limit_failsafe_import_w) &&
+	    isnan(c->limit_failsafe_export_w) && !key_written(p, CS_SITE, 0, "limit_failsafe_import_w") &&
+	    !key_written(p, CS_SITE, 0, "limit_failsafe_export_w"))
+		KEY_ERROR(p, CS_SITE, 0, "", "limit_heartbeat_s",
+			  "needs limit_failsafe_import_w or limit_failsafe_export_w: what holds when heartbeats fail");
+}
+
 static void check_outside(struct config_parse *p)
 {
 	static const int SECTIONS[] = { CS_MQTT, CS_FLIP, CS_FLATPEAK };
@@ -262,5 +274,6 @@ void config_check(struct config_parse *p)
 	if (c->plan.slot_s > 0 && c->plan.horizon_h * 3600 / c->plan.slot_s > PLAN_SLOTS)
 		KEY_ERROR(p, CS_PLAN, 0, "", key_written(p, CS_PLAN, 0, "horizon_h") ? "horizon_h" : "slot_s",
 			  "%d h in slots of %d s are more than %d slots", c->plan.horizon_h, c->plan.slot_s, PLAN_SLOTS);
+	check_limit(p);
 	check_outside(p);
 }

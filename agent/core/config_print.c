@@ -212,11 +212,23 @@ static int flip_notes(const struct config *c, char out[][CONFIG_UNUSED_TEXT], in
 	return n;
 }
 
+static int limit_notes(const struct config *c, char out[][CONFIG_UNUSED_TEXT], int max)
+{
+	const struct { const char *key; double w; } ROWS[] = { { "import", c->site.limit_failsafe_import_w }, { "export", c->site.limit_failsafe_export_w } };
+	int n = 0;
+
+	for (int i = 0; i < 2 && c->site.limit_heartbeat_s == 0; i++)
+		if (!isnan(ROWS[i].w) && n < max)
+			snprintf(out[n++], CONFIG_UNUSED_TEXT, "[site] limit_failsafe_%s_w has no effect without limit_heartbeat_s", ROWS[i].key);
+	return n;
+}
+
 int config_unused(const struct config *c, char out[][CONFIG_UNUSED_TEXT], int max)
 {
 	char value[2048], head[64];
 	int n = flip_notes(c, out, max);
 
+	n += limit_notes(c, out + n, max - n);
 	for (int s = 0; s < CONFIG_SECTIONS; s++) {
 		const struct config_section *table = &CONFIG_TABLE[s];
 

@@ -35,6 +35,14 @@ static const struct config_row SITE[] = {
 	  "may the plan sell from the battery" },
 	{ "surplus_first", CT_SWITCH, 0, S(surplus_battery_first), 0, 0, "ev|battery", "battery", "", CHANGE_LIVE,
 	  "who gets own surplus first" },
+	{ "car_share", CT_CHOICE, 0, S(car_share), 0, 0, "priority|equal|departure", "priority", "", CHANGE_LIVE,
+	  "which of several cars is served first when there is not enough for all" },
+	{ "limit_heartbeat_s", CT_INT, 0, S(limit_heartbeat_s), 0, 86400, NULL, "0", "s", CHANGE_LIVE,
+	  "silence after which failsafe limits hold (EEBUS LPC: 120); 0 = no heartbeats" },
+	{ "limit_failsafe_import_w", CT_NUMBER, 0, S(limit_failsafe_import_w), 0, 1e6, NULL, "", "W", CHANGE_LIVE,
+	  "most import while no limit is heard" },
+	{ "limit_failsafe_export_w", CT_NUMBER, 0, S(limit_failsafe_export_w), 0, 1e6, NULL, "", "W", CHANGE_LIVE,
+	  "most export while no limit is heard" },
 	{ "first_name", CT_TEXT, CF_LATER, S(first_name), 0, 0, NULL, "", "", CHANGE_LIVE,
 	  "owner's data for commissioning, all optional" },
 	{ "last_name", CT_TEXT, CF_LATER, S(last_name), 0, 0, NULL, "", "", CHANGE_LIVE, "" },
@@ -104,7 +112,7 @@ static const struct config_row DEVICE[] = {
 	  "grid charge and forced discharge without a verified timer in the device" },
 	{ "invert", CT_BOOL, 0, D(invert), 0, 0, NULL, "no", "", CHANGE_PLANT, "meter wired the other way round" },
 	{ "enabled", CT_BOOL, 0, D(enabled), 0, 0, NULL, "yes", "", CHANGE_PLANT, "" },
-	{ "mirror_reserve", CT_BOOL, CF_LATER, D(mirror_reserve), 0, 0, NULL, "no", "", CHANGE_PLANT,
+	{ "mirror_reserve", CT_BOOL, 0, D(mirror_reserve), 0, 0, NULL, "no", "", CHANGE_PLANT,
 	  "write the floor to the device's own reserve too" },
 	{ "roles", CT_ROLES, 0, D(roles), 0, 0, "battery|pv|grid|load|charger", NULL, "", CHANGE_PLANT,
 	  "what it is here; exactly one grid per site" },
@@ -188,8 +196,10 @@ static const struct config_row PLAN[] = {
 	  "for every kWh discharged" },
 	{ "battery_to_ev", CT_BOOL, 0, offsetof(struct config_plan, battery_to_ev), 0, 0, NULL, "no", "", CHANGE_LIVE,
 	  "may the house battery feed the car" },
-	{ "demand_target_w", CT_NUMBER, CF_LATER, offsetof(struct config_plan, demand_target_w), 0, 1e6, NULL, "0", "W",
-	  CHANGE_LIVE, "import the plan tries to stay below; 0 = none" },
+	{ "demand_target_w", CT_NUMBER, 0, offsetof(struct config_plan, demand_target_w), 0, 1e6, NULL, "0", "W",
+	  CHANGE_LIVE, "average import of an interval to stay below, or the month's peak; 0 = none" },
+	{ "demand_interval_min", CT_INT, 0, offsetof(struct config_plan, demand_interval_min), 15, 60, "15|30|60", "15", "min",
+	  CHANGE_LIVE, "what the supplier averages over" },
 };
 
 static const struct config_row OUTBOX[] = {
@@ -204,7 +214,8 @@ static const struct config_row OUTBOX[] = {
 		name, named, offsetof(struct config, member), size, rows, (int)(sizeof(rows) / sizeof((rows)[0])), help     \
 	}
 _Static_assert(sizeof(DEVICE) / sizeof(DEVICE[0]) <= CONFIG_ROWS_MAX, "CONFIG_ROWS_MAX");
-_Static_assert(sizeof(enum link_mode) == sizeof(int), "CT_CHOICE writes an int");
+_Static_assert(sizeof(SITE) / sizeof(SITE[0]) <= CONFIG_ROWS_MAX, "CONFIG_ROWS_MAX");
+_Static_assert(sizeof(enum link_mode) == sizeof(int) && sizeof(enum car_share) == sizeof(int), "CT_CHOICE writes an int");
 
 const struct config_section CONFIG_TABLE[CONFIG_SECTIONS] = {
 	[CS_SITE] = SECTION("site", false, site, 0, SITE, "the home"),

@@ -44,6 +44,9 @@ enum point { POINT_SITE = 0, POINT_L1, POINT_L2, POINT_L3, POINT_COUNT };
 
 /* Bounds power of one device (device >= 0) or of a metering point (device < 0). Contains 0 W always:
  * min_w <= 0 <= max_w; the chain clamps a wish that does not and counts it. */
+#define WISH_WHY_MAX 152     /* the longest sentence of a wish, see test_sentence */
+#define DECISION_WHY_MAX 256 /* what the device does before it, what had been asked behind it; Home Assistant shows 255 */
+
 struct limit_wish {
 	int device;
 	enum point point;
@@ -51,7 +54,7 @@ struct limit_wish {
 	enum rank rank;   /* filled by the chain from the policy; 1..3 */
 	bool power_only;  /* bounds ORDER_POWER, not ORDER_BALANCE (the device sees its own meter, we do not) */
 	enum reason code;
-	char why[120];    /* sentence with its numbers, no trailing stop */
+	char why[WISH_WHY_MAX]; /* sentence with its numbers, no trailing stop */
 };
 
 struct order_wish {
@@ -60,7 +63,7 @@ struct order_wish {
 	enum rank rank;          /* filled by the chain from the policy unless set */
 	int64_t until_utc_ms;    /* 0 = no known end */
 	enum reason code;
-	char why[120];
+	char why[WISH_WHY_MAX];
 };
 
 #define LIMITS_MAX (DEVICE_MAX * 6 + POINT_COUNT * 4)
@@ -79,6 +82,8 @@ struct wishes {
 	struct limit_wish limits[LIMITS_MAX];
 	struct order_wish orders[ORDERS_MAX];
 	bool meter_lost;   /* said by guard (and by doubt, for a meter that lies): nothing may count on the grid meter */
+	bool meter_doubted;    /* ... because it lies: doubt's part of meter_lost */
+	uint32_t phase_doubts; /* bits of devices whose house phase is not believed: they count on each */
 	int n_doubts;
 	struct doubt doubts[DOUBTS_MAX];
 	uint32_t overflow; /* wishes dropped because the arrays were full */
@@ -92,7 +97,7 @@ struct decision {
 	uint32_t limited_by;     /* bits 1 << rank of who cut it */
 	int64_t until_utc_ms;
 	enum reason code;        /* of the last cut, else of the order */
-	char why[200];           /* "holding: SoC 20.4 % is at the floor 20 % (user)" */
+	char why[DECISION_WHY_MAX]; /* "holding: SoC 20.4 % is at the floor 20 % set by event 7d2a0000, until 19:00" */
 };
 
 struct decisions {
@@ -103,7 +108,8 @@ struct decisions {
 	double limit_unreachable_w; /* W by which a grid limit cannot be met with what we control; 0 = met */
 	double floor_pct;        /* effective floor of the first battery, NAN without one */
 	char floor_source[24];   /* "user", "command", "owner_event", "event", "program", "hardware" */
-	char why[200];
+	enum reason code;        /* of the leading order, as why */
+	char why[DECISION_WHY_MAX];
 	int n_doubts;
 	struct doubt doubts[DOUBTS_MAX];
 };

@@ -299,6 +299,13 @@ static void write_site_sensors(struct writer *w, uint32_t roles)
 	component(w, "reason", "sensor", "Reason");
 	json_out_text(&w->o, "val_tpl", "{{ value_json.reason | default(none) }}");
 	json_out_object_end(&w->o);
+	component(w, "doubts", "binary_sensor", "Not believed");
+	json_out_text(&w->o, "val_tpl", "{{ 'ON' if value_json.doubts | default([]) else 'OFF' }}");
+	json_out_text(&w->o, "dev_cla", "problem");
+	json_out_text(&w->o, "ent_cat", "diagnostic");
+	write_topic(w, "json_attr_t", "site");
+	json_out_text(&w->o, "json_attr_tpl", "{{ {'doubts': value_json.doubts | default([])} | tojson }}");
+	json_out_object_end(&w->o);
 }
 
 size_t discovery_site_text(const struct discovery_names *n, uint32_t roles, char *out, size_t size)

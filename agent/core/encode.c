@@ -204,6 +204,7 @@ cJSON *encode_decision(const struct snap_device *device, const struct decision *
 	json_add_number(o, "applied_w", device->applied_w, 0);
 	cJSON_AddStringToObject(o, "rank", rank_word(d->rank));
 	cJSON_AddItemToObject(o, "limited_by", words_of(d->limited_by, rank_of_bit));
+	cJSON_AddStringToObject(o, "code", reason_word(d->code));
 	cJSON_AddStringToObject(o, "reason", d->why);
 	json_add_time(o, "until", d->until_utc_ms);
 	return o;
@@ -222,6 +223,23 @@ cJSON *encode_decisions(const struct snapshot *s, const struct decisions *d)
 	return o;
 }
 
+/* What is not believed now; "" = the site as a whole. */
+static cJSON *doubts(const struct snapshot *s, const struct decisions *d)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	for (int i = 0; i < d->n_doubts; i++) {
+		const struct doubt *doubt = &d->doubts[i];
+		cJSON *o = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(o, "device", doubt->device >= 0 ? s->dev[doubt->device].id : "");
+		cJSON_AddStringToObject(o, "kind", doubt_word(doubt->kind));
+		cJSON_AddStringToObject(o, "why", doubt->why);
+		cJSON_AddItemToArray(list, o);
+	}
+	return list;
+}
+
 cJSON *encode_site(const struct snapshot *s, const struct decisions *d, const struct site_sums *sums)
 {
 	cJSON *o = cJSON_CreateObject();
@@ -235,10 +253,11 @@ cJSON *encode_site(const struct snapshot *s, const struct decisions *d, const st
 	json_add_number(o, "floor_pct", d->floor_pct, 1);
 	cJSON_AddStringToObject(o, "floor_source", d->floor_source);
 	cJSON_AddStringToObject(o, "mode", rank_word(d->mode));
+	cJSON_AddStringToObject(o, "code", reason_word(d->code));
 	cJSON_AddStringToObject(o, "reason", d->why);
 	cJSON_AddItemToObject(o, "limited_by", words_of(d->limited_by, rank_of_bit));
 	if (d->limit_unreachable_w > 0)
 		json_add_number(o, "limit_unreachable_w", d->limit_unreachable_w, 0);
-	(void)s;
+	cJSON_AddItemToObject(o, "doubts", doubts(s, d));
 	return o;
 }

@@ -118,11 +118,24 @@ bool owner_override_clear(struct owner *o, const char *device)
 	return true;
 }
 
-const struct owner_override *owner_override_at(const struct owner *o, const char *device, int64_t utc_ms)
+/* The bound keeps a clock that was set back from stretching it for ever. @now_ms 0: not asked for. */
+static bool in_force(const struct owner_override *v, int64_t utc_ms, int64_t now_ms)
+{
+	if (v->until_ms && now_ms)
+		return now_ms < v->until_ms;
+	return utc_ms < v->until_utc_ms && v->until_utc_ms - utc_ms <= OWNER_OVERRIDE_MAX_MS;
+}
+
+const struct owner_override *owner_override_now(const struct owner *o, const char *device, int64_t utc_ms, int64_t now_ms)
 {
 	const int i = find_override(o, device);
 
-	return i >= 0 && utc_ms < o->override[i].until_utc_ms ? &o->override[i] : NULL;
+	return i >= 0 && in_force(&o->override[i], utc_ms, now_ms) ? &o->override[i] : NULL;
+}
+
+const struct owner_override *owner_override_at(const struct owner *o, const char *device, int64_t utc_ms)
+{
+	return owner_override_now(o, device, utc_ms, 0);
 }
 
 int owner_pause(struct owner *o, int64_t duration_ms, int64_t utc_ms, struct errbuf *err)
@@ -182,12 +195,18 @@ const struct owner_ev *owner_ev_of(const struct owner *o, const char *device)
 	return i >= 0 ? &o->ev[i] : NULL;
 }
 
-static bool expire_wishes(struct owner *o, int64_t utc_ms)
+static bool expire_wishes(struct owner *o, int64_t utc_ms, int64_t now_ms)
 {
 	bool changed = false;
 
 	for (int i = 0; i < o->n_overrides;) {
-		if (utc_ms < o->override[i].until_utc_ms) {
+		struct owner_override *v = &o->override[i];
+
+		if (in_force(v, utc_ms, now_ms)) {
+			if (v->until_ms && now_ms && llabs(utc_ms + v->until_ms - now_ms - v->until_utc_ms) > STEP_MS) {
+				v->until_utc_ms = utc_ms + v->until_ms - now_ms;
+				changed = true;
+			}
 			i++;
 			continue;
 		}
@@ -212,16 +231,31 @@ static bool end_pause(struct owner *o)
 	return true;
 }
 
+bool owner_expire_durations(struct owner *o, int64_t now_ms)
+{
+	bool changed = o->pause_until_ms && now_ms >= o->pause_until_ms && end_pause(o);
+
+	for (int i = 0; i < o->n_overrides;) {
+		if (!o->override[i].until_ms || now_ms < o->override[i].until_ms) {
+			i++;
+			continue;
+		}
+		o->override[i] = o->override[--o->n_overrides];
+		changed = true;
+	}
+	return changed;
+}
+
 bool owner_expire(struct owner *o, int64_t utc_ms)
 {
-	const bool changed = expire_wishes(o, utc_ms);
+	const bool changed = expire_wishes(o, utc_ms, 0);
 
 	return (o->pause_until_utc_ms && !o->pause_until_ms && !owner_paused(o, utc_ms) && end_pause(o)) || changed;
 }
 
 bool owner_expire_at(struct owner *o, int64_t utc_ms, int64_t now_ms)
 {
-	const bool changed = expire_wishes(o, utc_ms);
+	const bool changed = expire_wishes(o, utc_ms, now_ms);
 	const int64_t until_utc_ms = utc_ms + o->pause_until_ms - now_ms;
 
 	if (!o->pause_until_utc_ms)

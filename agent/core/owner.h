@@ -19,6 +19,7 @@ struct owner_override {
 	enum override_mode mode;       /* never OVERRIDE_NONE */
 	double power_w;                /* positive magnitude, charge and discharge only; NAN = the device's maximum */
 	int64_t until_utc_ms;
+	int64_t until_ms;              /* of a duration: monotonic, the end that counts; 0 = a time of day, or unknown after a restart */
 };
 
 struct owner_ev {
@@ -54,6 +55,8 @@ int owner_override_set(struct owner *o, const struct owner_override *v, int64_t 
 bool owner_override_clear(struct owner *o, const char *device);
 /** In force at @utc_ms, or NULL. */
 const struct owner_override *owner_override_at(const struct owner *o, const char *device, int64_t utc_ms);
+/** The same by the monotonic end where it is known: "for an hour" stays an hour when the wall clock is stepped. */
+const struct owner_override *owner_override_now(const struct owner *o, const char *device, int64_t utc_ms, int64_t now_ms);
 
 /** @duration_ms 0 ends the pause; up to OWNER_PAUSE_MAX_MS. */
 int owner_pause(struct owner *o, int64_t duration_ms, int64_t utc_ms, struct errbuf *err);
@@ -69,8 +72,10 @@ const struct owner_ev *owner_ev_of(const struct owner *o, const char *device);
 
 /** Drops what is over (overrides, pause, a car's ready_by with its energy); true when something was. Trusted clock only. */
 bool owner_expire(struct owner *o, int64_t utc_ms);
-/** The same with both clocks: a pause ends by owner_paused_at, and its UTC end follows a step of the wall clock. */
+/** The same with both clocks: what was given as a duration ends by it, and its UTC end follows a step of the wall clock. */
 bool owner_expire_at(struct owner *o, int64_t utc_ms, int64_t now_ms);
+/** Drops only what was given as a duration and is over by the monotonic clock: needs no trusted one. */
+bool owner_expire_durations(struct owner *o, int64_t now_ms);
 
 const char *override_word(enum override_mode m); /* "auto", "hold", "charge", "discharge"; "none" */
 const char *ev_mode_word(enum ev_mode m);        /* "off", "solar", "cheap", "now"; "unset" */

@@ -90,9 +90,16 @@ struct external_limit {
 	int64_t demand_until_utc_ms;           /* end of the running demand interval */
 };
 
+/* The site's own time around now: UTC and offset_s, from change_utc_ms on (0 = no change is known) UTC and after_s. */
+struct local_time {
+	int32_t offset_s, after_s;
+	int64_t change_utc_ms;
+};
+
 struct snapshot {
 	int64_t now_ms;                /* monotonic, ms */
 	int64_t utc_ms;                /* wall clock, ms; use only when clock_trusted */
+	struct local_time local;       /* for sentences; schedules are UTC */
 	bool clock_trusted;
 	bool paused;                   /* service: release everything */
 	int64_t pause_until_utc_ms;

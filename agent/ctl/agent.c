@@ -8,41 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-int ctl_why(struct ctl *c)
-{
-	int code;
-	AUTO_JSON *data = NULL, *agent = NULL;
-	cJSON *args;
-	const cJSON *d;
-
-	if (c->argc > 1)
-		return ctl_usage(c);
-	args = cJSON_CreateObject();
-	if (c->argc == 1)
-		cJSON_AddStringToObject(args, "device", c->argv[0]);
-	data = ctl_request(c, "why", args, &code);
-	if (!data)
-		return code;
-	if (c->json) {
-		ctl_print_json(data);
-		return CTL_DONE;
-	}
-	agent = ctl_state(c, "agent", &code);
-	if (agent && cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(agent, "clock_trusted")))
-		puts("warning: " CTL_CLOCK_WAITS);
-	cJSON_ArrayForEach(d, cJSON_GetObjectItemCaseSensitive(data, "devices")) {
-		const char *why = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(d, "reason"));
-
-		printf("%s: %s", show_word(d, "device"), show_word(d, "rank"));
-		if (!strcmp(show_word(d, "order"), "power"))
-			printf(", %s", show(d, "w", 0, "W"));
-		else
-			printf(", %s", show_word(d, "order"));
-		printf("\n  %s\n", why && *why ? why : "nothing to say");
-	}
-	return CTL_DONE;
-}
-
 int ctl_log(struct ctl *c)
 {
 	int code, skip;

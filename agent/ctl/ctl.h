@@ -63,6 +63,12 @@ const char *show_day(const cJSON *o, const char *key);
 /** Local time for a sentence: "18:00" today, "Sun 07:00", "Sun 29 Nov 07:00". */
 const char *show_instant(int64_t utc_ms);
 
+/* owner.c: what people write */
+/** "18:00" (today or tomorrow, local), or a time as calendar_parse takes it. 0 or -1. */
+int ctl_parse_until(const char *text, int64_t *utc_ms);
+/** "3000", "3000W", "3kW", "20kWh": a number with a unit (W or Wh as @base). -1 when it is not one. */
+double ctl_parse_quantity(const char *text, const char *base);
+
 /* verb files */
 int ctl_status(struct ctl *c);
 int ctl_devices(struct ctl *c);
@@ -78,6 +84,7 @@ int ctl_vpp(struct ctl *c);
 int ctl_reserve(struct ctl *c);
 int ctl_override(struct ctl *c);
 int ctl_ev(struct ctl *c);
+int ctl_limit(struct ctl *c);
 int ctl_why(struct ctl *c);
 int ctl_log(struct ctl *c);
 int ctl_config(struct ctl *c);

@@ -53,8 +53,7 @@ int ctl_reserve(struct ctl *c)
 	return show_reserve(c);
 }
 
-/* "18:00" (today or tomorrow, local), or a time as calendar_parse takes it. 0 or -1. */
-static int parse_until(const char *text, int64_t *utc_ms)
+int ctl_parse_until(const char *text, int64_t *utc_ms)
 {
 	time_t now = time(NULL), t;
 	int hour, minute;
@@ -79,8 +78,7 @@ static int parse_until(const char *text, int64_t *utc_ms)
 	return calendar_parse(text, utc_ms) < 0 ? -1 : 0;
 }
 
-/* "3000", "3000W", "3kW", "20kWh": a number with a unit (W or Wh as the base). -1 when it is not one. */
-static double parse_quantity(const char *text, const char *base)
+double ctl_parse_quantity(const char *text, const char *base)
 {
 	char *end, kilo[8];
 	double v = strtod(text, &end);
@@ -100,13 +98,13 @@ static int take_pair(cJSON *args, const char *name, const char *value)
 	int64_t seconds, utc_ms;
 	double v;
 
-	if (!strcmp(name, "--power") && (v = parse_quantity(value, "W")) >= 0) {
+	if (!strcmp(name, "--power") && (v = ctl_parse_quantity(value, "W")) >= 0) {
 		cJSON_AddNumberToObject(args, "power_w", v);
-	} else if (!strcmp(name, "--energy") && (v = parse_quantity(value, "Wh")) >= 0) {
+	} else if (!strcmp(name, "--energy") && (v = ctl_parse_quantity(value, "Wh")) >= 0) {
 		cJSON_AddNumberToObject(args, "energy_wh", v);
 	} else if (!strcmp(name, "--for") && calendar_parse_duration(value, &seconds) == 0) {
 		cJSON_AddNumberToObject(args, "duration_s", (double)seconds);
-	} else if ((!strcmp(name, "--until") || !strcmp(name, "--by")) && parse_until(value, &utc_ms) == 0) {
+	} else if ((!strcmp(name, "--until") || !strcmp(name, "--by")) && ctl_parse_until(value, &utc_ms) == 0) {
 		calendar_format(utc_ms, text);
 		cJSON_AddStringToObject(args, name[2] == 'u' ? "until" : "ready_by", text);
 	} else {

@@ -16,6 +16,10 @@ static const struct {
 	{ "ev.set", "energy_wh", "--energy" },
 	{ "ev.set", "ready_by", "--by" },
 	{ "reserve.set", "pct", "the reserve" },
+	{ "limit.set", "import_w", "--import" },
+	{ "limit.set", "export_w", "--export" },
+	{ "limit.set", "duration_s", "--for" },
+	{ "limit.set", "until:", "--until:" },
 	{ "event.participate", "reserve_pct", "the reserve" },
 };
 #define PHRASES_COUNT (sizeof(PHRASES) / sizeof(PHRASES[0]))

@@ -1,6 +1,7 @@
 /* See hub.h. */
 #include "flow/hub.h"
 
+#include "flow/clock.h"
 #include "io/conffile.h"
 #include "io/log.h"
 #include "io/loop.h"
@@ -10,20 +11,6 @@
 
 #define REPLAN_BURST_MS 1000
 #define NOTES_MAX 16
-
-bool hub_clock(struct hub *h)
-{
-	bool stepped, before = h->clock_trusted;
-
-	h->clock_trusted = clock_gate_step(&h->clock, loop_now_ms(), loop_utc_ms(), loop_clock_synchronised(), h->cfg.site.clock_trust, &stepped);
-	if (stepped)
-		log_warning("clock", "the wall clock was stepped");
-	if (before != h->clock_trusted)
-		log_notice("clock", h->clock_trusted ? "trusted" : "not trusted: time-based actions wait");
-	if (stepped || before != h->clock_trusted)
-		h->prices_due_ms = 0; /* another day perhaps: prices are composed anew, and a plan is made from them */
-	return h->clock_trusted;
-}
 
 void hub_replan(struct hub *h, const char *reason)
 {
@@ -101,6 +88,15 @@ static void cloud_warnings(const struct hub *h, cJSON *warnings)
 	}
 }
 
+static void doubt_warnings(const struct hub *h, cJSON *warnings)
+{
+	char text[DOUBTS_MAX][DIARY_DOUBT_TEXT];
+	int n = diary_doubts(h->diary, text);
+
+	for (int i = 0; i < n; i++)
+		cJSON_AddItemToArray(warnings, cJSON_CreateString(text[i]));
+}
+
 cJSON *hub_encode_agent(const struct hub *h)
 {
 	cJSON *o = cJSON_CreateObject();
@@ -112,13 +108,18 @@ cJSON *hub_encode_agent(const struct hub *h)
 	cJSON_AddStringToObject(o, "boot_id", h->boot_id);
 	json_add_time(o, "started_at", h->started_utc_ms);
 	cJSON_AddBoolToObject(o, "clock_trusted", h->clock_trusted);
+	cJSON_AddItemToObject(o, "clock", clock_encode(h));
 	json_add_number(o, "tick_late_ms_p99", tick_late_p99_ms(h->tick), 0);
 	add_loop(o);
 	warnings = cJSON_AddArrayToObject(o, "warnings");
-	if (!h->clock_trusted)
-		cJSON_AddItemToArray(warnings, cJSON_CreateString("the clock is not trusted: events, overrides and the plan wait"));
+	clock_warning(h, text, sizeof(text));
+	if (text[0])
+		cJSON_AddItemToArray(warnings, cJSON_CreateString(text));
 	if (h->damaged[0])
 		cJSON_AddItemToArray(warnings, cJSON_CreateString(h->damaged));
+	if (outside_warning(h->outside))
+		cJSON_AddItemToArray(warnings, cJSON_CreateString(outside_warning(h->outside)));
+	doubt_warnings(h, warnings);
 	cloud_warnings(h, warnings);
 	unused = config_unused(&h->cfg, notes, NOTES_MAX);
 	for (int i = 0; i < unused; i++)

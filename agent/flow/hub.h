@@ -10,13 +10,16 @@
 #include "core/topic.h"
 #include "flow/cloud/backlog.h"
 #include "flow/cloud/outbox.h"
+#include "flow/control/outside.h"
 #include "flow/control/planning.h"
 #include "flow/control/plant.h"
 #include "flow/cloud/prices.h"
 #include "flow/local/publish.h"
+#include "flow/history/diary.h"
 #include "flow/history/recorder.h"
 #include "flow/cloud/flip_link.h"
 #include "flow/control/tick.h"
+#include "io/loop.h"
 #include "io/mqtt.h"
 #include "io/store.h"
 
@@ -38,13 +41,17 @@ struct hub {
 	struct store *store;
 	struct book *book;              /* allocated once: large */
 	struct owner owner;
+	struct outside *outside;        /* limits and demand target */
 	struct outbox *outbox;
 	struct backlog *backlog;
 	struct recorder *recorder;
+	struct diary *diary;
 	struct http *http;              /* NULL: nothing speaks HTTPS */
 	struct prices *prices;
 	struct clock_gate clock;
+	struct loop_clocks clocks;      /* of the last look */
 	bool clock_trusted;
+	int64_t clock_kept_ms, clock_kept_utc_ms; /* flow/clock.c: when (monotonic) and what was last stored; 0 = nothing yet */
 	struct price_series *import_prices, *export_prices;
 	struct plant *plant;
 	struct planning *planning;
@@ -61,6 +68,7 @@ struct hub {
 	int64_t flip_due_utc_ms;        /* when the book changes by itself next; 0 = not known */
 	bool was_paused;
 	int64_t plant_started_ms;       /* monotonic */
+	int64_t woke_ms;                /* monotonic: the machine was suspended until then; 0 = never */
 	bool applying, reload_again;    /* a reload is under way; another was asked for meanwhile */
 	int64_t step_due_ms, agent_due_ms, prices_due_ms, accounted_ms;
 	void (*finished)(struct hub *h); /* app's part after each tick: watchdog, readiness, waiting for release */
@@ -71,7 +79,7 @@ struct hub {
 	int (*secrets)(struct hub *h, const struct config *cfg, uint32_t *changes, struct errbuf *err);
 };
 
-/** Looks at the clocks; what it finds is in clock_trusted. Before anything is judged by the time of day. */
+/** Looks at the clocks (flow/clock.c); what it finds is in clocks and clock_trusted. Before anything is judged by the time of day. */
 bool hub_clock(struct hub *h);
 /** Who calls: replan soon (reasons come in bursts: a second is waited). */
 void hub_replan(struct hub *h, const char *reason);

@@ -1,6 +1,7 @@
 /* See round.h. */
 #include "flow/round.h"
 
+#include "flow/clock.h"
 #include "flow/local/discovery.h"
 #include "flow/hub.h"
 #include "io/log.h"
@@ -22,9 +23,12 @@ int round_book_devices(void *context, struct book_device *out, int max)
 {
 	struct hub *h = context;
 	const struct snapshot *s = tick_snapshot(h->tick);
-	int64_t now = loop_now_ms();
+	int64_t now, asked_ms;
 	int n = plant_count(h->plant) < max ? plant_count(h->plant) : max;
 
+	hub_clock(h); /* a sleep since the last look: the silence of then is nobody's fault */
+	now = h->clocks.now_ms;
+	asked_ms = now - (h->woke_ms > h->plant_started_ms ? h->woke_ms : h->plant_started_ms);
 	for (int i = 0; i < n; i++) {
 		const struct config_device *c = plant_config(h->plant, i);
 		const struct device_state *d = plant_state(h->plant, i);
@@ -33,7 +37,7 @@ int round_book_devices(void *context, struct book_device *out, int max)
 		memset(&out[i], 0, sizeof(out[i]));
 		snprintf(out[i].flip_device_id, sizeof(out[i].flip_device_id), "%.*s", FLIP_ID_MAX - 1, c->flip_device_id);
 		out[i].battery = plant_roles(h->plant, i) & ROLE_BATTERY;
-		out[i].not_asked = silence < 0 && now - h->plant_started_ms <= REACHABLE_MS;
+		out[i].not_asked = (silence < 0 || silence > asked_ms) && asked_ms <= REACHABLE_MS;
 		out[i].reachable = silence >= 0 && silence <= REACHABLE_MS && d->availability != AVAIL_UNKNOWN;
 		out[i].islanded = s->grid_lost;
 		out[i].fault = d->availability == AVAIL_FAULT ||
@@ -214,6 +218,7 @@ void round_prices(struct hub *h)
 void round_publish_again(struct hub *h)
 {
 	publish_all_again(&h->publish);
+	outside_publish_again(h->outside);
 	publish_tariffs(h);
 	publish_plan(h);
 	publish_made(h, "vpp", round_encode_vpp(h));
@@ -270,20 +275,13 @@ static void replan(struct hub *h, const struct snapshot *s)
 /* Energy moved in the direction of each device's active command since the last tick. */
 static void account(struct hub *h, const struct snapshot *s)
 {
-	double hours = h->accounted_ms ? (double)(s->now_ms - h->accounted_ms) / 3600000.0 : 0;
+	const int64_t ms = h->accounted_ms ? s->now_ms - h->accounted_ms : 0;
+	double w;
 
 	h->accounted_ms = s->now_ms;
-	for (int i = 0; i < h->book->n; i++) {
-		struct book_entry *e = &h->book->entry[i];
-		double w;
-
-		if (e->state != BOOK_ACTIVE || e->device < 0 || e->device >= s->n_devices)
-			continue;
-		if (!value_get(&s->dev[e->device].state.ac_power_w, s->now_ms, 10000, &w))
-			continue;
-		if (e->c.mode == MODE_CHARGE ? w > 0 : w < 0)
-			e->delivered_wh += fabs(w) * hours;
-	}
+	for (int i = 0; i < s->n_devices; i++)
+		if (s->clock_trusted && value_get(&s->dev[i].state.ac_power_w, s->now_ms, 10000, &w))
+			book_deliver(h->book, i, w, s->utc_ms, ms);
 }
 
 /* Commands may not run while the owner has paused everything: Flip is told, and told again when it is over. */
@@ -311,9 +309,10 @@ static void step_flip(struct hub *h, const struct snapshot *s)
 	for (int i = 0; i < s->n_devices; i++)
 		book_suspend(h->book, i, s->grid_lost);
 	step_pause(h, s);
-	if (h->clock_trusted && owner_expire_at(&h->owner, s->utc_ms, s->now_ms))
+	if (h->clock_trusted ? owner_expire_at(&h->owner, s->utc_ms, s->now_ms) : owner_expire_durations(&h->owner, s->now_ms))
 		hub_store_owner(h);
 	h->flip_due_utc_ms = flip_link_step(h->flip);
+	clock_keep(h);
 	prices_step(h->prices);
 	publish_made(h, "outbox", round_encode_outbox(h, s->utc_ms));
 	publish_made(h, "vpp", round_encode_vpp(h));
@@ -326,10 +325,12 @@ void round_after_tick(void *context, const struct snapshot *s, const struct deci
 	account(h, s);
 	planning_observe(h->planning, s);
 	recorder_observe(h->recorder, s, d);
+	diary_observe(h->diary, s, d);
 	for (int i = 0; i < s->n_devices; i++)
 		publish_device(&h->publish, i, s);
 	publish_decisions(&h->publish, s, d);
 	publish_site(&h->publish, s, d);
+	outside_after(h->outside);
 	discovery_step(h->discovery, s);
 	if (s->now_ms >= h->step_due_ms) {
 		h->step_due_ms = s->now_ms + STEP_MS;

@@ -4,10 +4,14 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/timex.h>
 #include <time.h>
 
 #define MINUTE_NS 60000000000u
+#define MAXERROR_US 16000000 /* NTP_PHASE_LIMIT of the kernel */
+#define APART_MS 100         /* clocks read within this are of one instant */
+#define TRIES 3
 
 static int64_t clock_ms(clockid_t clock)
 {
@@ -19,7 +23,7 @@ static int64_t clock_ms(clockid_t clock)
 
 int64_t loop_now_ms(void)
 {
-	return clock_ms(CLOCK_MONOTONIC);
+	return clock_ms(CLOCK_BOOTTIME);
 }
 
 int64_t loop_utc_ms(void)
@@ -27,14 +31,50 @@ int64_t loop_utc_ms(void)
 	return clock_ms(CLOCK_REALTIME);
 }
 
-bool loop_clock_synchronised(void)
+int64_t loop_slept_ms(void)
+{
+	int64_t now_ms = clock_ms(CLOCK_MONOTONIC); /* first: suspended between the two, it is not seen too late */
+
+	return clock_ms(CLOCK_BOOTTIME) - now_ms + 1000;
+}
+
+/* timesyncd touches it each time it has set or confirmed the clock; it lies on a tmpfs, so a boot forgets it. */
+static int64_t touched_utc_ms(void)
+{
+	struct stat st;
+
+	if (stat("/run/systemd/timesync/synchronized", &st) < 0)
+		return 0;
+	return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+}
+
+/* TIME_ERROR comes with STA_UNSYNC, but also alone when the kernel distrusts the clock. A maximum error at the kernel's own
+ * bound means that nobody has disciplined the clock since it was last set by hand (or for nine hours): then the flag, should
+ * somebody have cleared it, and timesyncd's file are of before. The file is for those where the flag is never set: timesyncd
+ * leaves STA_UNSYNC where the hardware clock runs in local time, and not everybody is allowed to ask. */
+static void ask_system(struct loop_clocks *out)
 {
 	struct timex tx = { .modes = 0 };
+	int state = adjtimex(&tx);
+	bool disciplined = state < 0 || tx.maxerror < MAXERROR_US;
 
-	int state = adjtimex(&tx); /* -1: not allowed to ask, and what we may not ask vouches for nothing */
+	out->synchronised = state >= 0 && state != TIME_ERROR && !(tx.status & STA_UNSYNC) && disciplined;
+	out->timesyncd_utc_ms = disciplined ? touched_utc_ms() : 0;
+}
 
-	/* TIME_ERROR comes with STA_UNSYNC, but also alone when the kernel distrusts the clock. */
-	return state >= 0 && state != TIME_ERROR && !(tx.status & STA_UNSYNC);
+void loop_clocks(struct loop_clocks *out)
+{
+	int64_t before;
+
+	for (int tries = 0; tries < TRIES; tries++) {
+		before = clock_ms(CLOCK_BOOTTIME);
+		out->slept_ms = loop_slept_ms();
+		out->utc_ms = clock_ms(CLOCK_REALTIME);
+		out->now_ms = clock_ms(CLOCK_BOOTTIME);
+		if (out->now_ms - before <= APART_MS)
+			break;
+	}
+	ask_system(out);
 }
 
 /* The loop's thread is the only one that comes here. */

@@ -6,12 +6,22 @@
 #include <stdint.h>
 #include <uv.h>
 
-/** Monotonic ms (CLOCK_BOOTTIME-free: CLOCK_MONOTONIC), the time base of control. */
+/** Monotonic ms, the time base of control. CLOCK_BOOTTIME: it goes on while the machine is suspended, so that a reading from
+ *  before is as old as it is. Timers of libuv stand still meanwhile and fire late. */
 int64_t loop_now_ms(void);
 /** Wall clock, ms since 1970 UTC. */
 int64_t loop_utc_ms(void);
-/** True when the kernel says the clock is synchronised (adjtimex without STA_UNSYNC). */
-bool loop_clock_synchronised(void);
+
+/* The clocks of one instant, also when the machine is suspended between two readings, and who vouches for the wall clock. */
+struct loop_clocks {
+	int64_t now_ms, utc_ms;   /* as above */
+	int64_t slept_ms;         /* loop_slept_ms */
+	bool synchronised;        /* the kernel says so (adjtimex without STA_UNSYNC, its error bounded) */
+	int64_t timesyncd_utc_ms; /* when systemd-timesyncd last set or confirmed the clock; 0 = not since the boot */
+};
+void loop_clocks(struct loop_clocks *out);
+/** Suspended in all since the boot, plus a second, so that 0 may mean "not known". */
+int64_t loop_slept_ms(void);
 
 /* How long the loop keeps others waiting: the time between two looks at the kernel for what is new (a turn), without the
  * waiting. A turn may run several callbacks, so no callback took longer than the longest turn. */

@@ -24,11 +24,12 @@ enum store_table {
 	STORE_TELEMETRY, /* kind = device id at Flip: points Flip has not taken yet */
 	STORE_REFUSED,   /* telemetry Flip will not take as it is */
 	STORE_HISTORY,   /* kind = device: five-minute means */
+	STORE_DIARY,     /* kind = device, "" = the site: what changed, and why */
 	STORE_TABLES
 };
 #define STORE_LOGS_FROM STORE_TELEMETRY
 
-/* Durability: a transaction that touches telemetry, refused, history, daily or price only is committed without waiting for
+/* Durability: a transaction that touches telemetry, refused, history, diary, daily or price only is committed without waiting for
  * the disk (it is synced with the next promise, the next checkpoint, or when the kernel writes back; a killed process loses
  * nothing, a power cut the last half minute). Every other one is a promise: synced before its answer.
  *

@@ -16,7 +16,7 @@
 #define LOST_MAX 65536                       /* log rows a power cut may take back; some minutes at the most */
 
 static const char *const TABLES[STORE_TABLES] = { "setting", "command", "event",     "seen",    "outbox",
-						  "price",   "daily",   "telemetry", "refused", "history" };
+						  "price",   "daily",   "telemetry", "refused", "history", "diary" };
 
 /* MIGRATIONS[i] leads from user_version i to i + 1; never change one that was released. */
 static const char *const MIGRATIONS[] = {
@@ -30,6 +30,7 @@ static const char *const MIGRATIONS[] = {
 	TABLE("setting") TABLE("command") TABLE("event") TABLE("seen") TABLE("outbox"),
 	TABLE("price") TABLE("daily") LOG("telemetry") LOG("refused") LOG("history")
 	"CREATE TABLE gone (log TEXT NOT NULL, seq_from INTEGER NOT NULL, seq_to INTEGER NOT NULL);",
+	LOG("diary"),
 #undef TABLE
 #undef LOG
 };
@@ -138,8 +139,8 @@ static int numbers_skip(sqlite3 *db)
 {
 	char sql[160];
 
-	snprintf(sql, sizeof(sql), "UPDATE sqlite_sequence SET seq = seq + %d WHERE name IN ('%s', '%s', '%s')", LOST_MAX,
-		 TABLES[STORE_TELEMETRY], TABLES[STORE_REFUSED], TABLES[STORE_HISTORY]);
+	snprintf(sql, sizeof(sql), "UPDATE sqlite_sequence SET seq = seq + %d WHERE name IN ('%s', '%s', '%s', '%s')", LOST_MAX,
+		 TABLES[STORE_TELEMETRY], TABLES[STORE_REFUSED], TABLES[STORE_HISTORY], TABLES[STORE_DIARY]);
 	return sqlite3_exec(db, sql, NULL, NULL, NULL);
 }
 

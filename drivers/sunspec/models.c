@@ -40,8 +40,17 @@ static const struct sunspec_point NAMEPLATE[] = { /* 120 */
 	E16("DERTyp", 2), U16("WRtg", 3, 4), U16("WHRtg", 19, 20), U16("MaxChaRte", 23, 24), U16("MaxDisChaRte", 25, 26),
 };
 
+static const struct sunspec_point SETTINGS[] = { /* 121 */
+	U16("WMax", 2, 22),
+};
+
 static const struct sunspec_point STATUS[] = { /* 122 */
 	B16("StorConn", 3), B16("ECPConn", 4),
+};
+
+static const struct sunspec_point IMMEDIATE[] = { /* 123 */
+	E16("Conn", 4), U16("WMaxLimPct", 5, 23), U16("WMaxLimPct_WinTms", 6, 0), U16("WMaxLimPct_RvrtTms", 7, 0),
+	U16("WMaxLimPct_RmpTms", 8, 0), E16("WMaxLim_Ena", 9),
 };
 
 static const struct sunspec_point STORAGE[] = { /* 124 */
@@ -79,6 +88,8 @@ static const struct sunspec_point DER_CAPACITY[] = { /* 702 */
 };
 
 static const struct sunspec_point DER_CONTROL[] = { /* 704 */
+	E16("WMaxLimPctEna", 14), U16("WMaxLimPct", 15, 54), U16("WMaxLimPctRvrt", 16, 54), E16("WMaxLimPctEnaRvrt", 17),
+	U32("WMaxLimPctRvrtTms", 18, 0), U32("WMaxLimPctRvrtRem", 20, 0),
 	E16("WSetEna", 22), E16("WSetMod", 23), I32("WSet", 24, 55), I32("WSetRvrt", 26, 55), I16("WSetPct", 28, 56),
 	E16("WSetEnaRvrt", 30), U32("WSetRvrtTms", 31, 0), U32("WSetRvrtRem", 33, 0),
 };
@@ -88,7 +99,7 @@ static const struct sunspec_point DER_STORAGE[] = { /* 713 */
 };
 
 static const struct sunspec_point BATTERY[] = { /* 802 */
-	U16("WHRtg", 3, 53), U16("WChaRteMax", 4, 54), U16("WDisChaRteMax", 5, 54), U16("SoC", 11, 56), U16("SoH", 13, 58),
+	U16("WHRtg", 3, 53), U16("WChaRteMax", 4, 54), U16("WDisChaRteMax", 5, 54), U16("SoCRsvMin", 10, 56), U16("SoC", 11, 56), U16("SoH", 13, 58),
 	E16("ChaSt", 16), E16("LocRemCtl", 17), E16("State", 22), U16("V", 34, 59), I16("A", 44, 61), I16("W", 47, 63),
 };
 
@@ -97,7 +108,7 @@ static const struct sunspec_model MODELS[] = {
 	TABLE(1, 66, COMMON),
 	TABLE(101, 52, INVERTER_INT), TABLE(102, 52, INVERTER_INT), TABLE(103, 52, INVERTER_INT),
 	TABLE(111, 52, INVERTER_FLOAT), TABLE(112, 52, INVERTER_FLOAT), TABLE(113, 52, INVERTER_FLOAT),
-	TABLE(120, 27, NAMEPLATE), TABLE(122, 5, STATUS), TABLE(124, 26, STORAGE), TABLE(160, 0, MPPT),
+	TABLE(120, 27, NAMEPLATE), TABLE(121, 23, SETTINGS), TABLE(122, 5, STATUS), TABLE(123, 24, IMMEDIATE), TABLE(124, 26, STORAGE), TABLE(160, 0, MPPT),
 	TABLE(201, 55, METER_INT), TABLE(202, 55, METER_INT), TABLE(203, 55, METER_INT), TABLE(204, 55, METER_INT),
 	TABLE(211, 70, METER_FLOAT), TABLE(212, 70, METER_FLOAT), TABLE(213, 70, METER_FLOAT), TABLE(214, 70, METER_FLOAT),
 	TABLE(701, 123, DER_AC), TABLE(702, 46, DER_CAPACITY), TABLE(704, 59, DER_CONTROL), TABLE(713, 9, DER_STORAGE),

@@ -16,34 +16,33 @@
 #define GRID_ALLOWED 1
 #define MODE_WATTS 1
 
-enum sunspec_control storage_control(const struct sunspec *s)
+bool storage_by_704(const struct sunspec *s)
 {
-	const struct image *c = sunspec_image(s, SLOT_CONTROL), *storage = sunspec_image(s, SLOT_STORAGE);
+	const struct image *c = sunspec_image(s, SLOT_CONTROL);
 	double v;
 
-	if (s->has[SLOT_DER_STORAGE] && image_get(c, "WSet", &v) && image_get(c, "WSetEna", &v))
-		return CONTROL_704;
-	if (image_get(storage, "StorCtl_Mod", &v) && image_get(storage, "InWRte", &v) && image_get(storage, "OutWRte", &v) &&
-	    image_get(storage, "WChaMax", &v) && v > 0)
-		return CONTROL_124;
-	return CONTROL_NO_WAY;
+	return s->has[SLOT_DER_STORAGE] && image_get(c, "WSet", &v) && image_get(c, "WSetEna", &v);
 }
 
-static const struct image *control_image(const struct sunspec *s)
+bool storage_by_124(const struct sunspec *s)
 {
-	return sunspec_image(s, s->control == CONTROL_704 ? SLOT_CONTROL : SLOT_STORAGE);
+	const struct image *storage = sunspec_image(s, SLOT_STORAGE);
+	double v;
+
+	return image_get(storage, "StorCtl_Mod", &v) && image_get(storage, "InWRte", &v) && image_get(storage, "OutWRte", &v) &&
+	       image_get(storage, "WChaMax", &v) && v > 0;
 }
 
-double storage_step_w(const struct sunspec *s)
+static double step_704(const struct sunspec *s, const struct image *img)
 {
-	const struct image *img = control_image(s);
-	double step = 0;
+	(void)s;
+	return image_scale(img, "WSet");
+}
 
-	if (s->control == CONTROL_704)
-		step = image_scale(img, "WSet");
-	else if (s->control == CONTROL_124)
-		step = image_scale(img, "InWRte") / 100 * image_number(img, "WChaMax");
-	return isfinite(step) ? step : 0;
+static double step_124(const struct sunspec *s, const struct image *img)
+{
+	(void)s;
+	return image_scale(img, "InWRte") / 100 * image_number(img, "WChaMax");
 }
 
 static struct inforce inforce_704(const struct sunspec *s, const struct image *img)
@@ -75,102 +74,31 @@ static struct inforce inforce_124(const struct sunspec *s, const struct image *i
 	return f;
 }
 
-struct inforce storage_inforce(const struct sunspec *s)
-{
-	const struct image *img = control_image(s);
-
-	switch (s->control) {
-	case CONTROL_NO_WAY:
-		break;
-	case CONTROL_704:
-		return inforce_704(s, img);
-	case CONTROL_124:
-		return inforce_124(s, img);
-	}
-	return (struct inforce){ 0 };
-}
-
-/* The band an order asks for; a power order is a band without width. */
-static void band_of(const struct order *o, double *lo, double *hi)
-{
-	bool band = o->kind == ORDER_BALANCE && o->native;
-
-	*lo = band ? o->min_w : o->w;
-	*hi = band ? o->max_w : o->w;
-}
-
-static bool near(double a, double b, double tolerance)
-{
-	return fabs(a - b) <= tolerance;
-}
-
-enum seen storage_seen(const struct sunspec *s, const struct inforce *now)
-{
-	double lo, hi, tolerance = storage_step_w(s) * 1.001 + 1;
-	const struct inforce *b = &s->before;
-
-	if (s->setpoint.sent.kind == ORDER_RELEASE) {
-		if (!now->active)
-			return SEEN_SAME;
-	} else {
-		band_of(&s->setpoint.sent, &lo, &hi);
-		if (now->active && near(now->lo_w, lo, tolerance) && near(now->hi_w, hi, tolerance))
-			return SEEN_SAME;
-		/* A clamp keeps the direction and takes from the size. */
-		if (now->active && lo == hi && near(now->lo_w, now->hi_w, tolerance) && fabs(now->hi_w) < fabs(hi) &&
-		    now->hi_w * hi >= 0 && !(b->active && near(b->hi_w, now->hi_w, tolerance)))
-			return SEEN_LESS;
-	}
-	if (b->known && b->active == now->active &&
-	    (!b->active || (near(b->lo_w, now->lo_w, tolerance) && near(b->hi_w, now->hi_w, tolerance))))
-		return SEEN_BEFORE;
-	return SEEN_OTHER;
-}
-
-/* Adds one write; a point the device does not implement is left out when @optional. */
-static int add(const struct sunspec *s, struct batch *b, const char *point, double value, bool optional)
-{
-	int r;
-
-	if (b->n == BATCH_REQUESTS_MAX)
-		return -ENOSPC;
-	r = image_write(control_image(s), point, value, s->fc6, &b->r[b->n]);
-	if (r == 0)
-		b->n++;
-	return r == -ENOENT && optional ? 0 : r;
-}
-
-/* Only when it reads otherwise now: settings that are right already are not written again. */
-static int add_changed(const struct sunspec *s, struct batch *b, const char *point, double value)
-{
-	return image_number(control_image(s), point) == value ? 0 : add(s, b, point, value, true);
-}
-
 static int writes_704(struct sunspec *s, const struct order *o, struct batch *b)
 {
 	int r = 0;
 
 	if (o->kind == ORDER_RELEASE)
-		return add(s, b, "WSetEna", 0, false);
+		return control_add(s, b, "WSetEna", 0, false);
 	s->pv_w = 0;
 	sunspec_production(s, &s->pv_w);
-	r |= add_changed(s, b, "WSetMod", MODE_WATTS);
-	r |= add_changed(s, b, "WSetRvrt", 0);
-	r |= add_changed(s, b, "WSetEnaRvrt", 0);
-	r |= add(s, b, "WSetRvrtTms", SUNSPEC_REVERT_S, true);
-	r |= add(s, b, "WSet", s->pv_w - o->w, false);
-	r |= add(s, b, "WSetEna", 1, false);
+	r |= control_add_changed(s, b, "WSetMod", MODE_WATTS);
+	r |= control_add_changed(s, b, "WSetRvrt", 0);
+	r |= control_add_changed(s, b, "WSetEnaRvrt", 0);
+	r |= control_add(s, b, "WSetRvrtTms", SUNSPEC_REVERT_S, true);
+	r |= control_add(s, b, "WSet", s->pv_w - o->w, false);
+	r |= control_add(s, b, "WSetEna", 1, false);
 	return r ? -ENOTSUP : 0;
 }
 
 static int stop_124(struct sunspec *s, struct batch *b, int bits)
 {
-	int r = add(s, b, "StorCtl_Mod", bits & ~STORCTL_OURS, false);
+	int r = control_add(s, b, "StorCtl_Mod", bits & ~STORCTL_OURS, false);
 
-	r |= add(s, b, "OutWRte", 100, false);
-	r |= add(s, b, "InWRte", 100, false);
+	r |= control_add(s, b, "OutWRte", 100, false);
+	r |= control_add(s, b, "InWRte", 100, false);
 	if (s->grid_charge_set)
-		r |= add(s, b, "ChaGriSet", 0, true);
+		r |= control_add(s, b, "ChaGriSet", 0, true);
 	return r ? -ENOTSUP : 0;
 }
 
@@ -183,84 +111,39 @@ static int writes_124(struct sunspec *s, const struct order *o, struct batch *b)
 
 	if (o->kind == ORDER_RELEASE)
 		return stop_124(s, b, bits);
-	band_of(o, &lo, &hi);
+	control_band(s, o, &lo, &hi);
 	in = fmin(fmax(100 * hi / ref, -100), 100);
 	out = fmin(fmax(-100 * lo / ref, -100), 100);
-	r |= add(s, b, "InOutWRte_RvrtTms", SUNSPEC_REVERT_S, true);
-	r |= add_changed(s, b, "InOutWRte_WinTms", 0);
-	r |= add_changed(s, b, "InOutWRte_RmpTms", 0);
+	r |= control_add(s, b, "InOutWRte_RvrtTms", SUNSPEC_REVERT_S, true);
+	r |= control_add_changed(s, b, "InOutWRte_WinTms", 0);
+	r |= control_add_changed(s, b, "InOutWRte_RmpTms", 0);
 	/* Widen the band before narrowing it, so that the two limits never cross. */
 	up = in > image_number(img, "InWRte");
-	r |= add(s, b, up ? "InWRte" : "OutWRte", up ? in : out, false);
-	r |= add(s, b, up ? "OutWRte" : "InWRte", up ? out : in, false);
+	r |= control_add(s, b, up ? "InWRte" : "OutWRte", up ? in : out, false);
+	r |= control_add(s, b, up ? "OutWRte" : "InWRte", up ? out : in, false);
 	if (lo > 0 && image_number(img, "ChaGriSet") == 0) {
-		r |= add(s, b, "ChaGriSet", GRID_ALLOWED, true);
+		r |= control_add(s, b, "ChaGriSet", GRID_ALLOWED, true);
 		s->grid_charge_set = true;
 	}
-	r |= add(s, b, "StorCtl_Mod", bits | STORCTL_OURS, false);
+	r |= control_add(s, b, "StorCtl_Mod", bits | STORCTL_OURS, false);
 	return r ? -ENOTSUP : 0;
 }
 
-int storage_writes(struct sunspec *s, struct batch *batch)
-{
-	const struct order *o = &s->setpoint.order;
-	int r = -ENOTSUP;
+const struct sunspec_way STORAGE_BY_704 = {
+	.slot = SLOT_CONTROL,
+	.on = "WSetEna",
+	.timer = "WSetRvrtTms",
+	.left = "WSetRvrtRem",
+	.writes = writes_704,
+	.inforce = inforce_704,
+	.step_w = step_704,
+};
 
-	batch->n = 0;
-	switch (s->control) {
-	case CONTROL_NO_WAY:
-		break;
-	case CONTROL_704:
-		r = writes_704(s, o, batch);
-		break;
-	case CONTROL_124:
-		r = writes_124(s, o, batch);
-		break;
-	}
-	if (r < 0)
-		batch->n = 0;
-	return r < 0 ? r : batch->n;
-}
-
-static const char *timer_point(const struct sunspec *s)
-{
-	return s->control == CONTROL_704 ? "WSetRvrtTms" : "InOutWRte_RvrtTms";
-}
-
-bool storage_has_timer(const struct sunspec *s)
-{
-	double set;
-
-	return s->control != CONTROL_NO_WAY && image_get(control_image(s), timer_point(s), &set);
-}
-
-int storage_prepare(struct sunspec *s, struct batch *batch)
-{
-	struct inforce now = storage_inforce(s);
-
-	batch->n = 0;
-	if (!now.known || now.active || !storage_has_timer(s) || image_number(control_image(s), timer_point(s)) == SUNSPEC_REVERT_S)
-		return 0;
-	return add(s, batch, timer_point(s), SUNSPEC_REVERT_S, false) == 0 ? batch->n : 0;
-}
-
-/* 704 shows the time that is left: it must stand where our last write put it. 124 only shows the time we set. */
-void storage_check_timer(struct sunspec *s)
-{
-	const struct image *img = control_image(s);
-	bool is_704 = s->control == CONTROL_704;
-	double set, left, elapsed_s;
-
-	/* Nothing commanded (yet, or any more): the time is there, or not. */
-	if (img && (s->setpoint.written_ms == 0 || s->setpoint.sent.kind == ORDER_RELEASE)) {
-		s->timer_ok = image_get(img, timer_point(s), &set) && set == SUNSPEC_REVERT_S;
-		return;
-	}
-	if (!img || img->at_ms < s->setpoint.written_ms || s->setpoint.phase == SETPOINT_WRITING)
-		return;
-	s->timer_ok = image_get(img, timer_point(s), &set) && set == SUNSPEC_REVERT_S;
-	if (!is_704 || !s->timer_ok || image_number(img, "WSetEna") != 1 || !image_get(img, "WSetRvrtRem", &left))
-		return;
-	elapsed_s = (double)(img->at_ms - s->setpoint.written_ms) / 1000;
-	s->timer_ok = left > 0 && left <= SUNSPEC_REVERT_S && left >= SUNSPEC_REVERT_S - elapsed_s - 3;
-}
+const struct sunspec_way STORAGE_BY_124 = {
+	.slot = SLOT_STORAGE,
+	.on = "StorCtl_Mod",
+	.timer = "InOutWRte_RvrtTms",
+	.writes = writes_124,
+	.inforce = inforce_124,
+	.step_w = step_124,
+};

@@ -1,4 +1,4 @@
-/* The SunSpec driver: finds the map, reads the models it knows in their rhythm, drives a battery through storage.c.
+/* The SunSpec driver: finds the map, reads the models it knows in their rhythm, drives a battery or bounds the sun (control.c).
  * Absolute addresses live only as long as every read begins with the header that was discovered there: after a firmware
  * update the chain shifts, and the driver walks it again. */
 #include "drivers/sunspec/sunspec.h"
@@ -15,7 +15,6 @@
 #define CONTROL_FRESH_MS 2500 /* bits are changed on a read at most this old */
 #define REFUSED_MAX 3
 #define DISCOVERY_GAP_MS 0
-#define GUARD_S SUNSPEC_REVERT_S
 #define PREPARE_MS 300000     /* a timer that did not take its time is offered it again this seldom */
 
 static uint32_t kinds_of(uint32_t roles)
@@ -34,7 +33,8 @@ static int sunspec_init(void *self, const struct driver_options *options, struct
 		AUTO_JSON *json = json_parse(options->profile_json, options->profile_json_len, PROFILE_JSON_MAX,
 					     PROFILE_DEPTH_MAX, err);
 
-		if (!json || json_get_bool(json, "native_balance", &s->native_balance, err) < 0)
+		if (!json || json_get_bool(json, "native_balance", &s->native_balance, err) < 0 ||
+		    reserve_init(&s->reserve, json, options->allow_unverified, err) < 0)
 			return -EINVAL;
 		if (!s->roles)
 			s->roles = driver_profile_roles(options->profile_json, options->profile_json_len);
@@ -78,7 +78,9 @@ static void slots_fill(struct sunspec *s)
 		{ SLOT_COMMON, true, 1, { 1 } },
 		{ SLOT_INVERTER, false, 7, { 701, 103, 102, 101, 113, 112, 111 } },
 		{ SLOT_NAMEPLATE, true, 1, { 120 } },
+		{ SLOT_SETTINGS, true, 1, { 121 } },
 		{ SLOT_STATUS, false, 1, { 122 } },
+		{ SLOT_IMMEDIATE, true, 1, { 123 } },
 		{ SLOT_STORAGE, false, 1, { 124 } },
 		{ SLOT_MPPT, false, 1, { 160 } },
 		{ SLOT_METER, false, 8, { 203, 204, 202, 201, 213, 214, 212, 211 } },
@@ -93,12 +95,12 @@ static void slots_fill(struct sunspec *s)
 	memset(s->has, 0, sizeof(s->has));
 	for (size_t i = 0; i < sizeof(PARTS) / sizeof(PARTS[0]); i++) {
 		enum sunspec_slot slot = PARTS[i].slot;
-		bool storage = slot == SLOT_STORAGE || slot == SLOT_CAPACITY || slot == SLOT_CONTROL ||
-			       slot == SLOT_DER_STORAGE || slot == SLOT_BATTERY;
+		bool storage = slot == SLOT_STORAGE || slot == SLOT_DER_STORAGE || slot == SLOT_BATTERY;
+		bool sun = slot == SLOT_SETTINGS || slot == SLOT_IMMEDIATE;
 
-		if (slot == SLOT_METER ? !meter : slot == SLOT_COMMON ? false : storage ? !battery : !inverter)
+		if (slot == SLOT_METER ? !meter : slot == SLOT_COMMON ? false : storage ? !battery : !inverter || (sun && battery))
 			continue;
-		slot_take(s, slot, PARTS[i].ids, PARTS[i].n, PARTS[i].slow);
+		slot_take(s, slot, PARTS[i].ids, PARTS[i].n, PARTS[i].slow || (slot == SLOT_CONTROL && !battery));
 	}
 	if (s->has[SLOT_INVERTER] && s->image[SLOT_INVERTER].model->id == 701)
 		s->has[SLOT_STATUS] = false; /* ConnSt says it already */
@@ -162,6 +164,14 @@ static void images_start(struct sunspec *s, struct device_state *state, int64_t 
 	s->ready = true;
 }
 
+/* The limit registers of a sun inverter matter only while a bound of ours may be in force. */
+static bool is_slow(const struct sunspec *s, int slot)
+{
+	const struct sunspec_way *way = control_way(s);
+
+	return s->slow[slot] && !(way && way->curtails && s->ours && slot == (int)way->slot);
+}
+
 static void classes_due(struct sunspec *s, int64_t now_ms)
 {
 	struct cadence *class[] = { &s->fast, &s->ratings };
@@ -171,7 +181,7 @@ static void classes_due(struct sunspec *s, int64_t now_ms)
 			continue;
 		cadence_begin(class[c], now_ms);
 		for (int i = 0; i < SLOT_COUNT; i++)
-			if (s->has[i] && s->slow[i] == (c == 1))
+			if (s->has[i] && is_slow(s, i) == (c == 1))
 				s->want[i] = true;
 	}
 }
@@ -181,7 +191,7 @@ static int64_t batch_begin(struct sunspec *s, struct batch *b, enum sunspec_flig
 	b->id = ++s->batch_id;
 	b->unit = s->o.unit;
 	b->timeout_ms = (uint16_t)s->o.timeout_ms;
-	b->command = flight == FLIGHT_WRITE || flight == FLIGHT_PREPARE;
+	b->command = flight == FLIGHT_WRITE || flight == FLIGHT_PREPARE || flight == FLIGHT_RESERVE;
 	b->expires_ms = now_ms + (b->command ? SETPOINT_EXPIRY_MS : 2 * (int64_t)s->fast.interval_ms + SETPOINT_EXPIRY_MS);
 	s->flight = flight;
 	return now_ms + s->fast.interval_ms;
@@ -189,13 +199,16 @@ static int64_t batch_begin(struct sunspec *s, struct batch *b, enum sunspec_flig
 
 static enum sunspec_slot control_slot(const struct sunspec *s)
 {
-	return s->control == CONTROL_704 ? SLOT_CONTROL : SLOT_STORAGE;
+	const struct sunspec_way *way = control_way(s);
+
+	return way ? way->slot : SLOT_STORAGE;
 }
 
 /* True when @batch now holds the writes. What cannot be written is refused in words by the verdict. */
 static bool plan_write(struct sunspec *s, int64_t now_ms, struct batch *batch)
 {
 	enum sunspec_slot slot = control_slot(s);
+	struct inforce now;
 
 	if (s->control == CONTROL_NO_WAY || !setpoint_due(&s->setpoint, now_ms) || s->fast.missed >= POLL_SILENT)
 		return false;
@@ -203,8 +216,10 @@ static bool plan_write(struct sunspec *s, int64_t now_ms, struct batch *batch)
 		s->want[slot] = true;
 		return false;
 	}
-	s->before = storage_inforce(s);
-	if (s->setpoint.order.kind == ORDER_RELEASE && s->before.known && !s->before.active &&
+	now = control_inforce(s);
+	if (!order_same(&s->setpoint.sent, &s->setpoint.order)) /* feeding a timer is no new question */
+		s->before = now;
+	if (s->setpoint.order.kind == ORDER_RELEASE && now.known && !now.active &&
 	    s->image[slot].at_ms > s->touched_ms) {
 		setpoint_sent(&s->setpoint); /* already under its own control: nothing to write */
 		setpoint_done(&s->setpoint, REQUEST_OK, now_ms);
@@ -212,7 +227,7 @@ static bool plan_write(struct sunspec *s, int64_t now_ms, struct batch *batch)
 		return false;
 	}
 	setpoint_sent(&s->setpoint);
-	if (storage_writes(s, batch) > 0)
+	if (control_writes(s, batch) > 0)
 		return true;
 	batch->n = 0;
 	setpoint_done(&s->setpoint, REQUEST_EXCEPTION_FIRST, now_ms);
@@ -226,7 +241,7 @@ static bool plan_prepare(struct sunspec *s, int64_t now_ms, struct batch *batch)
 	    s->fast.missed >= POLL_SILENT || now_ms - s->image[control_slot(s)].at_ms > CONTROL_FRESH_MS)
 		return false;
 	s->prepare_at_ms = now_ms + PREPARE_MS;
-	return storage_prepare(s, batch) > 0;
+	return control_prepare(s, batch) > 0;
 }
 
 static int plan_reads_due(struct sunspec *s, struct batch *batch)
@@ -266,6 +281,8 @@ static int64_t sunspec_plan(void *self, int64_t now_ms, struct batch *batch)
 		return batch_begin(s, batch, FLIGHT_PREPARE, now_ms);
 	if (plan_write(s, now_ms, batch))
 		return batch_begin(s, batch, FLIGHT_WRITE, now_ms);
+	if (s->fast.missed < POLL_SILENT && reserve_plan(s, now_ms, batch) > 0)
+		return batch_begin(s, batch, FLIGHT_RESERVE, now_ms);
 	if (s->control != CONTROL_NO_WAY && setpoint_confirm_due(&s->setpoint, now_ms))
 		s->want[control_slot(s)] = true;
 	classes_due(s, now_ms);
@@ -282,6 +299,7 @@ static void sunspec_aim(void *self, const struct order *order, int64_t now_ms)
 	struct sunspec *s = self;
 	struct order o = *order;
 
+	reserve_aim(&s->reserve, (double)o.reserve_pct);
 	/* Our own balance loop gives the power of the moment; the device only has to hold it. */
 	if (o.kind == ORDER_BALANCE && o.native && !(s->native_balance && s->control == CONTROL_124 && o.grid_w == 0))
 		o.native = false;
@@ -335,15 +353,22 @@ static void image_answer(struct sunspec *s, int slot, const struct modbus_reques
 /* A read-back of the control model: verdict, timer, who is in charge. */
 static void control_answer(struct sunspec *s, const struct batch_result *r)
 {
-	struct inforce now = storage_inforce(s);
-	bool power = now.active && now.lo_w == now.hi_w;
+	struct inforce now;
+	bool power;
 
+	if (control_way(s)->curtails)
+		curtail_watch(s);
+	now = control_inforce(s);
+	power = now.active && now.lo_w == now.hi_w;
 	if (!now.known)
 		return;
-	setpoint_judge(&s->setpoint, storage_seen(s, &now), power ? now.hi_w : (double)NAN, r->begun_ms);
-	storage_check_timer(s);
-	if (!now.active)
-		s->grid_charge_set = false;
+	setpoint_judge(&s->setpoint, control_seen(s, &now), power ? now.hi_w : (double)NAN, r->begun_ms);
+	control_check_timer(s);
+	if (now.active)
+		return;
+	s->grid_charge_set = false;
+	if (s->setpoint.sent.kind == ORDER_RELEASE && s->setpoint.phase == SETPOINT_HELD)
+		s->ours = false;
 }
 
 static void feed_read(struct sunspec *s, const struct batch_result *r, int64_t now_ms)
@@ -381,11 +406,13 @@ static void feed_read(struct sunspec *s, const struct batch_result *r, int64_t n
 	if (moved)
 		discovery_restart(s, now_ms + s->fast.interval_ms);
 	else if (s->control == CONTROL_NO_WAY) {
-		s->control = storage_control(s);
+		s->control = control_find(s);
 		control_read = s->control != CONTROL_NO_WAY; /* this very batch holds it */
 	}
 	if (!moved && control_read)
 		control_answer(s, r);
+	if (!moved)
+		reserve_check(s);
 }
 
 static void feed_write(struct sunspec *s, const struct batch_result *r, int64_t now_ms)
@@ -404,59 +431,15 @@ static void feed_write(struct sunspec *s, const struct batch_result *r, int64_t 
 	s->want[control_slot(s)] = false;
 }
 
-static enum battery_control control_word_of(const struct sunspec *s, const struct inforce *f)
+static void feed_reserve(struct sunspec *s, const struct batch_result *r, int64_t now_ms)
 {
-	if (!f->active)
-		return CONTROL_AUTO;
-	if (s->setpoint.phase == SETPOINT_IDLE || s->setpoint.verdict == VERDICT_FOREIGN)
-		return CONTROL_FOREIGN;
-	if (f->lo_w == 0 && f->hi_w == 0)
-		return CONTROL_HOLD;
-	if (f->lo_w == f->hi_w)
-		return CONTROL_POWER;
-	return f->lo_w >= 0 ? CONTROL_HOLD_DISCHARGE : f->hi_w <= 0 ? CONTROL_HOLD_CHARGE : CONTROL_POWER;
-}
+	enum request_status status = first_failure(r);
 
-static void state_control(struct sunspec *s, struct device_state *state)
-{
-	const struct image *img = &s->image[control_slot(s)];
-	struct inforce f = storage_inforce(s);
-
-	if (!f.known || !(state->kinds & KIND_BATTERY))
-		return;
-	state->released = !f.active;
-	point_put(state, F_BATTERY_CONTROL, control_word_of(s, &f), img->at_ms, Q_GOOD);
-	state->note[0] = '\0';
-	if (f.active && s->setpoint.phase == SETPOINT_IDLE)
-		snprintf(state->note, sizeof(state->note), "a setpoint of %.0f W was in force before us", f.hi_w);
-	else if (s->setpoint.verdict == VERDICT_FOREIGN)
-		snprintf(state->note, sizeof(state->note), "somebody else changed its setpoint");
-	else if (s->setpoint.verdict == VERDICT_IGNORED)
-		snprintf(state->note, sizeof(state->note), "acknowledges setpoints but keeps the old one");
-}
-
-static void state_caps(struct sunspec *s, struct device_state *state)
-{
-	struct device_caps *c = &state->caps;
-
-	sunspec_ratings(s, &c->charge_max_w, &c->discharge_max_w);
-	c->can_power = c->can_hold = s->control != CONTROL_NO_WAY && (state->kinds & KIND_BATTERY);
-	c->native_balance = s->native_balance && s->control == CONTROL_124;
-	c->step_w = storage_step_w(s);
-	c->guarded_by = s->timer_ok ? GUARDED_DEVICE : GUARDED_NONE;
-	c->guard_timeout_s = s->timer_ok ? GUARD_S : 0;
-	if (!(state->kinds & (KIND_BATTERY | KIND_CHARGER)))
-		c->guarded_by = GUARDED_SAFE_STATE; /* nothing is ever commanded */
-	if (state->kinds & KIND_BATTERY) {
-		point_put(state, F_BATTERY_CHARGE_MAX_W, c->charge_max_w, s->fast.ok_ms, Q_GOOD);
-		point_put(state, F_BATTERY_DISCHARGE_MAX_W, c->discharge_max_w, s->fast.ok_ms, Q_GOOD);
-		if (!isnan(s->o.capacity_wh))
-			point_put(state, F_BATTERY_CAPACITY_WH, s->o.capacity_wh, s->fast.ok_ms, Q_GOOD);
-		if (!isnan(s->o.soh_pct) && state->f[F_BATTERY_SOH_PCT].q <= Q_BAD)
-			point_put(state, F_BATTERY_SOH_PCT, s->o.soh_pct, s->fast.ok_ms, Q_DERIVED);
+	if (status == 1 && !s->fc6) {
+		s->fc6 = true;
+		status = REQUEST_REPLACED;
 	}
-	/* A timer runs whether or not it proved itself, so it is fed wherever the point exists. */
-	s->setpoint.refresh_ms = storage_has_timer(s) ? SUNSPEC_REVERT_S * 1000 / 2 : 0;
+	reserve_written(&s->reserve, status, now_ms);
 }
 
 static void sunspec_feed(void *self, const struct batch_result *result, int64_t now_ms, struct device_state *state)
@@ -473,12 +456,14 @@ static void sunspec_feed(void *self, const struct batch_result *result, int64_t 
 		feed_read(s, result, now_ms);
 	else if (flight == FLIGHT_PREPARE)
 		s->want[control_slot(s)] = true; /* whatever came of it: the read-back decides */
+	else if (flight == FLIGHT_RESERVE)
+		feed_reserve(s, result, now_ms);
 	else
 		feed_write(s, result, now_ms);
 	if (s->ready) {
 		sunspec_measure(s, state);
-		state_caps(s, state);
-		state_control(s, state);
+		sunspec_caps(s, state);
+		sunspec_inforce(s, state);
 	}
 	points_age(state, s->slow_field, now_ms, cadence_limit_ms(&s->fast), cadence_limit_ms(&s->ratings));
 	if (cadence_silent(&s->fast, now_ms)) {

@@ -1,8 +1,10 @@
 /* The SunSpec driver's memory and the seams between its files: sunspec.c (rhythm), measure.c (models -> state),
- * storage.c (orders -> 704 or 124). */
+ * state.c (capabilities, what is in force), control.c (what all ways of control have in common), storage.c (a battery's
+ * orders -> 704 or 124), curtail.c (a bound on the sun -> 704 or 123), reserve.c (the mirrored floor). */
 #ifndef HEARTH_DRIVERS_SUNSPEC_H
 #define HEARTH_DRIVERS_SUNSPEC_H
 
+#include "core/json.h"
 #include "drivers/driver.h"
 #include "drivers/points.h"
 #include "drivers/setpoint.h"
@@ -18,7 +20,9 @@ enum sunspec_slot {
 	SLOT_COMMON,      /* 1 */
 	SLOT_INVERTER,    /* 701, else 10x, 11x */
 	SLOT_NAMEPLATE,   /* 120 */
+	SLOT_SETTINGS,    /* 121 */
 	SLOT_STATUS,      /* 122 */
+	SLOT_IMMEDIATE,   /* 123 */
 	SLOT_STORAGE,     /* 124 */
 	SLOT_MPPT,        /* 160 */
 	SLOT_METER,       /* 20x, 21x */
@@ -29,15 +33,50 @@ enum sunspec_slot {
 	SLOT_COUNT
 };
 
-enum sunspec_control { CONTROL_NO_WAY, CONTROL_704, CONTROL_124 };
+enum sunspec_control { CONTROL_NO_WAY, CONTROL_704, CONTROL_124, CURTAIL_704, CURTAIL_123 };
 
-/* What the control registers say: the band of battery power in force. lo = hi is a power order. */
+/* What the control registers say: the band of battery power in force; lo = hi is a power order. Of a sun inverter: the most
+ * it may produce, as a power of at most 0. */
 struct inforce {
 	bool known, active;
 	double lo_w, hi_w; /* NAN: active, but in a way we do not read (percent mode) */
 };
 
-enum sunspec_flight { FLIGHT_NONE, FLIGHT_DISCOVERY, FLIGHT_READ, FLIGHT_PREPARE, FLIGHT_WRITE };
+struct sunspec;
+
+/* One way of control: where its registers are, and what to do with them. */
+struct sunspec_way {
+	enum sunspec_slot slot;
+	bool curtails;
+	const char *on, *timer, *left; /* points: switch, reversion time, what is left of it (NULL: it does not show) */
+	int (*writes)(struct sunspec *s, const struct order *o, struct batch *b); /* 0 or negative */
+	struct inforce (*inforce)(const struct sunspec *s, const struct image *img);
+	double (*step_w)(const struct sunspec *s, const struct image *img);
+};
+
+/* The limit on production that holds without us: ours goes only below it, and leaves it as it was found. */
+struct found_limit {
+	bool known, on;
+	double pct, timer_s; /* timer: NAN where there is none */
+};
+
+#define RESERVE_WRITES_MAX 20 /* a day */
+
+/* The floor mirrored into the battery's own reserve register. */
+struct reserve {
+	bool allowed, off;              /* by the profile and the maker; given up: the register does not take it */
+	int n_makers;
+	char maker[4][17];              /* of those the device charges from the grid to reach it */
+	int per_day;                    /* writes the profile allows in any 24 h */
+	double want_pct, wrote_pct;     /* 0 = leave it alone; NAN = nothing written yet */
+	double kept_want, kept_pct;     /* asked for that much, the device keeps this much: not asked again */
+	int tries;
+	int64_t written_ms, not_before_ms;
+	int64_t at_ms[RESERVE_WRITES_MAX]; /* of the latest writes, a ring */
+	int n_writes;
+};
+
+enum sunspec_flight { FLIGHT_NONE, FLIGHT_DISCOVERY, FLIGHT_READ, FLIGHT_PREPARE, FLIGHT_WRITE, FLIGHT_RESERVE };
 
 struct sunspec {
 	struct driver_options o;
@@ -57,6 +96,10 @@ struct sunspec {
 	struct inforce before; /* before the write under way */
 	bool fc6;              /* function 16 was refused for single registers */
 	bool timer_ok;         /* our reversion time read back */
+	bool timer_tried;      /* curtailment: there was a bound of ours to prove it by */
+	bool ours;             /* curtailment: a bound we wrote may be in force */
+	struct found_limit found;
+	struct reserve reserve;
 	int64_t touched_ms;    /* the last write that may have reached the device, answered or not */
 	int64_t prepare_at_ms; /* when the reversion time may be set while nothing is commanded */
 	bool grid_charge_set;  /* we switched ChaGriSet on; release puts it back */
@@ -75,20 +118,64 @@ bool sunspec_production(const struct sunspec *s, double *w);
 /** Battery ratings, W: configuration, then 702, 124, 120; 0 when nothing says. */
 void sunspec_ratings(const struct sunspec *s, double *charge_max_w, double *discharge_max_w);
 
-/* storage.c */
-enum sunspec_control storage_control(const struct sunspec *s);
+/* state.c */
+void sunspec_caps(struct sunspec *s, struct device_state *state);
+/** What the control registers say is in force, and whose it is. */
+void sunspec_inforce(const struct sunspec *s, struct device_state *state);
+
+/* control.c */
+enum sunspec_control control_find(const struct sunspec *s);
+/** NULL when there is no way. */
+const struct sunspec_way *control_way(const struct sunspec *s);
+/** Image of the control model; NULL when there is no way or it was never read. */
+const struct image *control_image(const struct sunspec *s);
+/** The band an order asks for; a power order is a band without width. */
+void control_band(const struct sunspec *s, const struct order *o, double *lo, double *hi);
 /** The writes for sp->order; returns how many, 0 when nothing has to be written, negative when it cannot be. */
-int storage_writes(struct sunspec *s, struct batch *batch);
-struct inforce storage_inforce(const struct sunspec *s);
-enum seen storage_seen(const struct sunspec *s, const struct inforce *now);
+int control_writes(struct sunspec *s, struct batch *batch);
+struct inforce control_inforce(const struct sunspec *s);
+enum seen control_seen(const struct sunspec *s, const struct inforce *now);
 /** The smallest step of the setpoint, W; 0 when unknown. */
-double storage_step_w(const struct sunspec *s);
+double control_step_w(const struct sunspec *s);
 /** True when the control model has a reversion time at all. */
-bool storage_has_timer(const struct sunspec *s);
+bool control_has_timer(const struct sunspec *s);
 /** The one write that sets the reversion time while no setpoint is in force; 0 when there is nothing to set. It commands
- *  nothing, but lets us read back that the timer takes our time before anything hangs on it. */
-int storage_prepare(struct sunspec *s, struct batch *batch);
+ *  nothing, but lets us read back that the timer takes our time before anything hangs on it. Batteries only: on a sun
+ *  inverter the time may be somebody else's until we have something to say ourselves. */
+int control_prepare(struct sunspec *s, struct batch *batch);
 /** After a read of the control model: does the reversion timer do what we asked? */
-void storage_check_timer(struct sunspec *s);
+void control_check_timer(struct sunspec *s);
+/** Adds one write; a point the device does not implement is left out when @optional. */
+int control_add(const struct sunspec *s, struct batch *b, const char *point, double value, bool optional);
+/** Only when it reads otherwise now: settings that are right already are not written again. */
+int control_add_changed(const struct sunspec *s, struct batch *b, const char *point, double value);
+
+/* storage.c */
+extern const struct sunspec_way STORAGE_BY_704, STORAGE_BY_124;
+bool storage_by_704(const struct sunspec *s);
+bool storage_by_124(const struct sunspec *s);
+
+/* curtail.c */
+extern const struct sunspec_way CURTAIL_BY_704, CURTAIL_BY_123;
+bool curtail_by_704(const struct sunspec *s);
+bool curtail_by_123(const struct sunspec *s);
+/** What 100 % stands for, W; 0 when the device does not say. */
+double curtail_reference_w(const struct sunspec *s);
+/** The bound an order comes to, as a power of at most 0. */
+double curtail_bound_w(const struct sunspec *s, const struct order *o);
+/** After a read of the control model: remembers what holds while nothing of ours does. */
+void curtail_watch(struct sunspec *s);
+
+/* reserve.c */
+/** What the profile says of the reserve register; 0 or -EINVAL with the reason. */
+int reserve_init(struct reserve *r, const cJSON *profile, bool allow_unverified, struct errbuf *err);
+void reserve_aim(struct reserve *r, double pct);
+/** The write that is due, if any; how many. */
+int reserve_plan(struct sunspec *s, int64_t now_ms, struct batch *batch);
+void reserve_written(struct reserve *r, enum request_status status, int64_t now_ms);
+/** After a read: did it take what was written? */
+void reserve_check(struct sunspec *s);
+/** There is such a register, it takes what is written, and nobody charges from the grid because of it. */
+bool reserve_mirrors(const struct sunspec *s);
 
 #endif

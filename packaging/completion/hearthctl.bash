@@ -7,7 +7,7 @@ _hearthctl_ids() {
 _hearthctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb= words= i
 	local -a options=()
-	local verbs="status devices device bus plan tariff events event commands vpp outbox reserve override ev why log config reload dump ping version"
+	local verbs="status devices device bus plan tariff events event commands vpp outbox reserve override ev limit why log config reload dump ping version"
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
@@ -38,7 +38,11 @@ _hearthctl() {
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		;;
-	device | why)
+	why)
+		[[ $before == --since ]] || words="$(_hearthctl_ids devices) --history --since --json"
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+		;;
+	device)
 		[[ $before == "$verb" ]] && words=$(_hearthctl_ids devices)
 		mapfile -t COMPREPLY < <(compgen -W "$words --json" -- "$cur")
 		;;
@@ -59,6 +63,16 @@ _hearthctl() {
 		*) words="--by --energy" ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+		;;
+	limit)
+		case $before in
+		limit) words="set clear heartbeat" ;;
+		set) words="--import --export --for --until" ;;
+		--import | --export) words="none" ;;
+		--for | --until | clear | heartbeat) ;;
+		*) words="--import --export --for --until" ;;
+		esac
+		mapfile -t COMPREPLY < <(compgen -W "$words --json" -- "$cur")
 		;;
 	outbox) mapfile -t COMPREPLY < <(compgen -W "retry --json" -- "$cur") ;;
 	tariff) mapfile -t COMPREPLY < <(compgen -W "refresh --json" -- "$cur") ;;

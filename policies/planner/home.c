@@ -104,6 +104,18 @@ static double limit_kw(double site_w, double external_w)
 	return (isfinite(external_w) && external_w >= 0 ? fmin(w, external_w) : w) / 1e3;
 }
 
+/* What the grid may give and take at @utc_ms: the site's own limits, the demand target, and the limits from outside until they end. */
+static void grid_limits(const struct snapshot *s, int64_t utc_ms, double *import_kw, double *export_kw)
+{
+	const bool ended = s->external.until_utc_ms && utc_ms >= s->external.until_utc_ms;
+	double import_w = s->site.import_limit_w;
+
+	if (s->site.demand_target_w > 0)
+		import_w = import_w > 0 ? fmin(import_w, s->site.demand_target_w) : s->site.demand_target_w;
+	*import_kw = limit_kw(import_w, ended ? NAN : s->external.import_w);
+	*export_kw = limit_kw(s->site.export_limit_w, ended ? NAN : s->external.export_w);
+}
+
 /* A car that charges but is not planned: it draws what it draws for a while. */
 static double other_cars_w(const struct snapshot *s, const struct home_map *map, int n_evs)
 {
@@ -137,8 +149,7 @@ static void fill_site(const struct planning_inputs *in, const struct home *h, st
 	const struct zone *z = h->zone;
 	const struct snapshot *s = in->snapshot;
 	struct forecast_site sun = sun_of(h->config);
-	double import_kw = limit_kw(s->site.import_limit_w, s->external.import_w);
-	double export_kw = limit_kw(s->site.export_limit_w, s->external.export_w), mean = 0, hours = 0;
+	double mean = 0, hours = 0;
 
 	out->start_utc_ms = t->at[0];
 	out->battery_to_ev = s->site.battery_to_ev;
@@ -152,8 +163,7 @@ static void fill_site(const struct planning_inputs *in, const struct home *h, st
 		out->export_price[i] = isnan(price) ? 0 : price;
 		out->pv_kw[i] = forecast_pv_w(f, z, &sun, in->utc_ms, middle) / 1e3 + fmax(0, -load);
 		out->load_kw[i] = fmax(0, load);
-		out->import_max_kw[i] = import_kw;
-		out->export_max_kw[i] = export_kw;
+		grid_limits(s, t->at[i], &out->import_max_kw[i], &out->export_max_kw[i]);
 		mean += fabs(out->import_price[i]) * out->slot_h[i];
 		hours += out->slot_h[i];
 	}

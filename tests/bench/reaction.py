@@ -29,7 +29,12 @@ class Home:
         self.agent = Hearthd(scratch(), head + config, site=SITE).start()
         self.mqtt = Mqtt(self.broker, R + "/#")
         online(self.mqtt, ("battery", "charger", "grid"))
+        self.hold()
         return self
+
+    def hold(self):
+        """The battery stands aside, or it would take the room or help first."""
+        self.mqtt.ok(R, "override.set", {"device": "battery", "mode": "hold", "duration_s": 7200})
 
     def __exit__(self, *_):
         if self.agent.running():
@@ -48,31 +53,30 @@ class Home:
             return next((w["t_us"] for w in notes if carries(w)), None)
         return wait_for(look, timeout, f"a write to unit {unit}", interval=0.02)
 
-    def charging(self, floor_w=6000):
-        """The car at full power, everything at rest."""
+    def charging(self, cut, floor_w=9000):
+        """The car at full power, everything at rest (what the last round cut has gone down first)."""
+        if cut:
+            self.sim.wait(lambda s: s["car_w"] < floor_w - 1000, 20)
         self.sim.control("set", load_w=500)
         self.sim.wait(lambda s: s["car_w"] > floor_w, 120)
         time.sleep(6)
 
 
 def offer_below(ma):
-    """A write of KEBA's current (mA) below @ma: the cut."""
-    return lambda w: len(w["values"]) == 1 and w["address"] == 5004 and w["values"][0] < ma
+    """A write of KEBA's current (mA, 5004) below @ma, or of its switch (5014) to off: the cut."""
+    return lambda w: len(w["values"]) == 1 and (w["address"] == 5004 and w["values"][0] < ma or w["address"] == 5014 and not w["values"][0])
 
 
 def overload(home, rounds):
-    """The load jumps so that the main fuse is exceeded with the car at full power: until the car is told less. The battery is held, or
-    it would help first."""
+    """The load jumps so that the main fuse is exceeded with the car at full power: until the car is told less."""
     took = []
-    home.mqtt.ok(R, "override.set", {"device": "battery", "mode": "hold", "duration_s": 3600})
     for i in range(rounds):
-        home.charging()
+        home.charging(i > 0)
         time.sleep(0.137 * i % 1)  # at every phase of polls and ticks
         offer, since = home.sim.get()["car"]["offer_ma"], home.seen()
         begun = now_us()
         home.sim.control("set", load_w=9000)
         took.append((home.first_write(since, 255, offer_below(offer)) - begun) / 1e3)
-    home.mqtt.ok(R, "override.clear", {"device": "battery"})
     return took
 
 
@@ -80,8 +84,10 @@ def ordered(home, rounds):
     """limit.set to the first write of the cut."""
     took = []
     for i in range(rounds):
-        home.mqtt.ok(R, "limit.set", {"import_w": None, "export_w": None})
-        home.charging()
+        if i > 0:
+            home.sim.wait(lambda s: s["car_w"] < 100, 20)
+            home.mqtt.ok(R, "limit.set", {"import_w": None, "export_w": None})
+        home.charging(False)
         time.sleep(0.137 * i % 1)
         offer, since = home.sim.get()["car"]["offer_ma"], home.seen()
         begun = now_us()
@@ -94,6 +100,7 @@ def ordered(home, rounds):
 def islanded(home, rounds):
     """The grid goes away while the battery discharges by order: until it is its own master again."""
     took = []
+    home.sim.control("set", load_w=500)  # what the battery can carry alone
     for i in range(rounds):
         home.mqtt.ok(R, "override.set", {"device": "battery", "mode": "discharge", "power_w": 2000, "duration_s": 600})
         home.sim.wait(lambda s: s["setpoint"]["mode"] == "power" and s["battery_w"] < -1500, 120)

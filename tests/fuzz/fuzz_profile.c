@@ -62,7 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	noise = (uint32_t)size;
 	if (self && d->init(self, &o, &state, &err) == 0) {
 		for (int i = 0; i < 60; i++) {
-			struct order order = { .kind = (enum order_kind)(i / 10 % 4), .w = 500.0 * (i - 30) };
+			struct order order = { .kind = (enum order_kind)(i / 10 % 4), .w = 500.0 * (i - 30), .phases = i % 4,
+					       .reserve_pct = (float)(i % 30) };
 			int64_t at;
 
 			d->aim(self, &order, now);

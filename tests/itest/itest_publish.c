@@ -270,6 +270,67 @@ static void test_decisions(void **state)
 	assert_non_null(strstr(text, "a new number"));
 }
 
+/* Ten minutes in which only numbers move: a loop's power, the SoC in a sentence, who cuts at the edge of a limit. */
+static void test_decisions_are_calm(void **state)
+{
+	const char *text = "";
+	int n;
+
+	(void)state;
+	device_add("bat", ROLE_BATTERY, KIND_BATTERY);
+	until_true(&agent_connects, 1);
+	decisions.d[0].order = (struct order){ .kind = ORDER_BALANCE, .w = 1000, .min_w = -5000, .max_w = 5000 };
+	tick(1000);
+	for (int i = 0; i < 600; i++) {
+		decisions.d[0].order.w = 1000 + i * 37 % 49; /* within the band of 50 W around what was told */
+		snprintf(decisions.d[0].why, sizeof(decisions.d[0].why), "balancing within %d..5000 W: SoC %d.%d %%", -5000 + i % 3, 20 + i / 300, i / 30 % 10);
+		tick(1000);
+	}
+	run_ms(100);
+	n = count("decision", &text);
+	if (n < 20 || n > 22)
+		fail_msg("%d times in 10 minutes", n);
+	assert_non_null(strstr(text, "SoC 21."));
+	for (int i = 0; i < 60; i++) {
+		decisions.d[0].limited_by ^= 1u << RANK_LIMIT;
+		tick(1000);
+	}
+	run_ms(100);
+	n = count("decision", NULL) - n;
+	if (n < 10 || n > 13)
+		fail_msg("%d times in a minute", n);
+	decisions.d[0].order.w += 50;
+	tick(1000);
+	run_ms(100);
+	assert_non_null(strstr((count("decision", &text), text), "\"w\":10"));
+}
+
+/* What is not believed is told at once, on R/site. */
+static void test_doubts(void **state)
+{
+	const char *text = "";
+
+	(void)state;
+	device_add("bat", ROLE_BATTERY, KIND_BATTERY);
+	until_true(&agent_connects, 1);
+	tick(1000);
+	decisions.n_doubts = 1;
+	decisions.doubts[0] = (struct doubt){ .device = 0, .kind = DOUBT_SOC_FROZEN, .why = "SoC 50.0 % for 30 min" };
+	tick(1000);
+	for (int i = 31; i < 51; i++) { /* other numbers come along with the next */
+		snprintf(decisions.doubts[0].why, sizeof(decisions.doubts[0].why), "SoC 50.0 %% for %d min", i);
+		tick(1000);
+	}
+	run_ms(100);
+	assert_int_equal(count("site", &text), 2);
+	assert_non_null(strstr(text, "\"doubts\":[{\"device\":\"bat\",\"kind\":\"soc_frozen\",\"why\":\"SoC 50.0 % for 30 min\"}]"));
+	decisions.n_doubts = 0;
+	tick(1000);
+	run_ms(100);
+	assert_int_equal(count("site", &text), 3);
+	assert_non_null(strstr(text, "\"doubts\":[]"));
+}
+
 static void test_texts(void **state)
 {
 	AUTO_JSON *o = cJSON_CreateObject();
@@ -436,6 +497,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_site_every_minute, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_decisions, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_decisions_are_calm, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_doubts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_texts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone_devices, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_scalars, setup, teardown),

@@ -36,9 +36,10 @@ def check():
     """hearthd --check names what has no effect, and still says that all is fine."""
     path = os.path.join(scratch(), "hearth.conf")
     with open(path, "w", encoding="utf-8") as f:
-        f.write("[site]\nid = x\n[flatpeak]\nmode = pushed\n[plan]\ndemand_target_w = 4000\n")
+        f.write("[site]\nid = x\n[flatpeak]\nmode = pushed\n[tariff]\nstanding_charge_per_day = 4\n[site]\nlimit_failsafe_export_w = 0\n")
     done = subprocess.run([program("hearthd"), "--config", path, "--check"], capture_output=True, text=True, timeout=60)
-    want = ["note: [flatpeak] mode = pushed has no effect in this version", "note: [plan] demand_target_w = 4000 has no effect in this version"]
+    want = ["note: [site] limit_failsafe_export_w has no effect without limit_heartbeat_s",
+            "note: [flatpeak] mode = pushed has no effect in this version", "note: [tariff] standing_charge_per_day = 4 has no effect in this version"]
     assert done.returncode == 0 and done.stderr.splitlines() == want and "fine" in done.stdout, \
         f"exit {done.returncode}, {done.stdout!r}, {done.stderr!r}"
 

@@ -174,6 +174,33 @@ class Devices(SimTest):
         self.sim.wait(lambda s: s["car_w"] == 0, 5)
         self.assertEqual(self.client.keba(1000), 5)
 
+    def test_phases_of_the_charger(self):
+        self.raises(4, self.client.write1, 5052, 0)  # Modbus is not the one who switches
+        self.sim.control("set", car={"plugged": True, "soc_pct": 20}, charger={"phase_source": 3})
+        self.client.write1(5004, 8000)
+        self.sim.wait(lambda s: abs(s["car_w"] - 8 * 690) < 1, 8)
+        self.client.write1(5014, 0)
+        self.sim.wait(lambda s: s["car_w"] == 0, 8)
+        self.client.write1(5052, 0)
+        self.client.write1(5014, 1)
+        self.sim.wait(lambda s: abs(s["car_w"] - 8 * 230) < 1, 8)
+        car = self.sim.control("get")["car"]
+        self.assertEqual((car["phases_closed"], car["phase_switches"], car["switched_hot"], car["phase_fault"]), (1, 1, 0, False))
+        self.client.write1(5052, 1)  # under current
+        self.sim.wait(lambda s: s["car"]["phase_fault"] and s["car_w"] == 0, 8)
+        self.assertEqual(self.client.keba(1000), 4)
+        self.sim.control("set", charger={"phase_fault": False})
+        self.sim.wait(lambda s: abs(s["car_w"] - 8 * 690) < 1, 8)
+        with self.assertRaises(Exception):
+            self.sim.control("set", charger={"phase_source": 5})
+
+    def test_another_hand_at_limit_and_reserve(self):
+        self.sim.control("set", pv_w=6000, pv_limit_pct=40, load_w=400, reserve_pct=90)
+        self.sim.wait(lambda s: abs(s["pv_w"] - 2400) < 1 and s["pv_limit_w"] == 2400, 5)
+        self.sim.wait(lambda s: s["setpoint"]["reserve_pct"] == 90, 5)
+        self.sim.control("set", pv_limit_pct=None)
+        self.sim.wait(lambda s: abs(s["pv_w"] - 6000) < 1 and "pv_limit_w" not in s, 5)
+
     def test_meter_block(self):
         words = self.client.check(self.client.modbus.read_input_registers(0, 80, slave=METER)).registers
         self.assertEqual(len(words), 80)

@@ -88,7 +88,7 @@ int adjtimex(struct timex *t)
 {
 	memset(t, 0, sizeof(*t));
 	t->status = control->synchronised ? 0 : STA_UNSYNC;
-	t->maxerror = control->synchronised ? 1000 : 16000000;
+	t->maxerror = control->synchronised || control->timesyncd_ms >= 0 ? 1000 : 16000000;
 	return control->synchronised ? TIME_OK : TIME_ERROR;
 }
 

@@ -68,9 +68,36 @@ static int set_car(struct car *car, const cJSON *o, struct errbuf *err)
 	return 0;
 }
 
+/* What somebody else does to the devices: an installer, another controller. */
+static int set_devices(struct sim *s, const cJSON *q, struct errbuf *err)
+{
+	static const char *const KEYS[] = { "phase_source", "contactor", "phase_fault", NULL };
+	const cJSON *o = cJSON_GetObjectItemCaseSensitive(q, "charger");
+	const struct keba *k = &s->keba;
+	double limit_pct = 0, reserve_pct = 0;
+	int64_t source = k->phase_source;
+	bool contactor = !k->no_contactor, fault = k->phase_fault;
+
+	if (o && !cJSON_IsObject(o))
+		return errbuf_set(err, -EINVAL, "\"charger\" must be an object");
+	if ((o && commands_keys_known(o, KEYS, err) < 0) || json_get_int(o, "phase_source", 0, 4, &source, err) < 0 ||
+	    json_get_bool(o, "contactor", &contactor, err) < 0 || json_get_bool(o, "phase_fault", &fault, err) < 0 ||
+	    number_or_auto(q, "pv_limit_pct", 100, &limit_pct, err) < 0 ||
+	    json_get_number(q, "reserve_pct", 0, 100, &reserve_pct, err) < 0)
+		return -EINVAL;
+	if (o)
+		keba_service(&s->keba, (int)source, contactor, fault);
+	if (cJSON_HasObjectItem(q, "pv_limit_pct"))
+		sunspec_pv_limit(&s->pv, limit_pct);
+	if (cJSON_HasObjectItem(q, "reserve_pct"))
+		sunspec_battery_reserve(&s->battery, reserve_pct);
+	return 0;
+}
+
 static cJSON *cmd_set(struct sim *s, const cJSON *q, struct errbuf *err)
 {
-	static const char *const KEYS[] = { "load_w", "pv_w", "sun", "soc_pct", "car", "time", NULL };
+	static const char *const KEYS[] = { "load_w", "pv_w",    "sun",          "soc_pct",     "car",
+					    "time",   "charger", "pv_limit_pct", "reserve_pct", NULL };
 	struct house h = s->house;
 	double soc_pct = storage_soc_pct(&h.battery);
 	const cJSON *car = cJSON_GetObjectItemCaseSensitive(q, "car");
@@ -87,7 +114,7 @@ static cJSON *cmd_set(struct sim *s, const cJSON *q, struct errbuf *err)
 		errbuf_set(err, -EINVAL, "time must be HH:MM");
 		return NULL;
 	}
-	if (car && set_car(&h.car, car, err) < 0)
+	if ((car && set_car(&h.car, car, err) < 0) || set_devices(s, q, err) < 0)
 		return NULL;
 	if (time[0])
 		h.day_s = hour * 3600 + minute * 60;
@@ -256,6 +283,7 @@ static void add_battery(cJSON *o, const struct sim *s)
 	json_add_number(left, "wset", s->battery.set_left_s, 1);
 	json_add_number(left, "wmaxlim", s->battery.limit_left_s, 1);
 	json_add_number(left, "rates", s->battery.rates_left_s, 1);
+	json_add_number(left, "pv", s->pv.left_s, 1);
 	json_add_number(o, "battery_charged_wh", b->charged_wh, 1);
 	json_add_number(o, "battery_discharged_wh", b->discharged_wh, 1);
 	json_add_number(o, "battery_energy_wh", b->energy_wh, 2);
@@ -273,6 +301,11 @@ static void add_car(cJSON *o, const struct sim *s)
 	cJSON_AddNumberToObject(car, "phases", c->phases);
 	json_add_number(car, "session_wh", c->session_wh, 1);
 	cJSON_AddNumberToObject(car, "offer_ma", keba_offer_ma(&s->keba));
+	cJSON_AddNumberToObject(car, "phases_closed", s->keba.three_closed ? 3 : 1);
+	cJSON_AddNumberToObject(car, "phase_source", s->keba.phase_source);
+	cJSON_AddNumberToObject(car, "phase_switches", s->keba.phase_switches);
+	cJSON_AddNumberToObject(car, "switched_hot", s->keba.switched_hot);
+	cJSON_AddBoolToObject(car, "phase_fault", s->keba.phase_fault);
 	cJSON_AddBoolToObject(car, "failed_safe", s->keba.failed_safe);
 	json_add_number(car, "failsafe_left_s", s->keba.failsafe_left_s, 1);
 }

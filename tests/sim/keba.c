@@ -24,7 +24,7 @@ static void show(struct keba *k, uint16_t address, double value)
 
 int keba_offer_ma(const struct keba *k)
 {
-	int ma = k->failed_safe ? k->failsafe_ma : k->enabled ? k->set_ma : 0;
+	int ma = k->phase_fault ? 0 : k->failed_safe ? k->failsafe_ma : k->enabled ? k->set_ma : 0;
 
 	if (ma > KEBA_HARDWARE_MA)
 		ma = KEBA_HARDWARE_MA;
@@ -46,7 +46,7 @@ void keba_init(struct keba *k, bool p40)
 	k->p40 = p40;
 	k->enabled = true;
 	k->set_ma = KEBA_HARDWARE_MA;
-	k->three_phase = true;
+	k->three_phase = k->three_closed = true;
 	show(k, 1000, 1);
 	show(k, 1004, 1);
 	show(k, 1006, 0);
@@ -86,6 +86,30 @@ static int keba_read(void *self, int fc, uint16_t address, int count, uint16_t *
 static bool is_current(uint16_t ma, bool zero_too)
 {
 	return (ma == 0 && zero_too) || (ma >= 6000 && ma <= 63000);
+}
+
+void keba_service(struct keba *k, int phase_source, bool contactor, bool phase_fault)
+{
+	k->phase_source = (uint16_t)phase_source;
+	k->no_contactor = !contactor;
+	k->phase_fault = phase_fault;
+	show_settings(k);
+}
+
+/* Contacts that open under current weld or burn: the box goes out of order, as a careful one would. */
+static void phases_set(struct keba *k, bool three)
+{
+	if (three == k->three_phase)
+		return;
+	k->three_phase = three;
+	if (k->no_contactor)
+		return;
+	k->three_closed = three;
+	k->phase_switches++;
+	if (!k->drawing)
+		return;
+	k->switched_hot++;
+	k->phase_fault = true;
 }
 
 static int keba_set(struct keba *k, uint16_t address, uint16_t v)
@@ -133,7 +157,7 @@ static int keba_set(struct keba *k, uint16_t address, uint16_t v)
 			return MODBUS_BAD_VALUE;
 		if (k->phase_source != 3) /* Modbus is not the one who switches phases */
 			return MODBUS_FAILURE;
-		k->three_phase = v == 1;
+		phases_set(k, v == 1);
 		return MODBUS_OK;
 	default:
 		return MODBUS_BAD_ADDRESS;
@@ -158,6 +182,8 @@ static int keba_write(void *self, int fc, uint16_t address, int count, const uin
 
 static int state_of(const struct keba *k, const struct car *c)
 {
+	if (k->phase_fault)
+		return 4;
 	if (!c->plugged)
 		return 1;
 	if (keba_offer_ma(k) == 0)
@@ -179,7 +205,8 @@ static void keba_step(void *self, struct house *h, double dt_s, bool frozen)
 			show_settings(k);
 		}
 	}
-	car_offer(c, spent ? 0 : keba_offer_ma(k) / 1000., k->three_phase ? 3 : 1);
+	car_offer(c, spent ? 0 : keba_offer_ma(k) / 1000., k->three_closed ? 3 : 1);
+	k->drawing = c->power_w > 0;
 	if (frozen)
 		return;
 	show(k, 1000, state_of(k, c));

@@ -19,6 +19,11 @@ struct keba {
 	bool failed_safe;          /* the timer ran out; any write ends it */
 	uint16_t phase_source;     /* 5050; 3 = Modbus */
 	bool three_phase;          /* 5052 */
+	bool no_contactor;         /* a P30 without S10: 5052 is taken, and nothing moves */
+	bool three_closed;         /* what the contactor really does */
+	bool drawing;              /* current flows, as last seen */
+	bool phase_fault;          /* it was switched under current: out of order until somebody sees to it */
+	uint32_t phase_switches, switched_hot;
 	uint32_t session_limit_wh; /* 5010 in Wh; 0 = none */
 	struct {
 		uint16_t address;
@@ -31,6 +36,9 @@ void keba_init(struct keba *k, bool p40);
 
 /** Current offered to the car at this moment, mA; 0 = suspended. */
 int keba_offer_ma(const struct keba *k);
+
+/** Another hand at the box: who switches phases (0..4), a contactor or none, the fault seen to. */
+void keba_service(struct keba *k, int phase_source, bool contactor, bool phase_fault);
 
 extern const struct unit_ops KEBA_OPS;
 

@@ -330,6 +330,13 @@ static int battery_write(void *self, int fc, uint16_t address, int count, const 
 	return MODBUS_OK;
 }
 
+void sunspec_battery_reserve(struct sunspec_battery *b, double pct)
+{
+	chain_u16(&b->chain, 124, 7, pct * 100);
+	chain_u16(&b->chain, 802, 10, pct * 10);
+	b->order_due = true;
+}
+
 static int charge_status(const struct house *h)
 {
 	const struct storage *s = &h->battery;

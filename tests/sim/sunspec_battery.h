@@ -30,6 +30,9 @@ struct sunspec_battery {
 void sunspec_battery_init(struct sunspec_battery *b, const struct sunspec_battery_options *o,
 			  const struct storage_options *rating);
 
+/** Another hand at the reserve register. */
+void sunspec_battery_reserve(struct sunspec_battery *b, double pct);
+
 /** What the registers ask of the storage at this moment. */
 struct storage_order sunspec_battery_order(const struct sunspec_battery *b);
 

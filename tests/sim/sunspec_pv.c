@@ -43,6 +43,14 @@ void sunspec_pv_init(struct sunspec_pv *p, uint16_t base, double peak_w)
 	chain_i16(c, 123, 23, -1);
 }
 
+void sunspec_pv_limit(struct sunspec_pv *p, double pct)
+{
+	chain_u16(&p->chain, 123, 5, isnan(pct) ? 1000 : pct * 10);
+	chain_u16(&p->chain, 123, 7, 0);
+	chain_u16(&p->chain, 123, 9, !isnan(pct));
+	p->left_s = 0;
+}
+
 static int pv_read(void *self, int fc, uint16_t address, int count, uint16_t *out)
 {
 	return chain_read(&((struct sunspec_pv *)self)->chain, fc, address, count, out);

@@ -13,6 +13,9 @@ struct sunspec_pv {
 
 void sunspec_pv_init(struct sunspec_pv *p, uint16_t base, double peak_w);
 
+/** Another hand at the limit, in percent and for ever; NAN takes it off. */
+void sunspec_pv_limit(struct sunspec_pv *p, double pct);
+
 extern const struct unit_ops SUNSPEC_PV_OPS;
 
 #endif

@@ -1,23 +1,12 @@
-/* What must never happen, whatever the home does. Written anew from the design, not from the code under test: floors,
- * windows and reaction times are computed here a second time. */
-#include "support/scenario.h"
+/* What must never be ordered of a device, whatever the home does, tells or leaves out: sane orders, floors, windows, ratings,
+ * charger rules, PV, postures without senses. Written anew from the design, not from the code under test. */
+#include "support/invariant.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
-struct check {
-	struct invariants *m;
-	const struct home *h;
-	const struct snapshot *s;
-	const struct chain *c;
-	const struct decisions *d;
-	char *what;
-	size_t size;
-};
-
-static void bad(struct check *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void bad(struct check *k, const char *fmt, ...)
+void invariant_bad(struct check *k, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -28,37 +17,39 @@ static void bad(struct check *k, const char *fmt, ...)
 	va_end(ap);
 }
 
-static bool in_force(const struct snapshot *s, const struct command_view *c)
+bool invariant_in_force(const struct snapshot *s, const struct command_view *c)
 {
 	return c->active && s->clock_trusted && c->starts_utc_ms <= s->utc_ms && (!c->ends_utc_ms || s->utc_ms < c->ends_utc_ms);
 }
 
-static double floor_of(const struct snapshot *s, int i)
+/* In a command: the first that is known of what the owner set for the event since, the command's, the event's, the program's,
+ * the user's. What the owner sets for an event is never below the program's minimum. */
+double invariant_floor(const struct snapshot *s, int i)
 {
 	const struct command_view *c = &s->dev[i].command;
 	double user = s->site.reserve_pct, pct = user;
 
-	if (in_force(s, c)) {
-		pct = !isnan(c->command_pct) ? c->command_pct : user;
+	if (invariant_in_force(s, c)) {
+		if (!isnan(c->owner_event_pct))
+			pct = fmax(c->owner_event_pct, c->program_min_pct); /* fmax takes the number of a number and a NAN */
+		else if (!isnan(c->command_pct))
+			pct = c->command_pct;
+		else if (!isnan(c->event_pct))
+			pct = fmax(c->event_pct, c->program_min_pct);
+		else if (!isnan(c->program_min_pct))
+			pct = c->program_min_pct;
 		if (s->site.honour_user_floor)
 			pct = fmax(pct, user);
 	}
 	return fmax(pct, s->dev[i].soc_min_pct);
 }
 
-static bool island(const struct snapshot *s)
-{
-	return s->grid_lost || (s->grid_back_ms && s->now_ms < s->grid_back_ms + 60000);
-}
-
-/* As the hub knows it; the home may know more. */
-static bool online(const struct check *k, int i)
+bool invariant_online(const struct check *k, int i)
 {
 	return k->s->dev[i].state.availability == AVAIL_ONLINE;
 }
 
-/* Power the order makes the device take at least and at most. */
-static void span(const struct order *o, double *lo, double *hi)
+void invariant_span(const struct order *o, double *lo, double *hi)
 {
 	*lo = *hi = 0;
 	if (o->kind == ORDER_POWER || (o->kind == ORDER_BALANCE && !o->native)) {
@@ -69,62 +60,197 @@ static void span(const struct order *o, double *lo, double *hi)
 	}
 }
 
-static void check_battery(struct check *k, int i)
+#define METER_DOUBTS (1u << DOUBT_METER_INVERTED | 1u << DOUBT_METER_SCALE | 1u << DOUBT_METER_FROZEN | 1u << DOUBT_METER_JUMPS)
+
+static bool doubted(const struct check *k, int device, uint32_t kinds)
+{
+	for (int n = 0; n < k->d->n_doubts; n++)
+		if ((device < 0 || k->d->doubts[n].device == device) && (kinds >> k->d->doubts[n].kind & 1))
+			return true;
+	return false;
+}
+
+/* A doubted meter counts as a lost one. Swapped phases are not a wrong sum. */
+static bool without_meter(const struct check *k)
+{
+	return k->s->now_ms - k->s->grid_w.at_ms > INVARIANT_METER_MS || doubted(k, -1, METER_DOUBTS);
+}
+
+/* What its own reading cannot know: the true SoC at the time an order works may be lower than the one told, by what a late or
+ * coarse reading hides. A SoC that lies is judged by what it says, until it has been read anew. */
+static double hidden_pct(struct check *k, int i)
+{
+	const struct home_device *hd = &k->h->d[i];
+	const struct home_device_lie *lie = &hd->lie;
+
+	if (lie->soc_frozen || lie->soc_jump_pct > 0 || lie->soc_offset_pct != 0 || lie->gain > 1 || lie->offset_w != 0 || lie->late_ms > 0)
+		k->m->soc_lied_ms[i] = k->s->now_ms;
+	if (k->m->soc_lied_ms[i] && k->s->now_ms - k->m->soc_lied_ms[i] <= hd->poll_ms + k->s->site.tick_ms)
+		return 100;
+	return 0.5 + hd->soc_step_pct;
+}
+
+static void battery_senses(struct check *k, int i, double lo, double hi)
+{
+	const struct order *o = &k->d->d[i].order;
+	int64_t soc_age_ms = k->s->now_ms - k->s->dev[i].state.f[F_BATTERY_SOC_PCT].at_ms;
+	bool forced = o->kind == ORDER_POWER || (o->kind == ORDER_BALANCE && !o->native);
+
+	if (soc_age_ms > INVARIANT_SOC_MS && (lo != 0 || hi != 0))
+		invariant_bad(k, "battery %d: %.0f..%.0f W with SoC unknown for %lld ms", i, lo, hi, (long long)soc_age_ms);
+	if (doubted(k, i, 1u << DOUBT_SOC_FROZEN | 1u << DOUBT_SOC_JUMPS) && (lo != 0 || hi != 0))
+		invariant_bad(k, "battery %d: %.0f..%.0f W with a SoC that is doubted", i, lo, hi);
+	if (without_meter(k) && (hi > (k->d->d[i].code == REASON_DOUBT ? 300 : 0) || (forced && lo < 0))) /* a little, to try the meter */
+		invariant_bad(k, "battery %d: %.0f..%.0f W without a meter", i, lo, hi);
+}
+
+static void battery_command(struct check *k, int i)
+{
+	const struct command_view *c = &k->s->dev[i].command;
+	const struct decision *d = &k->d->d[i];
+	bool in_force = invariant_in_force(k->s, c);
+
+	if (in_force && c->grid_import == TRI_NO && d->order.kind == ORDER_POWER && d->order.w > 0 && d->rank != RANK_OVERRIDE)
+		invariant_bad(k, "battery %d: %.0f W forced in during a command that forbids grid import", i, d->order.w);
+	if (d->rank == RANK_EVENT && (!in_force || c->mode == MODE_SAVINGS))
+		invariant_bad(k, "battery %d: an event's order with no such command in force", i);
+	if (d->rank == RANK_EVENT && d->until_utc_ms != c->ends_utc_ms)
+		invariant_bad(k, "battery %d: an event's order until %lld, the command ends at %lld", i, (long long)d->until_utc_ms,
+			      (long long)c->ends_utc_ms);
+	if (d->rank == RANK_PLAN && d->order.kind == ORDER_POWER && d->order.w > 0 && !k->s->site.grid_charging)
+		invariant_bad(k, "battery %d: the plan charges %.0f W from the grid, which the owner forbids", i, d->order.w);
+	if (d->rank == RANK_PLAN && d->order.kind == ORDER_POWER && d->order.w < 0 && !k->s->site.battery_export)
+		invariant_bad(k, "battery %d: the plan sells %.0f W, which the owner forbids", i, d->order.w);
+}
+
+/* The device's own reserve is the floor in force, in whole percent upward: by it the device keeps what we keep when we are gone.
+ * An agent that stops leaves at least the owner's. */
+static void battery_mirror(struct check *k, int i, double floor)
+{
+	const struct snapshot *s = k->s;
+	const struct order *o = &k->d->d[i].order;
+	double told = (double)o->reserve_pct;
+
+	if (o->kind == ORDER_NONE)
+		return;
+	if (s->stopping)
+		floor = fmax(floor, s->site.reserve_pct);
+	floor = fmin(floor, 100);
+	if (!k->h->d[i].mirrors_reserve || !k->h->d[i].mirror_reserve) {
+		if (told != 0)
+			invariant_bad(k, "battery %d: a reserve of %.0f %% is written, which nobody asked for", i, told);
+	} else if (told < floor - 0.001 || told > floor + 0.999) {
+		invariant_bad(k, "battery %d: a reserve of %.0f %% is written, the floor is %.2f", i, told, floor);
+	}
+}
+
+void invariant_battery(struct check *k, int i)
 {
 	const struct home_device *hd = &k->h->d[i];
 	const struct value *soc = &k->s->dev[i].state.f[F_BATTERY_SOC_PCT];
 	const struct order *o = &k->d->d[i].order;
-	double floor = floor_of(k->s, i), lo, hi;
+	double floor = invariant_floor(k->s, i), hidden = hidden_pct(k, i), lo, hi;
 	bool forced = o->kind == ORDER_POWER || (o->kind == ORDER_BALANCE && !o->native);
 
-	span(o, &lo, &hi);
-	if (k->s->now_ms - soc->at_ms > 60000 && (lo != 0 || hi != 0))
-		bad(k, "battery %d: %.0f..%.0f W with SoC unknown for %lld ms", i, lo, hi, (long long)(k->s->now_ms - soc->at_ms));
+	invariant_span(o, &lo, &hi);
 	if (lo < 0 && soc->v <= floor)
-		bad(k, "battery %d: discharge %.0f W ordered, SoC %.2f at or below the floor %.0f", i, lo, soc->v, floor);
-	if (lo < 0 && hd->soc_pct < floor - 0.5 - hd->soc_step_pct)
-		bad(k, "battery %d: discharge %.0f W ordered, true SoC %.2f more than 0.5 point below the floor %.0f", i, lo, hd->soc_pct, floor);
+		invariant_bad(k, "battery %d: discharge %.0f W ordered, SoC %.2f at or below the floor %.0f", i, lo, soc->v, floor);
+	if (lo < 0 && hd->soc_pct < floor - hidden)
+		invariant_bad(k, "battery %d: discharge %.0f W ordered, true SoC %.2f more than %.2f point below the floor %.0f", i, lo, hd->soc_pct,
+			      hidden, floor);
 	if (lo < -hd->discharge_max_w - 0.01 || hi > hd->charge_max_w + 0.01)
-		bad(k, "battery %d: %.0f..%.0f W is outside the ratings", i, lo, hi);
+		invariant_bad(k, "battery %d: %.0f..%.0f W is outside the ratings", i, lo, hi);
 	if (!hd->guarded && !hd->allow_unguarded && forced && o->w != 0)
-		bad(k, "battery %d: forced %.0f W, and nobody guards it", i, o->w);
-	if (in_force(k->s, &k->s->dev[i].command) && k->s->dev[i].command.grid_import == TRI_NO && o->kind == ORDER_POWER && o->w > 0 &&
-	    k->d->d[i].rank != RANK_OVERRIDE)
-		bad(k, "battery %d: %.0f W forced in during a command that forbids grid import", i, o->w);
-	if ((island(k->s) || k->s->paused || k->s->stopping) && online(k, i) && o->kind != ORDER_RELEASE)
-		bad(k, "battery %d: not released on island, pause or stop", i);
-	if (k->s->now_ms - k->m->lost_since_ms > 10000 && (hi > 0 || (forced && lo < 0)))
-		bad(k, "battery %d: %.0f..%.0f W without a meter", i, lo, hi);
+		invariant_bad(k, "battery %d: forced %.0f W, and nobody guards it", i, o->w);
+	if ((k->island || k->s->paused || k->s->stopping) && invariant_online(k, i) && o->kind != ORDER_RELEASE)
+		invariant_bad(k, "battery %d: not released on island, pause or stop", i);
+	if (o->kind == ORDER_BALANCE && o->native && (!hd->native || o->grid_w != 0))
+		invariant_bad(k, "battery %d: told to balance by itself at %.0f W, which it cannot", i, o->grid_w);
+	battery_mirror(k, i, floor);
+	battery_senses(k, i, lo, hi);
+	battery_command(k, i);
 }
 
-static void check_charger(struct check *k, int i)
+/* How a charger's order may change: 5 s between changes, a minute between pause and resume, a start at its minimum (one
+ * taken over from its own control goes on), no more than 10 A up in a step. Guard, limits, events and the owner cut at once. */
+static void charger_change(struct check *k, int i, double w, double per_a)
 {
 	struct invariants *m = k->m;
-	const struct home_device *hd = &k->h->d[i];
 	const struct decision *d = &k->d->d[i];
-	double w = d->order.kind == ORDER_POWER ? d->order.w : 0, min_w = 6 * 230.0 * hd->phases;
-	int64_t now_ms = k->s->now_ms;
+	int64_t now_ms = k->s->now_ms, since_ms = now_ms - m->charger_changed_ms[i];
+	double min_w = 6 * per_a, most_w = m->charger_w[i] > 0 ? m->charger_w[i] + 10 * per_a : min_w;
 	bool cut = w < m->charger_w[i] && ((d->limited_by & (1u << RANK_GUARD | 1u << RANK_LIMIT)) || d->rank <= RANK_OVERRIDE);
 
-	if (w < 0 || (w > 0 && w < min_w - 1) || w > 230.0 * hd->phases * hd->max_a + 0.01)
-		bad(k, "charger %d: %.0f W is neither 0 nor %.0f..%.0f W", i, w, min_w, 230.0 * hd->phases * hd->max_a);
-	if (island(k->s) && !k->s->stopping && online(k, i) && (d->order.kind != ORDER_POWER || w != 0))
-		bad(k, "charger %d: not paused on island", i);
-	if ((k->s->paused || k->s->stopping) && !island(k->s) && online(k, i) && d->order.kind != ORDER_RELEASE)
-		bad(k, "charger %d: not released on pause or stop", i);
-	if (k->s->now_ms - m->lost_since_ms > 10000 && w > min_w + 1)
-		bad(k, "charger %d: %.0f W without a meter is more than failsafe", i, w);
 	if (w == m->charger_w[i])
 		return;
-	if (hd->connected && !cut && m->charger_changed_ms[i] && now_ms - m->charger_changed_ms[i] < 5000 && d->order.kind == ORDER_POWER)
-		bad(k, "charger %d: %.0f to %.0f W only %lld ms after the last change", i, m->charger_w[i], w,
-		    (long long)(now_ms - m->charger_changed_ms[i]));
+	if (k->h->d[i].connected && !cut && m->charger_changed_ms[i] && since_ms < 5000 && d->order.kind == ORDER_POWER)
+		invariant_bad(k, "charger %d: %.0f to %.0f W only %lld ms after the last change", i, m->charger_w[i], w, (long long)since_ms);
 	if (m->charger_w[i] == 0 && m->charger_zero_ms[i] && now_ms - m->charger_zero_ms[i] < 60000)
-		bad(k, "charger %d: resumed %lld ms after a pause", i, (long long)(now_ms - m->charger_zero_ms[i]));
+		invariant_bad(k, "charger %d: resumed %lld ms after a pause", i, (long long)(now_ms - m->charger_zero_ms[i]));
+	if (k->s->dev[i].ordered.kind == ORDER_POWER && w > fmax(min_w, most_w) + 1)
+		invariant_bad(k, "charger %d: from %.0f to %.0f W in one step, the minimum is %.0f W", i, m->charger_w[i], w, min_w);
 	if (w == 0)
 		m->charger_zero_ms[i] = now_ms;
 	m->charger_w[i] = w;
 	m->charger_changed_ms[i] = now_ms;
+}
+
+/* Another number of phases: only where the charger can, only while nothing flows, not more often than it bears. */
+static void charger_phases(struct check *k, int i, double w)
+{
+	struct invariants *m = k->m;
+	const struct home_device *hd = &k->h->d[i];
+	const struct value *told = &k->s->dev[i].state.f[F_CHARGER_PHASES];
+	int phases = k->d->d[i].order.phases;
+	int64_t now_ms = k->s->now_ms;
+	bool honest = !hd->lie.ignore && hd->lie.late_ms == 0 && hd->lie.gain <= 1 && hd->lie.offset_w == 0;
+
+	if (phases != 0 && (!hd->switches_phases || (phases != 1 && phases != 3)))
+		invariant_bad(k, "charger %d: told to use %d phases, which it cannot", i, phases);
+	if (phases != 0 && (double)phases != told->v && w != 0)
+		invariant_bad(k, "charger %d: %.0f W while it is to change from %.0f to %d phases", i, w, told->v, phases);
+	if (honest && hd->switched_hot > 0)
+		invariant_bad(k, "charger %d: changed phases while current flowed", i);
+	if (phases == 0 || phases == m->phases[i])
+		return;
+	if (m->phases[i] != 0 && now_ms - m->phases_ms[i] < 1000 * (int64_t)hd->phase_dwell_s)
+		invariant_bad(k, "charger %d: told %d phases only %lld ms after the last change", i, phases, (long long)(now_ms - m->phases_ms[i]));
+	m->phases[i] = phases;
+	m->phases_ms[i] = now_ms;
+}
+
+void invariant_charger(struct check *k, int i)
+{
+	const struct home_device *hd = &k->h->d[i];
+	const struct decision *d = &k->d->d[i];
+	const struct value *told = &k->s->dev[i].state.f[F_CHARGER_PHASES];
+	double per_a = 230.0 * (told->v >= 2 ? 3 : 1), w = d->order.kind == ORDER_POWER ? d->order.w : 0;
+
+	if (d->order.kind == ORDER_BALANCE)
+		invariant_bad(k, "charger %d: told to balance", i);
+	if (w < 0 || (w > 0 && w < 6 * per_a - 1) || w > hd->max_a * per_a + 0.01)
+		invariant_bad(k, "charger %d: %.0f W is neither 0 nor %.0f..%.0f W", i, w, 6 * per_a, per_a * hd->max_a);
+	if (k->island && !k->s->stopping && invariant_online(k, i) && (d->order.kind != ORDER_POWER || w != 0))
+		invariant_bad(k, "charger %d: not paused on island", i);
+	if ((k->s->paused || k->s->stopping) && !k->island && invariant_online(k, i) && d->order.kind != ORDER_RELEASE)
+		invariant_bad(k, "charger %d: not released on pause or stop", i);
+	if (without_meter(k) && w > 6 * per_a + 1)
+		invariant_bad(k, "charger %d: %.0f W without a meter is more than failsafe", i, w);
+	charger_phases(k, i, w);
+	charger_change(k, i, w, per_a);
+}
+
+void invariant_pv(struct check *k, int i)
+{
+	const struct home_device *hd = &k->h->d[i];
+	const struct order *o = &k->d->d[i].order;
+
+	if (o->kind == ORDER_BALANCE || (o->kind != ORDER_NONE && !hd->can_curtail))
+		invariant_bad(k, "pv %d: %s is nothing it can be told", i, order_word(o->kind));
+	if (o->kind == ORDER_POWER && (o->w > 0 || o->w < -hd->peak_w - 0.01))
+		invariant_bad(k, "pv %d: may produce %.0f W at most is outside 0..%.0f W", i, -o->w, hd->peak_w);
+	if ((k->island || k->s->paused || k->s->stopping) && invariant_online(k, i) && o->kind == ORDER_POWER)
+		invariant_bad(k, "pv %d: not released on island, pause or stop", i);
 }
 
 static void check_order(struct check *k, int i)
@@ -132,156 +258,78 @@ static void check_order(struct check *k, int i)
 	const struct decision *d = &k->d->d[i];
 	const struct order *o = &d->order;
 	bool command = false;
+	double lo, hi;
 
-	if (!isfinite(o->w) || !isfinite(o->min_w) || !isfinite(o->max_w) || o->min_w > 0 || o->max_w < 0)
-		bad(k, "device %d: %s %f [%f..%f]", i, order_word(o->kind), o->w, o->min_w, o->max_w);
-	if (!d->why[0])
-		bad(k, "device %d: no reason", i);
-	if ((k->s->dev[i].state.availability == AVAIL_OFFLINE) != (o->kind == ORDER_NONE))
-		bad(k, "device %d: %s while %s", i, order_word(o->kind), availability_word(k->s->dev[i].state.availability));
+	if (!isfinite(o->w) || !isfinite(o->min_w) || !isfinite(o->max_w) || o->min_w > 0 || o->max_w < 0 ||
+	    (o->kind == ORDER_BALANCE && !o->native && (o->w < o->min_w - 0.01 || o->w > o->max_w + 0.01)))
+		invariant_bad(k, "device %d: %s %f [%f..%f]", i, order_word(o->kind), o->w, o->min_w, o->max_w);
+	if (!d->why[0] || d->code == REASON_NONE)
+		invariant_bad(k, "device %d: no reason", i);
+	if (k->h->d[i].kind != HOME_PV && (k->s->dev[i].state.availability == AVAIL_OFFLINE) != (o->kind == ORDER_NONE))
+		invariant_bad(k, "device %d: %s while %s", i, order_word(o->kind), availability_word(k->s->dev[i].state.availability));
 	for (int n = 0; n < k->s->n_devices; n++)
-		command |= in_force(k->s, &k->s->dev[n].command);
+		command |= invariant_in_force(k->s, &k->s->dev[n].command);
 	if (d->rank == RANK_EVENT && !command)
-		bad(k, "device %d: an event's order with no command in force", i);
+		invariant_bad(k, "device %d: an event's order with no command in force", i);
+	invariant_span(o, &lo, &hi);
 	for (int n = 0; n < k->c->wishes.n_limits; n++) {
 		const struct limit_wish *l = &k->c->wishes.limits[n];
-		double lo, hi;
 
 		if (!(l->min_w <= 0 && l->max_w >= 0))
-			bad(k, "a limit without 0: %f..%f (%s)", l->min_w, l->max_w, l->why);
-		span(o, &lo, &hi);
+			invariant_bad(k, "a limit without 0: %f..%f (%s)", l->min_w, l->max_w, l->why);
 		if (l->device == i && (!l->power_only || o->kind == ORDER_POWER) && (lo < l->min_w - 0.01 || hi > l->max_w + 0.01))
-			bad(k, "device %d: %.0f..%.0f W breaks \"%s\"", i, lo, hi, l->why);
+			invariant_bad(k, "device %d: %.0f..%.0f W breaks \"%s\"", i, lo, hi, l->why);
 	}
 }
 
-/* How long a limit may be breached while there is something left that could be ordered off and is not. */
-static int64_t reaction_ms(const struct check *k)
+static bool honest(const struct home *h)
 {
-	int slowest = 0;
+	const struct home_meter_lie *m = &h->lie;
 
+	if ((m->gain != 0 && m->gain != 1) || m->offset_w != 0 || m->frozen || m->jump_w > 0 || m->rotate || m->swap || m->clamp)
+		return false;
+	for (int i = 0; i < h->n; i++) {
+		const struct home_device_lie *l = &h->d[i].lie;
+
+		if ((l->gain != 0 && l->gain != 1) || l->offset_w != 0 || l->clamp_w > 0 || l->ignore || l->late_ms || l->soc_frozen ||
+		    l->soc_jump_pct > 0 || l->soc_offset_pct != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool calm(struct check *k)
+{
+	bool is = !(k->h->meter_lost || k->island || k->s->paused || k->s->stopping);
+
+	if (!honest(k->h))
+		k->m->lied_ms = k->s->now_ms;
+	else if (doubted(k, -1, METER_DOUBTS))
+		is = false; /* without a meter nothing is held by it; whether the doubt is just, is counted elsewhere */
 	for (int i = 0; i < k->h->n; i++)
-		if (3 * k->h->d[i].settle_ms + k->h->d[i].poll_ms > slowest)
-			slowest = 3 * k->h->d[i].settle_ms + k->h->d[i].poll_ms;
-	return 3 * (int64_t)k->s->site.tick_ms + 2 * k->h->meter_period_ms + k->h->meter_delay_ms + slowest + 8000;
-}
-
-/* Takes what a battery may still give before the fuse of a phase it may sit on is at its limit the other way. @left_w is what
- * the phases have left: batteries on one phase share it. */
-static double fuse_take(const struct home_device *hd, double left_w[3], double can_w)
-{
-	double share = hd->phases == 3 ? 1.0 / 3 : 1;
-
-	for (int p = 1; p <= 3; p++)
-		if (hd->phases == 3 || !hd->phase_told || hd->phase == p)
-			can_w = fmin(can_w, left_w[p - 1] / share);
-	for (int p = 1; p <= 3; p++)
-		if (hd->phases == 3 || !hd->phase_told || hd->phase == p)
-			left_w[p - 1] -= can_w * share;
-	return can_w;
-}
-
-/* W that could still be taken off the point (dir +1: import) but was not ordered off. */
-static double reducible(const struct check *k, int point, double dir)
-{
-	bool fuse = k->h->meter_phases && k->s->site.fuse_a > 0;
-	double sum = 0, left_w[3];
-
-	for (int p = 0; p < 3; p++)
-		left_w[p] = fuse ? fmax(0, k->s->site.fuse_a * 230 + k->h->phase_w[p]) : INFINITY;
-	for (int i = 0; i < k->h->n; i++) {
-		const struct home_device *hd = &k->h->d[i];
-		const struct decision *d = &k->d->d[i];
-		double lo, hi, soc = k->s->dev[i].state.f[F_BATTERY_SOC_PCT].v;
-
-		if (d->order.kind != ORDER_POWER && d->order.kind != ORDER_BALANCE)
-			continue;
-		if (point > 0 && hd->phases == 1 && hd->phase != point)
-			continue;
-		span(&d->order, &lo, &hi);
-		if (d->order.kind == ORDER_BALANCE && d->order.native)
-			lo = hi = hd->power_w; /* by itself it moves toward 0 W of grid, never into a limit */
-		sum += fmax(0, dir * (lo + hi) / 2);
-		if (dir > 0 && hd->kind == HOME_BATTERY && d->rank >= RANK_LIMIT && hd->can_power && (hd->guarded || hd->allow_unguarded) &&
-		    (point == 0 || hd->phases == 3 || hd->phase_told) && soc > floor_of(k->s, i) + 3 && !hd->fault)
-			sum += fuse_take(hd, left_w, fmax(0, fmin(0, lo) + hd->discharge_max_w));
-	}
-	return sum;
-}
-
-static void check_point(struct check *k, int point, double dir, double limit_w)
-{
-	double now_w = dir * (point ? k->h->phase_w[point - 1] : k->h->grid_w);
-	int64_t *since_ms = &k->m->over_ms[point][dir < 0];
-	bool blind = k->h->meter_lost || island(k->s) || k->s->paused || k->s->stopping;
-
-	for (int i = 0; i < k->h->n; i++)
-		blind = blind || k->h->d[i].deaf || k->h->d[i].offline || k->h->d[i].fault;
-	if (blind || !(now_w > limit_w + 300) || reducible(k, point, dir) <= 250) {
-		*since_ms = 0;
-		return;
-	}
-	if (*since_ms == 0)
-		*since_ms = k->s->now_ms;
-	if (k->s->now_ms - *since_ms > reaction_ms(k))
-		bad(k, "%s: %.0f W beyond %.0f W for %lld ms, and %.0f W could still be taken off", point ? "phase" : "site", dir * now_w,
-		    dir * limit_w, (long long)(k->s->now_ms - *since_ms), reducible(k, point, dir));
-}
-
-/* However it is ordered, a command that forbids import lets a battery have what the sun leaves, not more. */
-static void check_no_import(struct check *k)
-{
-	double took_w = 0, left_w = fmax(0, k->h->pv_w - k->h->load_w);
-	bool blind = k->h->meter_lost || island(k->s) || k->s->paused || k->s->stopping;
-
-	for (int i = 0; i < k->h->n; i++) {
-		const struct command_view *c = &k->s->dev[i].command;
-		const struct decision *d = &k->d->d[i];
-
-		blind = blind || k->h->d[i].deaf || k->h->d[i].offline || k->h->d[i].fault;
-		if (in_force(k->s, c) && c->grid_import == TRI_NO && d->order.kind == ORDER_BALANCE && d->rank != RANK_OVERRIDE)
-			took_w += fmax(0, k->h->d[i].power_w);
-	}
-	if (blind || took_w <= left_w + 300) {
-		k->m->fed_ms = 0;
-		return;
-	}
-	if (k->m->fed_ms == 0)
-		k->m->fed_ms = k->s->now_ms;
-	if (k->s->now_ms - k->m->fed_ms > reaction_ms(k))
-		bad(k, "batteries take %.0f W for %lld ms where a command forbids import and the sun leaves %.0f W", took_w,
-		    (long long)(k->s->now_ms - k->m->fed_ms), left_w);
-}
-
-static double limit_of(double configured_w, double external_w)
-{
-	double w = configured_w > 0 ? configured_w : INFINITY;
-
-	return isnan(external_w) ? w : fmin(w, external_w);
+		is = is && !(k->h->d[i].deaf || k->h->d[i].offline || k->h->d[i].fault);
+	return is && (!k->m->lied_ms || k->s->now_ms - k->m->lied_ms > INVARIANT_RECOVER_MS);
 }
 
 void invariants_check(struct invariants *m, const struct home *h, const struct snapshot *s, const struct chain *c,
 		      const struct decisions *d, char *what, size_t size)
 {
-	struct check k = { m, h, s, c, d, what, size };
+	struct check k = { .m = m, .h = h, .s = s, .c = c, .d = d, .what = what, .size = size };
 
-	m->lost_since_ms = s->grid_w.at_ms;
+	k.island = s->grid_lost || (s->grid_back_ms && s->now_ms < s->grid_back_ms + INVARIANT_ISLAND_MS);
+	k.calm = calm(&k);
 	if (d->n != s->n_devices || d->d[h->n].order.kind != ORDER_NONE)
-		bad(&k, "%d decisions, the meter has %s", d->n, order_word(d->d[h->n].order.kind));
+		invariant_bad(&k, "%d decisions, the meter has %s", d->n, order_word(d->d[h->n].order.kind));
 	if (c->bad_wishes)
-		bad(&k, "%u bad wishes", c->bad_wishes);
+		invariant_bad(&k, "%u bad wishes", c->bad_wishes);
 	for (int i = 0; i < h->n; i++) {
 		check_order(&k, i);
 		if (h->d[i].kind == HOME_BATTERY)
-			check_battery(&k, i);
+			invariant_battery(&k, i);
+		else if (h->d[i].kind == HOME_CHARGER)
+			invariant_charger(&k, i);
 		else
-			check_charger(&k, i);
+			invariant_pv(&k, i);
 	}
-	check_no_import(&k);
-	check_point(&k, 0, 1, limit_of(s->site.import_limit_w, s->external.import_w));
-	check_point(&k, 0, -1, limit_of(s->site.export_limit_w, s->external.export_w));
-	for (int p = 1; p <= 3 && h->meter_phases && s->site.fuse_a > 0; p++) {
-		check_point(&k, p, 1, s->site.fuse_a * 230);
-		check_point(&k, p, -1, s->site.fuse_a * 230);
-	}
+	invariant_site(&k);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TWICE 97 /* every so many ticks */
 #define START_UTC_MS 1767265200000 /* 2026-01-01 11:00 UTC */
 
 struct player {
@@ -14,6 +15,7 @@ struct player {
 	struct decisions decisions;
 	struct invariants invariants;
 	int64_t clock_off_ms;           /* what the hub's clock is wrong by */
+	bool hub_dead;
 };
 
 void scenario_init(struct scenario *sc)
@@ -38,7 +40,9 @@ static void command_set(struct player *p, const struct scenario_step *st, struct
 	c->setpoint_w = st->v[2];
 	c->grid_import = (enum tristate)(int)st->v[3];
 	c->command_pct = st->v[4];
-	c->owner_event_pct = c->event_pct = c->program_min_pct = NAN;
+	c->owner_event_pct = st->v[7];
+	c->event_pct = st->v[8];
+	c->program_min_pct = st->v[9];
 	c->starts_utc_ms = p->snap.utc_ms + (int64_t)(st->v[5] * 1000);
 	c->ends_utc_ms = st->v[6] > 0 ? c->starts_utc_ms + (int64_t)(st->v[6] * 1000) : 0;
 }
@@ -55,6 +59,43 @@ static void guide_set(const struct player *p, const struct scenario_step *st, co
 	g->value_per_kwh[0] = (float)st->v[0];
 	g->value_per_kwh[1] = (float)st->v[1];
 	g->until_utc_ms = p->snap.utc_ms + (int64_t)(st->v[3] * 1000);
+}
+
+static void lies_set(const struct scenario_step *st, struct home *h, struct home_device *hd)
+{
+	struct home_device_lie *lie = &hd->lie;
+
+	if (st->act == ACT_METER_LIES) {
+		h->lie = (struct home_meter_lie){ .gain = st->v[0], .offset_w = st->v[1], .frozen = st->v[2] > 0, .jump_w = st->v[3],
+						  .rotate = (int)st->v[4], .swap = (int)st->v[5], .clamp = (int)st->v[6] };
+	} else if (st->act == ACT_DEVICE_LIES) {
+		lie->gain = st->v[0];
+		lie->offset_w = st->v[1];
+		lie->clamp_w = st->v[2];
+		lie->ignore = st->v[3] > 0;
+		lie->late_ms = (int)st->v[4];
+	} else if (st->act == ACT_SOC_LIES) {
+		lie->soc_frozen = st->v[0] > 0;
+		lie->soc_jump_pct = st->v[1];
+		lie->soc_offset_pct = st->v[2];
+	} else if (st->act == ACT_DELAY) {
+		hd->delay_ms = (int)st->v[0];
+		hd->tau_ms = (int)st->v[1];
+	} else if (st->act == ACT_SUN) {
+		hd->sun_w = st->v[0];
+	}
+}
+
+static void car_set(const struct scenario_step *st, struct home_device *hd)
+{
+	hd->connected = st->v[0] > 0;
+	hd->car_wh = st->v[1];
+	if (!isnan(st->v[2]))
+		hd->car_over = st->v[2];
+	if (!isnan(st->v[3]))
+		hd->car_ramp_a_s = st->v[3];
+	if (!isnan(st->v[4]))
+		hd->car_start_ms = (int)(st->v[4] * 1000);
 }
 
 static void device_act(struct player *p, const struct scenario_step *st)
@@ -81,12 +122,39 @@ static void device_act(struct player *p, const struct scenario_step *st)
 		sd->override.power_w = st->v[1];
 		sd->override.until_utc_ms = p->snap.utc_ms + (int64_t)(st->v[2] * 1000);
 	} else if (st->act == ACT_CAR) {
-		hd->connected = st->v[0] > 0;
-		hd->car_wh = st->v[1];
+		car_set(st, hd);
 	} else if (st->act == ACT_EV) {
 		sd->ev_mode = (enum ev_mode)(int)st->v[0];
 		sd->ev_energy_wh = st->v[1];
+		sd->ev_ready_by_utc_ms = st->v[2] > 0 ? p->snap.utc_ms + (int64_t)(st->v[2] * 1000) : 0;
 	}
+	lies_set(st, &p->home, hd);
+}
+
+/* A hub that starts again knows nothing of what it told before. */
+static void hub_act(struct player *p, bool dead)
+{
+	if (p->hub_dead && !dead) {
+		chain_init(&p->chain);
+		memset(&p->invariants, 0, sizeof(p->invariants));
+		for (int i = 0; i < p->home.n; i++) {
+			p->snap.dev[i].ordered = p->home.d[i].sent = (struct order){ .kind = ORDER_NONE };
+			p->snap.dev[i].ordered_at_ms = p->home.d[i].changed_ms = 0;
+		}
+	}
+	p->hub_dead = dead;
+}
+
+static void outside_set(struct snapshot *s, const struct scenario_step *st)
+{
+	struct external_limit *e = &s->external;
+
+	e->import_w = st->v[0];
+	e->export_w = st->v[1];
+	e->failsafe = st->v[2] > 0;
+	e->until_utc_ms = st->v[3] > 0 ? s->utc_ms + (int64_t)(st->v[3] * 1000) : 0;
+	e->demand_w = st->v[4];
+	e->demand_until_utc_ms = st->v[4] > 0 ? s->utc_ms + (int64_t)(st->v[5] * 1000) : 0;
 }
 
 static void site_act(struct player *p, const struct scenario_step *st)
@@ -118,8 +186,9 @@ static void site_act(struct player *p, const struct scenario_step *st)
 		s->import_price = st->v[0];
 		s->export_price = st->v[1];
 	} else if (st->act == ACT_EXTERNAL) {
-		s->external.import_w = st->v[0];
-		s->external.export_w = st->v[1];
+		outside_set(s, st);
+	} else if (st->act == ACT_HUB_DEAD) {
+		hub_act(p, st->v[0] > 0);
 	}
 }
 
@@ -130,61 +199,9 @@ static void snapshot_clear(struct snapshot *s, const struct site_params *site)
 	s->clock_trusted = true;
 	s->external.import_w = s->external.export_w = NAN;
 	s->import_price = s->export_price = NAN;
+	s->price_until_utc_ms = INT64_MAX;
 	for (int i = 0; i < DEVICE_MAX; i++)
 		s->dev[i].ev_energy_wh = NAN;
-}
-
-static double measure_of(const struct player *p, const struct scenario_limit *l)
-{
-	const struct home_device *d = &p->home.d[l->device];
-	const struct decision *one = &p->decisions.d[l->device];
-
-	if (!strcmp(l->of, "grid_w"))
-		return p->home.grid_w;
-	if (!strcmp(l->of, "power_w"))
-		return d->power_w;
-	if (!strcmp(l->of, "soc_pct"))
-		return d->soc_pct;
-	if (!strcmp(l->of, "order_w"))
-		return one->order.w;
-	if (!strcmp(l->of, "released"))
-		return one->order.kind == ORDER_RELEASE;
-	if (!strcmp(l->of, "rank"))
-		return (double)one->rank;
-	if (!strcmp(l->of, "unreachable_w"))
-		return p->decisions.limit_unreachable_w;
-	if (!strcmp(l->of, "taken_wh"))
-		return d->taken_wh;
-	if (!strcmp(l->of, "delivered_wh"))
-		return d->delivered_wh;
-	return NAN;
-}
-
-static void limit_take(struct scenario_limit *l, double v)
-{
-	if (l->count++ == 0) {
-		l->result = !strcmp(l->take, "changes") || !strcmp(l->take, "signs") ? 0 : !strcmp(l->take, "abs") ? fabs(v) : v;
-		l->last = v;
-		return;
-	}
-	if (!strcmp(l->take, "min"))
-		l->result = fmin(l->result, v);
-	else if (!strcmp(l->take, "max"))
-		l->result = fmax(l->result, v);
-	else if (!strcmp(l->take, "mean"))
-		l->result += (v - l->result) / (double)l->count;
-	else if (!strcmp(l->take, "abs"))
-		l->result += (fabs(v) - l->result) / (double)l->count;
-	else if (!strcmp(l->take, "last"))
-		l->result = v;
-	else if (!strcmp(l->take, "changes"))
-		l->result += fabs(v - l->last) > 1;
-	else if (!strcmp(l->take, "signs"))
-		l->result += fabs(v) > 100 && v * l->last < 0; /* `last` keeps the last value that counts */
-	else
-		l->result = NAN;
-	if (strcmp(l->take, "signs") != 0 || fabs(v) > 100)
-		l->last = v;
 }
 
 static void limits_judge(struct scenario *sc, struct scenario_result *result)
@@ -211,9 +228,46 @@ static void trace_line(FILE *trace, int tick, const struct player *p)
 			d->order.min_w, d->order.max_w, p->home.d[i].power_w);
 		if (p->home.d[i].kind == HOME_BATTERY)
 			fprintf(trace, " soc %.1f", p->home.d[i].soc_pct);
+		if (p->home.d[i].switches_phases)
+			fprintf(trace, " phases %d told %d", p->home.d[i].phases, d->order.phases);
 		fprintf(trace, " (%s)", d->why);
 	}
+	for (int i = 0; i < p->decisions.n_doubts; i++)
+		fprintf(trace, " | doubt %s of %d: %s", doubt_word(p->decisions.doubts[i].kind), p->decisions.doubts[i].device,
+			p->decisions.doubts[i].why);
 	fputc('\n', trace);
+}
+
+/* Same snapshot and same memory, same decision: now and then a tick is thought twice. */
+static void same_again(struct player *p, const struct chain *before, struct scenario_result *result)
+{
+	static struct chain again;
+	static struct decisions d;
+
+	again = *before;
+	chain_step(&again, &p->snap, &d);
+	for (int i = 0; i < d.n; i++) {
+		const struct decision *a = &d.d[i], *b = &p->decisions.d[i];
+
+		if (a->order.kind != b->order.kind || a->order.w != b->order.w || a->order.min_w != b->order.min_w ||
+		    a->order.max_w != b->order.max_w || a->rank != b->rank || strcmp(a->why, b->why) != 0)
+			snprintf(result->what, sizeof(result->what), "device %d: %s %.3f W, and thought again %s %.3f W", i,
+				 order_word(b->order.kind), b->order.w, order_word(a->order.kind), a->order.w);
+	}
+}
+
+static void think(struct player *p, bool twice, struct scenario_result *result)
+{
+	static struct chain before;
+
+	if (twice)
+		before = p->chain;
+	chain_step(&p->chain, &p->snap, &p->decisions);
+	if (twice)
+		same_again(p, &before, result);
+	for (int i = 0; i < p->home.n; i++)
+		home_order(&p->home, i, &p->decisions.d[i].order);
+	invariants_check(&p->invariants, &p->home, &p->snap, &p->chain, &p->decisions, result->what, sizeof(result->what));
 }
 
 static void tick(struct scenario *sc, struct player *p, int t, FILE *trace, struct scenario_result *result)
@@ -235,25 +289,26 @@ static void tick(struct scenario *sc, struct player *p, int t, FILE *trace, stru
 	for (int i = 0; i < p->home.n; i++)
 		if (s->dev[i].override.mode != OVERRIDE_NONE && s->utc_ms >= s->dev[i].override.until_utc_ms)
 			s->dev[i].override.mode = OVERRIDE_NONE;
-	chain_step(&p->chain, s, &p->decisions);
-	for (int i = 0; i < p->home.n; i++)
-		home_order(&p->home, i, &p->decisions.d[i].order);
+	if (!p->hub_dead)
+		think(p, t % TWICE == 0, result);
+	for (int i = 0; i < p->decisions.n_doubts; i++)
+		result->doubted[p->decisions.doubts[i].kind]++;
 	if (trace)
 		trace_line(trace, t, p);
-	invariants_check(&p->invariants, &p->home, s, &p->chain, &p->decisions, result->what, sizeof(result->what));
 	for (int i = 0; i < sc->n_limits; i++)
 		if (t >= sc->limit[i].from && t < sc->limit[i].to)
-			limit_take(&sc->limit[i], measure_of(p, &sc->limit[i]));
+			scenario_measure(&sc->limit[i], &p->home, &p->decisions, (double)sc->tick_ms / 1000);
 }
 
 void scenario_run(struct scenario *sc, FILE *trace, struct scenario_result *result)
 {
 	static struct player p; /* large; tests have one thread */
 
+	memset(result, 0, sizeof(*result));
 	result->tick = -1;
-	result->what[0] = '\0';
 	memset(&p.invariants, 0, sizeof(p.invariants));
 	p.clock_off_ms = 0;
+	p.hub_dead = false;
 	p.home = sc->home;
 	p.home.random = sc->seed ? sc->seed : 1;
 	p.home.utc_ms = START_UTC_MS;

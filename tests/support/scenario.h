@@ -11,10 +11,10 @@
 enum act {
 	ACT_LOAD, ACT_PV, ACT_PRICE, ACT_COMMAND, ACT_COMMAND_END, ACT_OVERRIDE, ACT_RESERVE, ACT_EXTERNAL, ACT_METER, ACT_SOC,
 	ACT_OFFLINE, ACT_FAULT, ACT_DEAF, ACT_GRID, ACT_CLOCK, ACT_CLOCK_STEP, ACT_PAUSE, ACT_STOP, ACT_CAR, ACT_EV, ACT_GUIDE,
-	ACT_COUNT
+	ACT_METER_LIES, ACT_DEVICE_LIES, ACT_SOC_LIES, ACT_DELAY, ACT_SUN, ACT_HUB_DEAD, ACT_COUNT
 };
 
-#define ACT_VALUES 7
+#define ACT_VALUES 10
 struct scenario_step {
 	int tick;
 	enum act act;
@@ -22,21 +22,21 @@ struct scenario_step {
 	double v[ACT_VALUES]; /* meaning: ACTIONS in scenario_json.c */
 };
 
-#define SCENARIO_STEPS 64
-#define SCENARIO_LIMITS 32
+#define SCENARIO_STEPS 96
+#define SCENARIO_LIMITS 48
 
-/* "of" over ticks [from, to): how it is taken, and between what it must be. */
+/* "of" over ticks [from, to): how it is taken, and between what it must be. The words: scenario_measure.c. */
 struct scenario_limit {
-	char of[16], take[16];
+	char of[32], take[16];
 	int device, from, to;
-	double min, max;
+	double min, max, level;
 	/* while it runs */
-	double result, last;
+	double result, first, last, stretch;
 	long count;
 };
 
 struct scenario {
-	char name[96];
+	char name[160];
 	uint64_t seed;
 	int ticks, tick_ms;
 	struct site_params site;
@@ -49,6 +49,7 @@ struct scenario {
 struct scenario_result {
 	int tick;          /* of the failure; -1 = none */
 	char what[400];    /* "" = all is well */
+	long doubted[DOUBT_COUNT]; /* ticks each doubt was named */
 };
 
 /** Plays it. @trace may be NULL; else one line a tick. The scenario itself is not changed but for its limits' results. */
@@ -57,6 +58,14 @@ void scenario_run(struct scenario *sc, FILE *trace, struct scenario_result *resu
 int scenario_read(const char *path, struct scenario *sc, char *error, size_t size);
 int scenario_write(const char *path, const struct scenario *sc);
 
+/** One tick of a limit: adds what it is about. @tick_s of simulated time per tick. */
+void scenario_measure(struct scenario_limit *l, const struct home *h, const struct decisions *d, double tick_s);
+/** False when there is no such measure, or no such way to take it. */
+bool scenario_measurable(const struct scenario_limit *l);
+
+/** Puts one oddity (@which: 0, 1, ...) back to its default: 1 done, 0 it is already plain, -1 there are no more. */
+int scenario_plainer(struct scenario *sc, int which);
+
 /** A scenario with every default set. */
 void scenario_init(struct scenario *sc);
 
@@ -64,9 +73,18 @@ void scenario_init(struct scenario *sc);
 struct invariants {
 	double charger_w[HOME_DEVICES];
 	int64_t charger_changed_ms[HOME_DEVICES], charger_zero_ms[HOME_DEVICES];
-	int64_t over_ms[4][2];   /* a limit breached without break: site, L1-3; import, export */
-	int64_t lost_since_ms;   /* the meter last read */
-	int64_t fed_ms;          /* since when batteries that may not import take more than the sun leaves; 0 = they do not */
+	int phases[HOME_DEVICES];             /* last told, 0 = never */
+	int64_t phases_ms[HOME_DEVICES];
+	/* since when without a break; 0 = it is not */
+	int64_t over_ms[4][2];   /* a limit breached: site, L1-3; import, export */
+	int64_t beside_ms;       /* a native balancer beside a battery under order */
+	int64_t fed_ms;          /* batteries that may not import take more than the sun leaves */
+	int64_t car_fed_ms;      /* batteries give more than the house needs while a car charges */
+	double taper_w;          /* what batteries nearly full took when it was last looked at */
+	/* last time; 0 = never */
+	int64_t soc_lied_ms[HOME_DEVICES];
+	int64_t lied_ms;         /* something lied, or was doubted */
+	int64_t cause_ms;        /* there was a reason to hold back sun */
 };
 
 /** Empty when all is well; else what is wrong, with numbers. */

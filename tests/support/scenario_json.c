@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum type { T_DOUBLE, T_INT, T_BOOL };
+enum type { T_DOUBLE, T_INT, T_BOOL, T_SHARE };
 
 struct key {
 	const char *name;
@@ -16,17 +16,22 @@ struct key {
 };
 
 #define K(s, member, type) { #member, type, offsetof(struct s, member) }
+#define KL(s, name, member, type) { name, type, offsetof(struct s, lie.member) }
 
 static const struct key SITE[] = {
 	K(site_params, import_limit_w, T_DOUBLE), K(site_params, export_limit_w, T_DOUBLE), K(site_params, fuse_a, T_DOUBLE),
 	K(site_params, reserve_pct, T_DOUBLE), K(site_params, grid_charging, T_BOOL), K(site_params, battery_export, T_BOOL),
 	K(site_params, battery_to_ev, T_BOOL), K(site_params, honour_user_floor, T_BOOL), K(site_params, ev_in_follow_load, T_BOOL),
-	K(site_params, surplus_battery_first, T_BOOL), { NULL, T_INT, 0 },
+	K(site_params, surplus_battery_first, T_BOOL), K(site_params, demand_target_w, T_DOUBLE), K(site_params, car_share, T_SHARE),
+	{ NULL, T_INT, 0 },
 };
 
 static const struct key HOME[] = {
 	K(home, load_w, T_DOUBLE), K(home, pv_w, T_DOUBLE), K(home, noise_w, T_DOUBLE), K(home, meter_period_ms, T_INT),
-	K(home, meter_delay_ms, T_INT), K(home, meter_phases, T_BOOL), { NULL, T_INT, 0 },
+	K(home, meter_delay_ms, T_INT), K(home, meter_phases, T_BOOL), KL(home, "meter_gain", gain, T_DOUBLE),
+	KL(home, "meter_offset_w", offset_w, T_DOUBLE), KL(home, "meter_frozen", frozen, T_BOOL), KL(home, "meter_jump_w", jump_w, T_DOUBLE),
+	KL(home, "meter_rotate", rotate, T_INT), KL(home, "meter_swap", swap, T_INT), KL(home, "meter_clamp", clamp, T_INT),
+	{ NULL, T_INT, 0 },
 };
 
 static const struct key DEVICE[] = {
@@ -37,9 +42,19 @@ static const struct key DEVICE[] = {
 	K(home_device, max_a, T_DOUBLE), K(home_device, car_max_a, T_DOUBLE), K(home_device, car_wh, T_DOUBLE),
 	K(home_device, connected, T_BOOL), K(home_device, phases, T_INT), K(home_device, phase, T_INT), K(home_device, phase_told, T_BOOL),
 	K(home_device, delay_ms, T_INT), K(home_device, tau_ms, T_INT), K(home_device, poll_ms, T_INT), K(home_device, settle_ms, T_INT),
-	K(home_device, priority, T_INT), { NULL, T_INT, 0 },
+	K(home_device, priority, T_INT), K(home_device, reads_back, T_BOOL), K(home_device, mirrors_reserve, T_BOOL),
+	K(home_device, mirror_reserve, T_BOOL), K(home_device, own_reserve_pct, T_DOUBLE), K(home_device, hybrid, T_BOOL),
+	K(home_device, port_max_w, T_DOUBLE), K(home_device, sun_w, T_DOUBLE), K(home_device, peak_w, T_DOUBLE),
+	K(home_device, can_curtail, T_BOOL), K(home_device, car_over, T_DOUBLE), K(home_device, car_ramp_a_s, T_DOUBLE),
+	K(home_device, car_start_ms, T_INT), K(home_device, switches_phases, T_BOOL), K(home_device, phase_dwell_s, T_INT),
+	KL(home_device, "gain", gain, T_DOUBLE), KL(home_device, "offset_w", offset_w, T_DOUBLE),
+	KL(home_device, "clamp_w", clamp_w, T_DOUBLE), KL(home_device, "ignore", ignore, T_BOOL), KL(home_device, "late_ms", late_ms, T_INT),
+	KL(home_device, "soc_frozen", soc_frozen, T_BOOL), KL(home_device, "soc_jump_pct", soc_jump_pct, T_DOUBLE),
+	KL(home_device, "soc_offset_pct", soc_offset_pct, T_DOUBLE), { NULL, T_INT, 0 },
 };
 
+static const char *const KINDS[] = { [HOME_BATTERY] = "battery", [HOME_CHARGER] = "charger", [HOME_PV] = "pv", NULL };
+static const char *const SHARES[] = { [CAR_SHARE_PRIORITY] = "priority", [CAR_SHARE_EQUAL] = "equal", [CAR_SHARE_DEPARTURE] = "departure", NULL };
 static const char *const MODES[] = { "CHARGE", "DISCHARGE", "STANDBY", "BACKUP", "SELF_CONSUMPTION", "SAVINGS", NULL };
 static const char *const POWERS[] = { "MAX", "SETPOINT", "FOLLOW_LOAD", NULL };
 static const char *const OVERRIDES[] = { "none", "auto", "hold", "charge", "discharge", NULL };
@@ -59,11 +74,13 @@ static const struct {
 	[ACT_PV] = { "pv", { { "w", 0, NULL } } },
 	[ACT_PRICE] = { "price", { { "import", NAN, NULL }, { "export", NAN, NULL } } },
 	[ACT_COMMAND] = { "command", { { "mode", 0, MODES }, { "power_mode", 0, POWERS }, { "setpoint_w", 0, NULL }, { "import", -1, NULL },
-				       { "reserve_pct", NAN, NULL }, { "starts_s", 0, NULL }, { "for_s", 0, NULL } } },
+				       { "reserve_pct", NAN, NULL }, { "starts_s", 0, NULL }, { "for_s", 0, NULL }, { "owner_pct", NAN, NULL },
+				       { "event_pct", NAN, NULL }, { "program_pct", NAN, NULL } } },
 	[ACT_COMMAND_END] = { "command_end", { { NULL, 0, NULL } } },
 	[ACT_OVERRIDE] = { "override", { { "mode", 0, OVERRIDES }, { "w", NAN, NULL }, { "for_s", 60, NULL } } },
 	[ACT_RESERVE] = { "reserve", { { "pct", 20, NULL } } },
-	[ACT_EXTERNAL] = { "external", { { "import_w", NAN, NULL }, { "export_w", NAN, NULL } } },
+	[ACT_EXTERNAL] = { "external", { { "import_w", NAN, NULL }, { "export_w", NAN, NULL }, { "failsafe", 0, NULL }, { "for_s", 0, NULL },
+					 { "demand_w", 0, NULL }, { "demand_for_s", 0, NULL } } },
 	[ACT_METER] = { "meter_lost", { { "on", 1, NULL } } },
 	[ACT_SOC] = { "soc_lost", { { "on", 1, NULL } } },
 	[ACT_OFFLINE] = { "offline", { { "on", 1, NULL } } },
@@ -74,15 +91,34 @@ static const struct {
 	[ACT_CLOCK_STEP] = { "clock_step", { { "ms", 0, NULL } } },
 	[ACT_PAUSE] = { "pause", { { "on", 1, NULL } } },
 	[ACT_STOP] = { "stop", { { "on", 1, NULL } } },
-	[ACT_CAR] = { "car", { { "connected", 1, NULL }, { "wh", 20000, NULL } } },
-	[ACT_EV] = { "ev", { { "mode", 0, EVS }, { "wh", NAN, NULL } } },
+	/* over, ramp_a_s, start_s: as they were */
+	[ACT_CAR] = { "car", { { "connected", 1, NULL }, { "wh", 20000, NULL }, { "over", NAN, NULL }, { "ramp_a_s", NAN, NULL },
+			       { "start_s", NAN, NULL } } },
+	[ACT_EV] = { "ev", { { "mode", 0, EVS }, { "wh", NAN, NULL }, { "ready_s", 0, NULL } } },
 	[ACT_GUIDE] = { "guide", { { "value_low", 0, NULL }, { "value_high", 0, NULL }, { "planned_w", 0, NULL }, { "for_s", 3600, NULL } } },
+	/* what is not said is honest (again) */
+	[ACT_METER_LIES] = { "meter_lies", { { "gain", 1, NULL }, { "offset_w", 0, NULL }, { "frozen", 0, NULL }, { "jump_w", 0, NULL },
+					     { "rotate", 0, NULL }, { "swap", 0, NULL }, { "clamp", 0, NULL } } },
+	[ACT_DEVICE_LIES] = { "device_lies", { { "gain", 1, NULL }, { "offset_w", 0, NULL }, { "clamp_w", 0, NULL }, { "ignore", 0, NULL },
+					       { "late_ms", 0, NULL } } },
+	[ACT_SOC_LIES] = { "soc_lies", { { "frozen", 0, NULL }, { "jump_pct", 0, NULL }, { "offset_pct", 0, NULL } } },
+	[ACT_DELAY] = { "delay", { { "delay_ms", 300, NULL }, { "tau_ms", 300, NULL } } },
+	[ACT_SUN] = { "sun", { { "w", 0, NULL } } }, /* of a PV device or a hybrid */
+	[ACT_HUB_DEAD] = { "hub_dead", { { "on", 1, NULL } } },
 };
 
 static int fail(char *error, size_t size, const char *what, const char *name)
 {
 	snprintf(error, size, "%s '%s'", what, name ? name : "?");
 	return -EINVAL;
+}
+
+static int word_index(const char *const *words, const char *word)
+{
+	for (int i = 0; words && words[i]; i++)
+		if (!strcmp(words[i], word))
+			return i;
+	return -1;
 }
 
 static int keys_read(const cJSON *o, const struct key *keys, void *base, const char *also, char *error, size_t size)
@@ -106,6 +142,8 @@ static int keys_read(const cJSON *o, const struct key *keys, void *base, const c
 			*(int *)(void *)at = item->valueint;
 		else if (k->type == T_BOOL && cJSON_IsBool(item))
 			*(bool *)(void *)at = cJSON_IsTrue(item);
+		else if (k->type == T_SHARE && cJSON_IsString(item) && word_index(SHARES, item->valuestring) >= 0)
+			*(enum car_share *)(void *)at = (enum car_share)word_index(SHARES, item->valuestring);
 		else
 			return fail(error, size, "wrong type of", item->string);
 	}
@@ -121,19 +159,13 @@ static void keys_write(cJSON *o, const struct key *keys, const void *base)
 			cJSON_AddBoolToObject(o, keys->name, *(const bool *)(const void *)at);
 		else if (keys->type == T_INT)
 			cJSON_AddNumberToObject(o, keys->name, *(const int *)(const void *)at);
+		else if (keys->type == T_SHARE)
+			cJSON_AddStringToObject(o, keys->name, SHARES[*(const enum car_share *)(const void *)at]);
 		else if (isnan(*(const double *)(const void *)at))
 			cJSON_AddNullToObject(o, keys->name);
 		else
 			cJSON_AddNumberToObject(o, keys->name, *(const double *)(const void *)at);
 	}
-}
-
-static int word_index(const char *const *words, const char *word)
-{
-	for (int i = 0; words && words[i]; i++)
-		if (!strcmp(words[i], word))
-			return i;
-	return -1;
 }
 
 static int step_read(const cJSON *o, struct scenario_step *st, char *error, size_t size)
@@ -184,25 +216,57 @@ static cJSON *step_write(const struct scenario_step *st)
 	return o;
 }
 
+static const struct key LIMIT[] = {
+	K(scenario_limit, device, T_INT), K(scenario_limit, from, T_INT), K(scenario_limit, to, T_INT), K(scenario_limit, level, T_DOUBLE),
+	{ NULL, T_INT, 0 },
+};
+
+/* A number, or the word of a reason or a rank; false when it is neither. */
+static bool bound_read(const cJSON *item, bool code, double *v)
+{
+	const char *word = cJSON_GetStringValue(item);
+
+	if (cJSON_IsNumber(item))
+		*v = item->valuedouble;
+	if (!word)
+		return !item || cJSON_IsNumber(item);
+	for (int i = 0; i < (code ? (int)REASON_COUNT : (int)RANK_COUNT); i++) {
+		if (strcmp(code ? reason_word((enum reason)i) : rank_word((enum rank)i), word) != 0)
+			continue;
+		*v = i;
+		return true;
+	}
+	return false;
+}
+
 static int limit_read(const cJSON *o, struct scenario_limit *l, char *error, size_t size)
 {
 	const char *of = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "of"));
 	const char *take = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "take"));
-	const cJSON *n;
+	const cJSON *is = cJSON_GetObjectItemCaseSensitive(o, "is"), *min = cJSON_GetObjectItemCaseSensitive(o, "min");
+	const cJSON *max = cJSON_GetObjectItemCaseSensitive(o, "max");
+	bool code;
 
 	if (!of || !take)
 		return fail(error, size, "limit without 'of' or 'take':", of);
 	memset(l, 0, sizeof(*l));
 	snprintf(l->of, sizeof(l->of), "%s", of);
 	snprintf(l->take, sizeof(l->take), "%s", take);
-	l->min = cJSON_IsNumber(n = cJSON_GetObjectItemCaseSensitive(o, "min")) ? n->valuedouble : (double)-INFINITY;
-	l->max = cJSON_IsNumber(n = cJSON_GetObjectItemCaseSensitive(o, "max")) ? n->valuedouble : (double)INFINITY;
-	l->device = cJSON_IsNumber(n = cJSON_GetObjectItemCaseSensitive(o, "device")) ? n->valueint : 0;
-	l->from = cJSON_IsNumber(n = cJSON_GetObjectItemCaseSensitive(o, "from")) ? n->valueint : 0;
-	l->to = cJSON_IsNumber(n = cJSON_GetObjectItemCaseSensitive(o, "to")) ? n->valueint : 0;
+	l->min = (double)-INFINITY;
+	l->max = (double)INFINITY;
+	code = !strcmp(of, "code");
+	if (keys_read(o, LIMIT, l, "of take min max is", error, size))
+		return -EINVAL;
+	if (!(is ? bound_read(is, code, &l->min) && bound_read(is, code, &l->max) : bound_read(min, code, &l->min) && bound_read(max, code, &l->max)))
+		return fail(error, size, "bad bound of a limit on", of);
 	if (l->device < 0 || l->device >= HOME_DEVICES)
 		return fail(error, size, "no such device in limit on", of);
-	return 0;
+	return scenario_measurable(l) ? 0 : fail(error, size, "no such measure:", of);
+}
+
+static void device_init(struct home_device *d)
+{
+	d->can_power = d->guarded = d->can_curtail = true;
 }
 
 static int home_read(const cJSON *o, struct home *h, char *error, size_t size)
@@ -222,8 +286,10 @@ static int home_read(const cJSON *o, struct home *h, char *error, size_t size)
 
 		if (h->n == HOME_DEVICES)
 			return fail(error, size, "too many devices:", kind);
-		d->kind = kind && !strcmp(kind, "charger") ? HOME_CHARGER : HOME_BATTERY;
-		d->can_power = d->guarded = true;
+		if (kind && word_index(KINDS, kind) < 0)
+			return fail(error, size, "no such kind of device:", kind);
+		d->kind = kind ? (enum home_kind)word_index(KINDS, kind) : HOME_BATTERY;
+		device_init(d);
 		if (keys_read(item, DEVICE, d, "kind", error, size))
 			return -EINVAL;
 		h->n++;
@@ -301,7 +367,7 @@ static cJSON *scenario_encode(const struct scenario *sc)
 	for (int i = 0; i < sc->home.n; i++) {
 		cJSON *d = cJSON_CreateObject();
 
-		cJSON_AddStringToObject(d, "kind", sc->home.d[i].kind == HOME_CHARGER ? "charger" : "battery");
+		cJSON_AddStringToObject(d, "kind", KINDS[sc->home.d[i].kind]);
 		keys_write(d, DEVICE, &sc->home.d[i]);
 		cJSON_AddItemToArray(list, d);
 	}
@@ -323,4 +389,49 @@ int scenario_write(const char *path, const struct scenario *sc)
 	cJSON_free(text);
 	cJSON_Delete(o);
 	return rc;
+}
+
+static int key_plain(const struct key *k, void *base, const void *standard)
+{
+	static const size_t SIZES[] = { [T_DOUBLE] = sizeof(double), [T_INT] = sizeof(int), [T_BOOL] = sizeof(bool),
+					[T_SHARE] = sizeof(enum car_share) };
+	char *at = (char *)base + k->at;
+	const char *to = (const char *)standard + k->at;
+
+	if (!memcmp(at, to, SIZES[k->type]))
+		return 0;
+	memcpy(at, to, SIZES[k->type]);
+	return 1;
+}
+
+static int keys_count(const struct key *keys)
+{
+	int n = 0;
+
+	while (keys[n].name)
+		n++;
+	return n;
+}
+
+int scenario_plainer(struct scenario *sc, int which)
+{
+	static struct scenario standard;
+	int site = keys_count(SITE), home = keys_count(HOME), device = keys_count(DEVICE), was_ms = sc->tick_ms;
+
+	scenario_init(&standard);
+	device_init(&standard.home.d[0]);
+	if (which == 0) {
+		sc->tick_ms = standard.tick_ms;
+		return was_ms != sc->tick_ms;
+	}
+	which--;
+	if (which < site)
+		return key_plain(&SITE[which], &sc->site, &standard.site);
+	which -= site;
+	if (which < home)
+		return key_plain(&HOME[which], &sc->home, &standard.home);
+	which -= home;
+	if (which < device * sc->home.n)
+		return key_plain(&DEVICE[which % device], &sc->home.d[which / device], &standard.home.d[0]);
+	return -1;
 }

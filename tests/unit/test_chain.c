@@ -83,7 +83,7 @@ static void reasons_have_numbers(void **state)
 	b = desk_battery(&s, 19.9);
 	desk_command(&s, b, MODE_DISCHARGE, POWER_SETPOINT, 3000);
 	desk_chain(&c, &s, &d);
-	assert_string_equal(d.d[b].why, "0 W: SoC 19.9 % is at the floor 20 % (user); asked: event 7d2a0000: DISCHARGE SETPOINT 3000 W until 11:59 UTC");
+	assert_string_equal(d.d[b].why, "holding: SoC 19.9 % is at the floor 20 % set by the owner; asked: event 7d2a0000: DISCHARGE SETPOINT 3000 W, until 11:59");
 	assert_near(d.d[b].wanted.w, -3000);
 	assert_near(d.floor_pct, 20);
 	assert_string_equal(d.floor_source, "user");
@@ -310,10 +310,10 @@ static void several_share_by_what_they_can(void **state)
 	a = desk_battery(&s, 50);
 	b = desk_battery(&s, 50);
 	s.dev[b].state.caps.discharge_max_w = 2500;
-	desk_grid(&s, 3000);
+	desk_grid(&s, 3000); /* as much energy in both: as much from each */
 	desk_chain(&c, &s, &d);
-	assert_near(d.d[a].order.w, -2000);
-	assert_near(d.d[b].order.w, -1000);
+	assert_near(d.d[a].order.w, -1500);
+	assert_near(d.d[b].order.w, -1500);
 
 	fresh(); /* the event's battery follows the load first */
 	a = desk_battery(&s, 50);
@@ -332,6 +332,8 @@ static void snapping_is_toward_zero(void **state)
 		{ "at the minimum", 500, 0, 500, 500 },
 		{ "between steps, in", 0, 100, 1299, 1200 },
 		{ "steps from the minimum", 250, 100, 1299, 1250 },
+		{ "steps, at the minimum", 250, 100, 250, 250 },
+		{ "steps, below the minimum", 250, 100, 249, 0 },
 		{ "continuous", 0, 0, 1299, 1299 },
 	};
 
@@ -367,16 +369,26 @@ static void cars_are_given_time(void **state)
 	car = desk_charger(&s, 0);
 	s.dev[car].ev_mode = EV_SOLAR;
 	sun(car, 2000, 0);
-	assert_near(d.d[car].order.w, 2000);
+	assert_near(d.d[car].order.w, 1380); /* a charge starts at the minimum */
+	assert_int_equal(d.d[car].code, REASON_CAR_RAMP);
 	for (int t = 1; t < 5; t++) {
-		sun(car, 3000, 2000);
-		assert_near(d.d[car].order.w, 2000);
+		sun(car, 3000, 1380);
+		assert_near(d.d[car].order.w, 1380);
+		assert_int_equal(d.d[car].code, REASON_CAR_DWELL);
 	}
-	sun(car, 3000, 2000); /* five seconds after the last change */
+	sun(car, 3000, 1380); /* five seconds after the last change: 4 A more */
+	assert_near(d.d[car].order.w, 2300);
+	assert_int_equal(d.d[car].code, REASON_CAR_RAMP);
+	for (int t = 1; t < 5; t++)
+		sun(car, 3000, 2300);
+	assert_near(d.d[car].order.w, 2300);
+	sun(car, 3000, 2300);
 	assert_near(d.d[car].order.w, 3000);
+	assert_int_equal(d.d[car].code, REASON_CAR_SOLAR);
 	for (int t = 1; t < 5; t++) {
 		sun(car, 1500, 3000);
 		assert_near(d.d[car].order.w, 3000);
+		assert_true(t < 2 || d.d[car].code == REASON_CAR_DWELL); /* at first its way up is not over */
 	}
 	sun(car, 1500, 3000);
 	assert_near(d.d[car].order.w, 1500);
@@ -386,13 +398,15 @@ static void cars_are_given_time(void **state)
 	desk_grid(&s, 3000);
 	desk_chain(&c, &s, &d);
 	assert_near(d.d[car].order.w, 0);
+	assert_int_equal(d.d[car].code, REASON_OUTSIDE_IMPORT);
 	s.external.import_w = NAN;
 	for (int t = 1; t < 60; t++) {
 		sun(car, 5000, 0);
 		assert_near(d.d[car].order.w, 0);
+		assert_int_equal(d.d[car].code, REASON_CAR_DWELL);
 	}
 	sun(car, 5000, 0); /* a minute after the pause */
-	assert_near(d.d[car].order.w, 5000);
+	assert_near(d.d[car].order.w, 1380);
 	s.dev[car].ev_mode = EV_OFF; /* the owner's word at once */
 	sun(car, 5000, 5000);
 	assert_near(d.d[car].order.w, 0);

@@ -30,7 +30,7 @@ static void test_unused(void **state)
 {
 	static const struct { const char *text, *want[3]; } UNUSED[] = {
 		{ "", { NULL } },
-		{ "[flip]\nmode = off\n[flatpeak]\nmode = off\n[plan]\ndemand_target_w = 0\n", { NULL } }, /* as they are anyway */
+		{ "[flip]\nmode = off\n[flatpeak]\nmode = off\n[tariff]\nstanding_charge_per_day = 0\n", { NULL } }, /* as they are anyway */
 		{ "[flip]\nmode = queue\nwebhook_key_file = /a/key\n", { FLIP_WITHOUT } },
 		{ "[flip]\nmode = queue\n[device b]\nprofile = battery\nbus = house\nunit = 1\nflip_device_id = me\nenabled = no\n", { FLIP_WITHOUT } },
 		{ "[flip]\nmode = queue\n[device b]\nprofile = battery\nbus = house\nunit = 1\nflip_device_id = me\n", { NULL } },
@@ -44,10 +44,13 @@ static void test_unused(void **state)
 		{ "[flatpeak]\nmode = direct\nvat_multiplier = 1.05\n", { NULL } },
 		{ "[tariff]\nimport = 0.3\ncurrency = GBP\nstanding_charge_per_day = 0.5\n",
 		  { "[tariff] standing_charge_per_day = 0.5 has no effect in this version" } },
-		{ "[plan]\ndemand_target_w = 4000\n[outbox]\ntelemetry_interval_s = 60\n",
-		  { "[plan] demand_target_w = 4000 has no effect in this version" } },
-		{ "[device a-very-long-name-of-31-letters]\nprofile = battery\nbus = house\nunit = 1\nmirror_reserve = yes\ntilt_deg = 0\n",
-		  { "[device a-very-long-name-of-31-letters] mirror_reserve = yes has no effect in this version",
+		{ "[plan]\ndemand_target_w = 4000\n[outbox]\ntelemetry_interval_s = 60\n", { NULL } },
+		{ "[site]\nlimit_failsafe_import_w = 0\nlimit_failsafe_export_w = 0\n",
+		  { "[site] limit_failsafe_import_w has no effect without limit_heartbeat_s",
+		    "[site] limit_failsafe_export_w has no effect without limit_heartbeat_s" } },
+		{ "[site]\nlimit_failsafe_import_w = 4200\nlimit_heartbeat_s = 120\n", { NULL } },
+		{ "[device a-very-long-name-of-31-letters]\nprofile = battery\nbus = house\nunit = 1\ninstall_date = 2026-01-02\ntilt_deg = 0\n",
+		  { "[device a-very-long-name-of-31-letters] install_date = 2026-01-02 has no effect in this version",
 		    "[device a-very-long-name-of-31-letters] tilt_deg = 0 has no effect in this version" } },
 		{ "[flip]\nportal_url = https://a-name-that-goes-on-and-on.and-on-and-on.example/with/a/path\n",
 		  { "[flip] portal_url has no effect in this version" } },

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -103,12 +104,66 @@ static void test_device(void **state)
 	assert_true(fabs(cJSON_GetObjectItemCaseSensitive(battery, "soc_pct")->valuedouble - 61.3) < 1e-9);
 }
 
+/* R/decision and R/site say why as a word and as a sentence, and name what is not believed. */
+static void test_why(void **state)
+{
+	static struct snapshot s;
+	static struct decisions d;
+	AUTO_JSON *decision = NULL, *site = NULL, *again = NULL;
+	AUTO_TEXT *text = NULL;
+	struct site_sums sums;
+	const cJSON *one;
+
+	(void)state;
+	memset(&s, 0, sizeof(s));
+	memset(&d, 0, sizeof(d));
+	snprintf(s.dev[0].id, sizeof(s.dev[0].id), "battery");
+	s.dev[0].roles = ROLE_BATTERY;
+	s.dev[0].applied_w = NAN;
+	s.n_devices = d.n = 1;
+	d.mode = RANK_RESERVE;
+	d.code = d.d[0].code = REASON_FLOOR;
+	d.floor_pct = NAN;
+	snprintf(d.d[0].why, sizeof(d.d[0].why), "holding: SoC 20.0 %% is at the floor 20 %% set by the owner");
+	memcpy(d.why, d.d[0].why, sizeof(d.why));
+	decision = encode_decisions(&s, &d);
+	one = cJSON_GetObjectItem(cJSON_GetObjectItem(decision, "devices"), "battery");
+	assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(one, "code")), "floor");
+	assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(one, "reason")), d.why);
+	site_sums(&s, &sums);
+	site = encode_site(&s, &d, &sums);
+	assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(site, "code")), "floor");
+	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(site, "doubts")), 0);
+	assert_true(cJSON_IsArray(cJSON_GetObjectItem(site, "doubts")));
+	d.n_doubts = 2;
+	d.doubts[0] = (struct doubt){ .device = 0, .kind = DOUBT_DEVICE_IGNORES, .why = "told 2000 W, does 0 W" };
+	d.doubts[1] = (struct doubt){ .device = -1, .kind = DOUBT_SWING, .why = "12 changes of sign a minute" };
+	again = encode_site(&s, &d, &sums);
+	text = cJSON_PrintUnformatted(cJSON_GetObjectItem(again, "doubts"));
+	assert_string_equal(text, "[{\"device\":\"battery\",\"kind\":\"device_ignores\",\"why\":\"told 2000 W, does 0 W\"},"
+				  "{\"device\":\"\",\"kind\":\"swing\",\"why\":\"12 changes of sign a minute\"}]");
+}
+
+/* Every reason and every doubt has a word of its own. */
+static void test_words(void **state)
+{
+	(void)state;
+	for (int a = 0; a < REASON_COUNT; a++)
+		for (int b = 0; b < a; b++)
+			assert_string_not_equal(reason_word((enum reason)a), reason_word((enum reason)b));
+	for (int a = 0; a < DOUBT_COUNT; a++)
+		for (int b = 0; b < a; b++)
+			assert_string_not_equal(doubt_word((enum doubt_kind)a), doubt_word((enum doubt_kind)b));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_soc_is_weighted_by_capacity),
 		cmocka_unit_test(test_device),
+		cmocka_unit_test(test_why),
+		cmocka_unit_test(test_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

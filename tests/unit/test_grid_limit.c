@@ -42,6 +42,53 @@ static void site_bounds(void **state)
 	}
 }
 
+static const struct limit_wish *said(const struct wishes *w, enum reason code, bool import)
+{
+	for (int i = 0; i < w->n_limits; i++)
+		if (w->limits[i].code == code && isfinite(import ? w->limits[i].max_w : w->limits[i].min_w))
+			return &w->limits[i];
+	return NULL;
+}
+
+/* Each limit stands by itself, with its word and its end; a limit of 0 W from outside is one, a target of 0 W is none. */
+static void every_limit_says_whose_it_is(void **state)
+{
+	static const struct { const char *name; bool failsafe; double import_w, export_w, demand_w; int n; enum reason in, out; const char *why_in, *why_out; } ROWS[] = {
+		{ "none from outside", false, NAN, NAN, 0, 2, REASON_IMPORT_LIMIT, REASON_EXPORT_LIMIT, "import limit 11500 W", "export limit 3680 W" },
+		{ "from outside", false, 4200, 0, 0, 4, REASON_OUTSIDE_IMPORT, REASON_OUTSIDE_EXPORT, "import limit from outside 4200 W, until 12:00",
+		  "export limit from outside 0 W, until 12:00" },
+		{ "import only", false, 0, NAN, 0, 3, REASON_OUTSIDE_IMPORT, REASON_EXPORT_LIMIT, "import limit from outside 0 W, until 12:00",
+		  "export limit 3680 W" },
+		{ "failsafe", true, 4200, 1000, 0, 4, REASON_LIMIT_FAILSAFE, REASON_LIMIT_FAILSAFE,
+		  "failsafe, nobody outside is heard: import limit 4200 W, until 12:00",
+		  "failsafe, nobody outside is heard: export limit 1000 W, until 12:00" },
+		{ "the month's peak", false, NAN, NAN, 5200, 3, REASON_DEMAND, REASON_EXPORT_LIMIT, "the month's peak: import 5200 W, until 11:15",
+		  "export limit 3680 W" },
+		{ "as little as it may be", false, NAN, NAN, 1, 3, REASON_DEMAND, REASON_EXPORT_LIMIT, "the month's peak: import 1 W, until 11:15",
+		  "export limit 3680 W" },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		const struct wishes *w;
+
+		desk_init(&s);
+		s.site.import_limit_w = 11500;
+		s.site.export_limit_w = 3680;
+		s.external = (struct external_limit){ ROWS[r].import_w, ROWS[r].export_w, ROWS[r].failsafe, s.utc_ms + 3600000, ROWS[r].demand_w,
+						      s.utc_ms + 900000 };
+		w = desk_step(&POLICY_GRID_LIMIT, &s, NULL);
+		assert_row(ROWS[r].name, w->n_limits == ROWS[r].n);
+		assert_row(ROWS[r].name, said(w, ROWS[r].in, true) && said(w, ROWS[r].out, false));
+		assert_string_equal(said(w, ROWS[r].in, true)->why, ROWS[r].why_in);
+		assert_string_equal(said(w, ROWS[r].out, false)->why, ROWS[r].why_out);
+		for (int i = 0; i < w->n_limits; i++)
+			assert_row(ROWS[r].name, w->limits[i].min_w <= 0 && w->limits[i].max_w >= 0);
+	}
+	s.external.until_utc_ms = s.external.demand_until_utc_ms = 0; /* no known end, none said */
+	assert_string_equal(said(desk_step(&POLICY_GRID_LIMIT, &s, NULL), REASON_DEMAND, true)->why, "the month's peak: import 1 W");
+}
+
 static void fuse_by_phase_where_measured(void **state)
 {
 	double lo, hi;
@@ -75,12 +122,15 @@ static void fuse_by_sum_where_not(void **state)
 	s.dev[0].phases = 3;
 	point_bounds(desk_step(&POLICY_GRID_LIMIT, &s, NULL), POINT_SITE, &lo, &hi);
 	assert_near(hi, 13800);
+	s.grid_device = -1; /* no meter, nothing to keep it by */
+	assert_int_equal(desk_step(&POLICY_GRID_LIMIT, &s, NULL)->n_limits, 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(site_bounds),
+		cmocka_unit_test(every_limit_says_whose_it_is),
 		cmocka_unit_test(fuse_by_phase_where_measured),
 		cmocka_unit_test(fuse_by_sum_where_not),
 	};

@@ -113,6 +113,62 @@ static void meter_is_lost_after_ten_seconds(void **state)
 	}
 }
 
+static void failsafe_current_without_a_meter(void **state)
+{
+	static const struct { const char *name; double amps, must; } ROWS[] = {
+		{ "said", 8, 8 * 230 }, { "0 is 0", 0, 0 }, { "not said", NAN, 6 * 230 }, { "nonsense", -1, 6 * 230 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		double lo, hi;
+		int car;
+
+		desk_init(&s);
+		car = desk_charger(&s, 0);
+		s.dev[car].failsafe_a = ROWS[r].amps;
+		s.grid_w.q = Q_ABSENT;
+		desk_bounds(desk_step(&POLICY_GUARD, &s, NULL), car, &lo, &hi);
+		assert_row_near(ROWS[r].name, hi, ROWS[r].must);
+	}
+}
+
+/* Doubt asks before guard: what it says of the meter holds, and the little it lets a battery charge passes. */
+static void a_doubted_meter_and_its_probe(void **state)
+{
+	static const struct { const char *name; bool lost, doubted; double probe_w; enum reason other; double must; enum reason code; } ROWS[] = {
+		{ "believed", false, false, 0, REASON_DOUBT, 5000, REASON_RATING }, { "doubted", false, true, 0, REASON_DOUBT, 0, REASON_DOUBT },
+		{ "doubted, and tried", false, true, 300, REASON_DOUBT, 300, REASON_DOUBT },
+		{ "doubted, and somebody else wants to charge", false, true, 300, REASON_OWNER, 0, REASON_DOUBT },
+		{ "gone altogether", true, true, 0, REASON_DOUBT, 0, REASON_METER_LOST },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		static struct wishes w;
+		static _Alignas(16) unsigned char memory[POLICY_MEMORY_MAX];
+		double lo, hi;
+		int b;
+
+		memset(&w, 0, sizeof(w));
+		memset(memory, 0, sizeof(memory));
+		desk_init(&s);
+		b = desk_battery(&s, 50);
+		desk_battery(&s, 50);
+		if (ROWS[r].lost)
+			s.grid_w.q = Q_ABSENT;
+		w.meter_lost = w.meter_doubted = ROWS[r].doubted;
+		wish_order(&w, b + 1, order_power(2000), 0, REASON_DOUBT, "another one");
+		wish_order(&w, b, order_power(ROWS[r].probe_w), 0, ROWS[r].other, "tried");
+		POLICY_GUARD.step(memory, &s, &w);
+		desk_bounds(&w, b, &lo, &hi);
+		assert_row_near(ROWS[r].name, hi, ROWS[r].must);
+		assert_row_near(ROWS[r].name, lo, ROWS[r].doubted ? 0 : -5000);
+		assert_row(ROWS[r].name, w.meter_lost == (ROWS[r].lost || ROWS[r].doubted) && w.meter_doubted == (ROWS[r].doubted && !ROWS[r].lost));
+		assert_row(ROWS[r].name, w.limits[w.n_limits - 1].code == ROWS[r].code);
+	}
+}
+
 static void a_meter_that_stays_bad_is_lost_whatever_its_time(void **state)
 {
 	static _Alignas(16) unsigned char memory[POLICY_MEMORY_MAX];
@@ -193,6 +249,9 @@ static void the_last_check_only_takes_away(void **state)
 		{ "at the floor, balancing by itself", false, 20, { .kind = ORDER_BALANCE, .w = 0, .min_w = -5000, .max_w = 5000, .native = true }, 0, 0, 5000, true },
 		{ "charging at the floor is fine", false, 20, { .kind = ORDER_POWER, .w = 1000 }, 1000, 0, 0, false },
 		{ "nothing to do", false, 50, { .kind = ORDER_BALANCE, .w = -100, .min_w = -5000, .max_w = 5000 }, -100, -5000, 5000, false },
+		{ "a band that is no number", false, 50, { .kind = ORDER_BALANCE, .min_w = NAN, .max_w = NAN }, 0, 0, 0, true },
+		{ "a band too wide above", false, 50, { .kind = ORDER_BALANCE, .max_w = 6000 }, 0, 0, 5000, true },
+		{ "a band too wide below", false, 50, { .kind = ORDER_BALANCE, .min_w = -6000 }, 0, -5000, 0, true },
 		{ "loop outside its band", false, 50, { .kind = ORDER_BALANCE, .w = -900, .min_w = -500, .max_w = 500 }, -500, -500, 500, true },
 		{ "a car below 6 A", true, 50, { .kind = ORDER_POWER, .w = 1300 }, 0, 0, 0, true },
 		{ "a car at 6 A", true, 50, { .kind = ORDER_POWER, .w = 1380 }, 1380, 0, 0, false },
@@ -221,6 +280,8 @@ int main(void)
 		cmocka_unit_test(posture_by_case),
 		cmocka_unit_test(ratings_are_the_smallest_of_all),
 		cmocka_unit_test(meter_is_lost_after_ten_seconds),
+		cmocka_unit_test(failsafe_current_without_a_meter),
+		cmocka_unit_test(a_doubted_meter_and_its_probe),
 		cmocka_unit_test(a_meter_that_stays_bad_is_lost_whatever_its_time),
 		cmocka_unit_test(soc_unknown_holds),
 		cmocka_unit_test(full_and_empty_by_hardware),

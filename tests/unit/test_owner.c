@@ -155,6 +155,45 @@ static const struct { const char *name; struct owner_ev v; int result; } EVS[] =
 	{ "cheap by morning", { "car", EV_CHEAP, 20000, NAN, T + 8 * H }, 0 },
 };
 
+/* "for an hour" is an hour, whatever the wall clock does meanwhile; "until six" is six o'clock. */
+static void test_override_through_steps(void **state)
+{
+	struct owner_override v = { .device = "battery", .mode = OVERRIDE_HOLD, .power_w = NAN, .until_utc_ms = T + H, .until_ms = 5000 + H };
+	struct owner o;
+
+	(void)state;
+	owner_init(&o);
+	assert_int_equal(owner_override_set(&o, &v, T, NULL), 0);
+	for (size_t i = 0; i < sizeof(STEPS) / sizeof(STEPS[0]); i++) {
+		const struct owner_override *at = owner_override_now(&o, "battery", STEPS[i].utc_ms, STEPS[i].now_ms);
+
+		if (!!at != STEPS[i].paused)
+			fail_msg("%s: in force %d", STEPS[i].name, !!at);
+		if (owner_expire_at(&o, STEPS[i].utc_ms, STEPS[i].now_ms) != STEPS[i].expires ||
+		    (o.n_overrides ? o.override[0].until_utc_ms : 0) != STEPS[i].until_utc_ms)
+			fail_msg("%s: until %lld", STEPS[i].name, (long long)o.override[0].until_utc_ms);
+	}
+	v.until_ms = 6000; /* a duration ends without a trusted clock too, or a restart would find it in force */
+	assert_int_equal(owner_override_set(&o, &v, T, NULL), 0);
+	owner_pause(&o, H, T, NULL);
+	owner_pause_mono(&o, 5000, 1001);
+	assert_false(owner_expire_durations(&o, 5999));
+	assert_true(owner_expire_durations(&o, 6000));
+	assert_int_equal(o.n_overrides, 0);
+	assert_true(o.pause_until_utc_ms != 0);
+	assert_true(owner_expire_durations(&o, 6001));
+	assert_int_equal(o.pause_until_utc_ms, 0);
+	v.until_ms = 0;
+	assert_int_equal(owner_override_set(&o, &v, T, NULL), 0);
+	assert_false(owner_expire_durations(&o, 9 * H));
+	assert_non_null(owner_override_now(&o, "battery", T + H - 1, 5000 + 9 * H));
+	assert_null(owner_override_now(&o, "battery", T + H, 6000));
+	assert_non_null(owner_override_now(&o, "battery", T + H - OWNER_OVERRIDE_MAX_MS, 6000));
+	assert_null(owner_override_now(&o, "battery", T + H - OWNER_OVERRIDE_MAX_MS - 1, 6000)); /* a clock of last year */
+	assert_true(owner_expire_at(&o, T + H - OWNER_OVERRIDE_MAX_MS - 1, 6000));
+	assert_int_equal(o.n_overrides, 0);
+}
+
 static void test_ev(void **state)
 {
 	struct owner o;
@@ -175,7 +214,7 @@ static void test_ev(void **state)
 static void test_round_trip(void **state)
 {
 	struct owner o, p;
-	struct owner_override v = { "battery", OVERRIDE_CHARGE, 3000, T + H };
+	struct owner_override v = { .device = "battery", .mode = OVERRIDE_CHARGE, .power_w = 3000, .until_utc_ms = T + H };
 	AUTO_JSON *j = NULL, *again = NULL;
 	AUTO_TEXT *a = NULL, *b = NULL;
 
@@ -238,7 +277,7 @@ static void test_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_overrides), cmocka_unit_test(test_reserve), cmocka_unit_test(test_pause), cmocka_unit_test(test_pause_through_steps), cmocka_unit_test(test_ev),
+		cmocka_unit_test(test_overrides), cmocka_unit_test(test_reserve), cmocka_unit_test(test_pause), cmocka_unit_test(test_pause_through_steps), cmocka_unit_test(test_override_through_steps), cmocka_unit_test(test_ev),
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_bad_store), cmocka_unit_test(test_words),
 	};
 

@@ -2,6 +2,8 @@
 #include "support/cm.h"
 #include "support/desk.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct snapshot s;
@@ -78,6 +80,13 @@ static void what_keeps_it_from_charging(void **state)
 		{ "a command forbids grid import", 6, STORE },
 		{ "an efficiency of 0", 7, NOTHING },
 		{ "not valid", 8, NOTHING },
+		{ "a charge efficiency of 0", 9, NOTHING },
+		{ "more segments than there is room for", 10, NOTHING },
+		{ "as many segments as there is room for", 11, CHARGE },
+		{ "wear unknown", 12, NOTHING },
+		{ "a millisecond before the plan is over", 13, CHARGE },
+		{ "a device that takes nothing", 14, NOTHING },
+		{ "not a battery", 15, NOTHING },
 	};
 
 	(void)state;
@@ -107,6 +116,23 @@ static void what_keeps_it_from_charging(void **state)
 			d->guide.discharge_eff = 0;
 		if (ROWS[r].spoil == 8)
 			d->guide.valid = false;
+		if (ROWS[r].spoil == 9)
+			d->guide.charge_eff = 0;
+		if (ROWS[r].spoil == 10)
+			d->guide.n_segments = GUIDE_SEGMENTS_MAX + 1;
+		if (ROWS[r].spoil == 11) {
+			for (int i = 2; i < GUIDE_SEGMENTS_MAX; i++)
+				d->guide.upto_wh[i] = 10000;
+			d->guide.n_segments = GUIDE_SEGMENTS_MAX;
+		}
+		if (ROWS[r].spoil == 12)
+			d->guide.wear_per_kwh = NAN;
+		if (ROWS[r].spoil == 13)
+			d->guide.until_utc_ms = s.utc_ms + 1;
+		if (ROWS[r].spoil == 14)
+			d->state.caps = (struct device_caps){ .charge_max_w = 5000, .discharge_max_w = 5000 };
+		if (ROWS[r].spoil == 15)
+			d->roles = ROLE_LOAD;
 		assert_row(ROWS[r].name, what_of(desk_order(desk_step(&POLICY_PLAN_FOLLOW, &s, NULL), b, RANK_NONE)) == ROWS[r].must);
 	}
 }
@@ -153,6 +179,129 @@ static void no_flapping_around_a_tie(void **state)
 	}
 }
 
+/* At the edge of a segment the next kWh in is worth the next segment's, the last one out this one's. */
+static void edges_of_segments(void **state)
+{
+	static const struct { const char *name; double soc, export, wear; enum what must; } ROWS[] = {
+		{ "below the edge: all is worth the first segment's", 49.5, 0.40, 0, STORE },
+		{ "on the edge: what goes out was worth more", 50, 0.60, 0, HOLD },
+		{ "within 1 Wh above: still", 50.05, 0.60, 0, HOLD },
+		{ "1 Wh above it: what goes out is worth less", 50.09765625, 0.60, 0, SELL },
+		{ "wear is a cost of selling", 50.09765625, 0.60, 0.2, COVER },
+		{ "empty: the first segment's value, not one before it", 0, 0.60, 0, STORE },
+		{ "full: the last segment's value, not one beyond it", 100, 0.45, 0, BALANCE },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int b;
+
+		desk_init(&s);
+		b = desk_battery(&s, ROWS[r].soc);
+		s.dev[b].capacity_wh = 1024;
+		guide(&s.dev[b], 1.0, 0.5);
+		s.dev[b].guide.charge_eff = s.dev[b].guide.discharge_eff = 1;
+		s.dev[b].guide.upto_wh[0] = 512;
+		s.dev[b].guide.upto_wh[1] = 1024;
+		s.dev[b].guide.value_per_kwh[2] = -9;
+		s.dev[b].guide.wear_per_kwh = ROWS[r].wear;
+		s.import_price = 0.70;
+		s.export_price = ROWS[r].export;
+		s.site.grid_charging = false;
+		s.site.battery_export = true;
+		assert_row(ROWS[r].name, what_of(desk_order(desk_step(&POLICY_PLAN_FOLLOW, &s, NULL), b, RANK_NONE)) == ROWS[r].must);
+	}
+}
+
+/* A new choice must be better by 2 % of the price, at least by 0.001; the one in force must only not be worse. */
+static void margins(void **state)
+{
+	static _Alignas(16) unsigned char memory[POLICY_MEMORY_MAX];
+	static const struct {
+		const char *name;
+		bool export_allowed;
+		struct { double in, import, export; enum what must; } step[3]; /* in: what a kWh taken in is worth */
+	} ROWS[] = {
+		{ "at a price of 0 by more than 0.001", true,
+		  { { 0.001, 0, -1, STORE }, { 0.00101, 0, -1, CHARGE }, { 0.0005, 0, -1, CHARGE } } },
+		{ "in force, and no better than even: over", true, { { 0.5, 0.25, 0, CHARGE }, { 0.5, 0.5, 0, BALANCE }, { 0.5, 0.499, 0, BALANCE } } },
+		{ "by 2 % of a negative price too", true, { { 0.001, -0.1, -1, CHARGE }, { -0.1, -0.1, -1, STORE }, { -0.099, -0.1, -1, STORE } } },
+		{ "selling is left only when it costs", true,
+		  { { 0.5, 0.9, 0.75, SELL }, { 0.5, 0.9, 0.505, SELL }, { 0.5, 0.9, 0.5, BALANCE } } },
+		{ "and begun again only when it pays clearly", true,
+		  { { 0.5, 0.9, 0.505, BALANCE }, { 0.5, 0.9, 0.509, BALANCE }, { 0.5, 0.9, 0.52, SELL } } },
+		{ "sun to the grid, kept up while it is not worse", false,
+		  { { 0.5, 0.9, 0.52, COVER }, { 0.5, 0.9, 0.505, COVER }, { 0.5, 0.9, 0.5, BALANCE } } },
+		{ "stored, kept up while the load is not dearer", false,
+		  { { 0.5, 0.49, 0.1, STORE }, { 0.5, 0.495, 0.1, STORE }, { 0.5, 0.5, 0.1, BALANCE } } },
+		{ "held: both are kept up", false,
+		  { { 0.5, 0.45, 0.52, HOLD }, { 0.5, 0.495, 0.505, HOLD }, { 0.5, 0.5, 0.5, BALANCE } } },
+		{ "neither holds from self-use before it is clear", false,
+		  { { 0.5, 0.5, 0.1, BALANCE }, { 0.5, 0.495, 0.505, BALANCE }, { 0.5, 0.48, 0.52, HOLD } } },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		memset(memory, 0, sizeof(memory));
+		for (int t = 0; t < 3; t++) {
+			int b;
+			char row[96];
+
+			desk_init(&s);
+			b = desk_battery(&s, 30);
+			guide(&s.dev[b], 1, 1);
+			s.dev[b].guide.charge_eff = fabs(ROWS[r].step[t].in);
+			s.dev[b].guide.value_per_kwh[0] = ROWS[r].step[t].in < 0 ? -1 : 1;
+			s.dev[b].guide.discharge_eff = 1 / ROWS[r].step[t].in;
+			if (ROWS[r].step[t].in < 0.1) { /* only what comes in is looked at */
+				s.dev[b].guide.discharge_eff = 1;
+				s.dev[b].guide.wear_per_kwh = 100;
+			}
+			s.import_price = ROWS[r].step[t].import;
+			s.export_price = ROWS[r].step[t].export;
+			s.site.grid_charging = r < 3;
+			s.site.battery_export = ROWS[r].export_allowed;
+			snprintf(row, sizeof(row), "%s, step %d", ROWS[r].name, t);
+			assert_row(row, what_of(desk_order(desk_step(&POLICY_PLAN_FOLLOW, &s, memory), b, RANK_NONE)) == ROWS[r].step[t].must);
+		}
+	}
+}
+
+/* Each choice in its own words and numbers. */
+static void what_is_ordered(void **state)
+{
+	static const struct { double import, export; enum reason code; double w, min_w, max_w; const char *words; } ROWS[] = {
+		{ 0.10, 0.05, REASON_PLAN_CHARGE, 4000, 0, 0, "plan: charge from the grid; import 0.100, export 0.050, a stored kWh is worth 0.500" },
+		{ 0.90, 0.80, REASON_PLAN_SELL, -3000, 0, 0, "plan: sell; import 0.900, export 0.800, a stored kWh is worth 0.500" },
+		{ 0.50, 0.40, REASON_PLAN_SELF_USE, 0, -3000, 4000, "plan: self-use; " },
+		{ 0.49, 0.40, REASON_PLAN_STORE, 0, 0, 4000, "plan: store the sun, keep what is stored; " },
+		{ 0.49, 0.52, REASON_PLAN_HOLD, 0, 0, 0, "plan: hold; " },
+		{ 0.90, 0.52, REASON_PLAN_COVER, 0, -3000, 0, "plan: cover the load, leave the sun to the grid; " },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		const struct order_wish *o;
+		int b;
+
+		desk_init(&s);
+		b = desk_battery(&s, r == 0 ? 30 : 70);
+		s.dev[b].charge_max_w = 4000;
+		s.dev[b].discharge_max_w = 3000;
+		guide(&s.dev[b], r == 0 ? 0.5 : 0.25, r == 0 ? 0.25 : 0.5);
+		s.dev[b].guide.charge_eff = s.dev[b].guide.discharge_eff = 1;
+		s.dev[b].guide.until_utc_ms = s.utc_ms + 300000;
+		s.import_price = ROWS[r].import;
+		s.export_price = ROWS[r].export;
+		s.site.grid_charging = ROWS[r].code == REASON_PLAN_CHARGE;
+		s.site.battery_export = ROWS[r].code == REASON_PLAN_SELL;
+		o = desk_order(desk_step(&POLICY_PLAN_FOLLOW, &s, NULL), b, RANK_NONE);
+		assert_row(ROWS[r].words, o && o->code == ROWS[r].code && o->order.w == ROWS[r].w && o->order.min_w == ROWS[r].min_w &&
+			   o->order.max_w == ROWS[r].max_w && o->until_utc_ms == s.utc_ms + 300000);
+		assert_row(ROWS[r].words, !strncmp(o->why, ROWS[r].words, strlen(ROWS[r].words)));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -160,6 +309,9 @@ int main(void)
 		cmocka_unit_test(what_keeps_it_from_charging),
 		cmocka_unit_test(selling_waits_for_the_car),
 		cmocka_unit_test(no_flapping_around_a_tie),
+		cmocka_unit_test(edges_of_segments),
+		cmocka_unit_test(margins),
+		cmocka_unit_test(what_is_ordered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

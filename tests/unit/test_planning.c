@@ -139,6 +139,38 @@ static void test_instance(void **context)
 	free(w);
 }
 
+/* The tightest of what binds the grid point; what comes from outside until it ends. Slots: 10:05:10, 10:10:00, 10:15:00, ... */
+static void test_grid_limits(void **context)
+{
+	static const struct { double site_w, demand_w, import_w, export_w; int64_t ends_ms; double import_kw[2], export_kw[2]; } ROWS[] = {
+		{ 11500, 0, NAN, NAN, 0, { 11.5, 11.5 }, { 3.68, 3.68 } },
+		{ 11500, 4000, NAN, NAN, 0, { 4, 4 }, { 3.68, 3.68 } },
+		{ 3000, 4000, NAN, NAN, 0, { 3, 3 }, { 3.68, 3.68 } },
+		{ 0, 4000, NAN, NAN, 0, { 4, 4 }, { 3.68, 3.68 } },
+		{ 11500, 4000, 2000, 0, 0, { 2, 2 }, { 0, 0 } },
+		{ 11500, 0, 0, 1000, 290000, { 0, 11.5 }, { 1, 3.68 } },
+		{ 11500, 0, 0, 1000, 290001, { 0, 0 }, { 1, 1 } },
+	};
+
+	(void)context;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		struct world *w = world_make();
+		struct plan_instance in;
+		struct home_map map;
+
+		w->s.site.import_limit_w = ROWS[i].site_w;
+		w->s.site.demand_target_w = ROWS[i].demand_w;
+		w->s.external = (struct external_limit){ .import_w = ROWS[i].import_w, .export_w = ROWS[i].export_w };
+		w->s.external.until_utc_ms = ROWS[i].ends_ms ? NOW / 1000 * 1000 + ROWS[i].ends_ms : 0;
+		assert_int_equal(build(w, &in, &map, NULL), 0);
+		for (int t = 0; t < 2; t++)
+			if (in.import_max_kw[t] != ROWS[i].import_kw[t] || in.export_max_kw[t] != ROWS[i].export_kw[t])
+				fail_msg("row %zu, slot %d: %g, %g kW", i, t, in.import_max_kw[t], in.export_max_kw[t]);
+		instance_deinit(&in);
+		free(w);
+	}
+}
+
 static void test_event_window(void **context)
 {
 	struct world *w = world_make();
@@ -515,7 +547,7 @@ static void test_softened_on_a_worker(void **context)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_instance),        cmocka_unit_test(test_event_window),
+		cmocka_unit_test(test_instance),        cmocka_unit_test(test_event_window), cmocka_unit_test(test_grid_limits),
 		cmocka_unit_test(test_nothing_to_plan), cmocka_unit_test(test_unguarded_battery),
 		cmocka_unit_test(test_orders_fit),      cmocka_unit_test(test_orders_share),
 		cmocka_unit_test(test_softened),        cmocka_unit_test(test_softened_on_a_worker),

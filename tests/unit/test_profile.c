@@ -100,6 +100,52 @@ static const struct {
 	{ POINT_A, "", "\"block_reads\":1", "transport: block_reads" },
 };
 
+#define SET_PHASES                                                                                                             \
+	"{\"name\":\"set_phases\",\"args\":[\"phases\"],\"confidence\":\"B\",\"writes\":[{\"fc\":6,\"address\":1,\"type\":\"uint16\","  \
+	"\"value\":{\"arg\":\"phases\"}}]}"
+#define PHASES(members) "],\"phase_switch\":{" members "},\"rest\":["
+#define PHASES_OK "\"dwell_s\":300,\"pause_s\":10,\"confidence\":\"B\""
+
+static const struct {
+	const char *commands, *why;
+} PHASE_SWITCH[] = {
+	{ SET_PHASES PHASES("\"safe\":true," PHASES_OK), NULL },
+	{ SET_PHASES PHASES("\"safe\":false," PHASES_OK), NULL },
+	{ PHASES("\"safe\":false," PHASES_OK), NULL },
+	{ PHASES("\"safe\":true," PHASES_OK), "phase_switch.safe: there is no command set_phases" },
+	{ SET_PHASES "],\"phase_switch\":1,\"rest\":[", "phase_switch: is not an object" },
+	{ SET_PHASES PHASES(PHASES_OK), "phase_switch.safe: is missing" },
+	{ SET_PHASES PHASES("\"safe\":1," PHASES_OK), "phase_switch.safe: is missing or not true or false" },
+	{ SET_PHASES PHASES("\"save\":true," PHASES_OK), "phase_switch.save: unknown key" },
+	{ SET_PHASES PHASES("\"safe\":true,\"dwell_s\":9,\"pause_s\":10,\"confidence\":\"B\""), "phase_switch: dwell_s" },
+	{ SET_PHASES PHASES("\"safe\":true,\"dwell_s\":10,\"pause_s\":0,\"confidence\":\"B\""), "phase_switch: pause_s" },
+	{ SET_PHASES PHASES("\"safe\":true,\"dwell_s\":10,\"pause_s\":1,\"confidence\":\"B\""), NULL },
+	{ SET_PHASES PHASES("\"safe\":true,\"dwell_s\":10,\"confidence\":\"B\""), "phase_switch.pause_s: is missing" },
+	{ SET_PHASES PHASES("\"safe\":true,\"dwell_s\":10,\"pause_s\":1"), "phase_switch.confidence: is missing" },
+	{ SET_PHASES PHASES("\"safe\":true,\"dwell_s\":10,\"pause_s\":1,\"confidence\":\"D\""), "'D' is not A, B or C" },
+};
+
+static void test_phase_switch(void **state)
+{
+	static struct profile p;
+	static char json[4096];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(PHASE_SWITCH) / sizeof(PHASE_SWITCH[0]); i++) {
+		struct errbuf err = { "" };
+		int r;
+
+		build(json, sizeof(json), POINT_A, PHASE_SWITCH[i].commands, "");
+		r = profile_parse(json, strlen(json), &p, &err);
+		if ((r == 0) != !PHASE_SWITCH[i].why || (PHASE_SWITCH[i].why && !strstr(err.text, PHASE_SWITCH[i].why)))
+			fail_msg("row %zu, expected '%s': %d '%s'", i, PHASE_SWITCH[i].why ? PHASE_SWITCH[i].why : "accepted", r,
+				 err.text);
+	}
+	build(json, sizeof(json), POINT_A, "", "");
+	assert_int_equal(profile_parse(json, strlen(json), &p, NULL), 0);
+	assert_false(p.phase_switch.safe); /* nobody says: not safe */
+}
+
 static void test_refused_with_path(void **state)
 {
 	static struct profile p;
@@ -385,6 +431,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused_with_path),
+		cmocka_unit_test(test_phase_switch),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_expressions),
 		cmocka_unit_test(test_meter_in_one_block),

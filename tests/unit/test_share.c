@@ -1,9 +1,11 @@
 /* Sharing a point's headroom: who is cut, by how much, who supports, what cannot be reached. Through the whole chain. */
 #include "support/cm.h"
 #include "support/desk.h"
+#include "support/live.h"
 
 #include <string.h>
 
+static struct live l;
 static struct snapshot s;
 static struct chain c;
 static struct decisions d;
@@ -21,7 +23,7 @@ static void charge(int i, double w)
 	s.dev[i].override.until_utc_ms = s.utc_ms + 3600000;
 }
 
-/* One battery and one car at rest, load as given, an import limit of 10 kW. */
+/* One battery and one car, load as given, an import limit of 10 kW; after a while. */
 static void import_cuts_from_the_lowest_rank(void **state)
 {
 	static const struct {
@@ -35,7 +37,8 @@ static void import_cuts_from_the_lowest_rank(void **state)
 		{ "what is left is below 6 A: 0, and not lost to others", 7000, 2000, EV_UNSET, 2000, 0, 0 },
 		{ "equal ranks share equally", 4000, 5000, EV_NOW, 3000, 3000, 0 },
 		{ "equal ranks, one wants less", 4000, 1000, EV_NOW, 1000, 5000, 0 },
-		{ "an equal share below 6 A goes to the other", 8000, 5000, EV_NOW, 2000, 0, 0 },
+		{ "an equal share below 6 A is filled up to that", 8000, 5000, EV_NOW, 620, 1380, 0 },
+		{ "but not without the half ampere a start needs", 8510, 5000, EV_NOW, 1490, 0, 0 },
 		{ "then the owner's charge gives way", 9000, 5000, EV_UNSET, 1000, 0, 0 },
 		{ "then it supports", 12000, 5000, EV_UNSET, -2000, 0, 0 },
 		{ "then the rest is unreachable", 16000, 5000, EV_UNSET, -5000, 0, 1000 },
@@ -45,19 +48,19 @@ static void import_cuts_from_the_lowest_rank(void **state)
 	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
 		int b, car;
 
-		fresh();
-		b = desk_battery(&s, 50);
-		car = desk_charger(&s, 0);
-		s.site.import_limit_w = 10000;
-		desk_grid(&s, ROWS[r].load);
-		charge(b, ROWS[r].battery_wants);
-		s.dev[car].ev_mode = ROWS[r].ev;
-		desk_chain(&c, &s, &d);
-		assert_row_near(ROWS[r].name, d.d[b].order.w, ROWS[r].battery);
-		assert_row_near(ROWS[r].name, d.d[car].order.w, ROWS[r].car);
-		assert_row_near(ROWS[r].name, d.limit_unreachable_w, ROWS[r].unreachable);
-		assert_row(ROWS[r].name, (d.d[b].rank == RANK_LIMIT) == (ROWS[r].battery < 0));
-		assert_row(ROWS[r].name, !!(d.limited_by & 1u << RANK_LIMIT) == (ROWS[r].load > 500));
+		live_init(&l);
+		b = desk_battery(&l.s, 50);
+		car = desk_charger(&l.s, 0);
+		l.s.site.import_limit_w = 10000;
+		l.load_w[0] = ROWS[r].load;
+		l.s.dev[b].override = (struct override_view){ OVERRIDE_CHARGE, ROWS[r].battery_wants, l.s.utc_ms + 3600000 };
+		l.s.dev[car].ev_mode = ROWS[r].ev;
+		live_run(&l, 60);
+		assert_row(ROWS[r].name, fabs(live_order(&l, b) - ROWS[r].battery) < 51); /* a car does not rise by less than 50 W */
+		assert_row(ROWS[r].name, fabs(live_order(&l, car) - ROWS[r].car) < 51);
+		assert_row_near(ROWS[r].name, l.d.limit_unreachable_w, ROWS[r].unreachable);
+		assert_row(ROWS[r].name, (l.d.d[b].rank == RANK_LIMIT) == (ROWS[r].battery < 0));
+		assert_row(ROWS[r].name, !!(l.d.limited_by & 1u << RANK_LIMIT) == (ROWS[r].load > 500));
 	}
 }
 
@@ -120,40 +123,33 @@ static void export_cuts_discharge(void **state)
 	}
 }
 
+static void owner_charges(int i, double w)
+{
+	l.s.dev[i].override = (struct override_view){ OVERRIDE_CHARGE, w, l.s.utc_ms + 3600000 };
+}
+
 /* The other device was told to stop but still draws: its room is not free yet. */
 static void what_still_moves_counts_with_the_worse(void **state)
 {
 	int a, b;
 
 	(void)state;
-	fresh();
-	a = desk_battery(&s, 50);
-	b = desk_battery(&s, 50);
-	s.site.import_limit_w = 6000;
-	charge(a, 5000);
-	desk_grid(&s, 500);
-	desk_chain(&c, &s, &d);
-	assert_near(d.d[a].order.w, 5000);
-	desk_wait(&s, 5000);
-	desk_power(&s, a, 5000);
-	desk_power(&s, b, 0);
-	desk_grid(&s, 5500);
-	s.dev[a].override.mode = OVERRIDE_HOLD;
-	charge(b, 5000);
-	desk_chain(&c, &s, &d);
-	assert_near(d.d[a].order.w, 0);
-	assert_near(d.d[b].order.w, 500);
-	desk_wait(&s, 2000);
-	desk_power(&s, a, 0);
-	desk_power(&s, b, 500);
-	desk_grid(&s, 1000);
-	desk_chain(&c, &s, &d);
-	desk_wait(&s, 2000);
-	desk_power(&s, a, 0);
-	desk_power(&s, b, 500);
-	desk_grid(&s, 1000);
-	desk_chain(&c, &s, &d);
-	assert_near(d.d[b].order.w, 5000);
+	live_init(&l);
+	a = desk_battery(&l.s, 50);
+	b = desk_battery(&l.s, 50);
+	l.s.site.import_limit_w = 6000;
+	l.load_w[0] = 500;
+	l.s.dev[b].override = (struct override_view){ OVERRIDE_HOLD, 0, l.s.utc_ms + 3600000 };
+	owner_charges(a, 5000);
+	live_run(&l, 30);
+	assert_near(live_order(&l, a), 5000);
+	l.s.dev[a].override.mode = OVERRIDE_HOLD;
+	owner_charges(b, 5000);
+	live_run(&l, 1);
+	assert_near(live_order(&l, a), 0);
+	assert_in_range((int)live_order(&l, b), 0, 500);
+	live_run(&l, 30);
+	assert_near(live_order(&l, b), 5000);
 }
 
 /* A car that charges must make room for the owner's new order, and the order waits until it has. */
@@ -162,23 +158,24 @@ static void what_stands_gives_way_to_a_higher_rank(void **state)
 	int b, car;
 
 	(void)state;
-	fresh();
-	b = desk_battery(&s, 50);
-	car = desk_charger(&s, 7360);
-	s.dev[car].ordered = order_power(7360);
-	s.site.import_limit_w = 8000;
-	desk_grid(&s, 7860);
-	charge(b, 4000);
-	desk_chain(&c, &s, &d);
-	assert_near(d.d[car].order.w, 3500);
-	assert_near(d.d[b].order.w, 140);
-	desk_wait(&s, 4000);
-	desk_power(&s, car, 3500);
-	desk_power(&s, b, 140);
-	desk_grid(&s, 4140);
-	desk_chain(&c, &s, &d);
-	assert_near(d.d[car].order.w, 3500);
-	assert_near(d.d[b].order.w, 4000);
+	live_init(&l);
+	b = desk_battery(&l.s, 50);
+	car = desk_charger(&l.s, 0);
+	l.s.site.import_limit_w = 8000;
+	l.load_w[0] = 500;
+	l.s.dev[b].override = (struct override_view){ OVERRIDE_HOLD, 0, l.s.utc_ms + 3600000 };
+	live_run(&l, 60);
+	assert_near(live_order(&l, car), 7360);
+	owner_charges(b, 4000);
+	live_run(&l, 1);
+	assert_near(live_order(&l, car), 3500);
+	assert_in_range((int)live_order(&l, b), 0, 140);
+	for (int t = 0; t < 30; t++) {
+		live_run(&l, 1);
+		assert_true(l.s.grid_w.v <= 8001);
+	}
+	assert_near(live_order(&l, car), 3500);
+	assert_near(live_order(&l, b), 4000);
 }
 
 /* Support for one phase must not break the export side of another. */
@@ -259,50 +256,198 @@ static void phases_and_priority(void **state)
 	int a, b;
 
 	(void)state;
-	fresh();
-	a = desk_charger(&s, 0);
-	b = desk_charger(&s, 0);
-	s.dev[a].phase = 1;
-	s.dev[b].phase = 2;
-	s.site.fuse_a = 20; /* 4600 W */
+	live_init(&l);
+	l.phases = true;
+	a = desk_charger(&l.s, 0);
+	b = desk_charger(&l.s, 0);
+	l.s.dev[a].phase = 1;
+	l.s.dev[b].phase = 2;
+	l.s.site.fuse_a = 20; /* 4600 W */
 	for (int p = 0; p < 3; p++)
-		value_set(&s.phase_w[p], 1000, s.now_ms, Q_GOOD);
-	desk_grid(&s, 3000);
-	desk_chain(&c, &s, &d);
-	assert_near(d.d[a].order.w, 3600);
-	assert_near(d.d[b].order.w, 3600);
+		l.load_w[p] = 1000;
+	live_run(&l, 60);
+	assert_near(live_order(&l, a), 3600);
+	assert_near(live_order(&l, b), 3600);
 
-	fresh(); /* nobody says where they sit: together on the worst phase */
-	a = desk_charger(&s, 0);
-	b = desk_charger(&s, 0);
-	s.site.fuse_a = 20;
-	for (int p = 0; p < 3; p++)
-		value_set(&s.phase_w[p], p == 2 ? 1000 : 0, s.now_ms, Q_GOOD);
-	desk_grid(&s, 1000);
-	desk_chain(&c, &s, &d);
-	assert_near(d.d[a].order.w + d.d[b].order.w, 3600);
+	live_init(&l); /* nobody says where they sit: together on the worst phase */
+	l.phases = true;
+	a = desk_charger(&l.s, 0);
+	b = desk_charger(&l.s, 0);
+	l.s.site.fuse_a = 20;
+	l.load_w[2] = 1000;
+	live_run(&l, 60);
+	assert_true(live_order(&l, a) >= 1380 && live_order(&l, b) >= 1380);
+	assert_true(l.s.phase_w[0].v <= 4601); /* where they really sit */
 
-	fresh(); /* the larger priority is served first */
-	a = desk_charger(&s, 0);
-	b = desk_charger(&s, 0);
-	s.dev[b].priority = 2;
-	s.site.import_limit_w = 9000;
-	desk_grid(&s, 0);
-	desk_chain(&c, &s, &d);
-	assert_near(d.d[b].order.w, 7360);
-	assert_near(d.d[a].order.w, 1640);
+	live_init(&l); /* the larger priority is served first */
+	a = desk_charger(&l.s, 0);
+	b = desk_charger(&l.s, 0);
+	l.s.dev[b].priority = 2;
+	l.s.site.import_limit_w = 9000;
+	live_run(&l, 60);
+	assert_near(live_order(&l, b), 7360);
+	assert_near(live_order(&l, a), 1640);
 
-	fresh(); /* a three-phase car takes a third on each */
-	a = desk_charger(&s, 0);
-	s.dev[a].phases = 3;
-	s.dev[a].state.caps.charge_max_w = 22080;
-	s.dev[a].state.caps.min_w = 4140;
-	s.site.fuse_a = 20;
-	for (int p = 0; p < 3; p++)
-		value_set(&s.phase_w[p], p == 0 ? 2600 : 0, s.now_ms, Q_GOOD);
-	desk_grid(&s, 2600);
-	desk_chain(&c, &s, &d);
-	assert_near(d.d[a].order.w, 6000);
+	live_init(&l); /* a three-phase car takes a third on each */
+	l.phases = true;
+	a = live_charger3(&l);
+	l.s.site.fuse_a = 20;
+	l.load_w[0] = 2600;
+	live_run(&l, 60);
+	assert_near(live_order(&l, a), 6000);
+}
+
+/* What a battery that stops short cannot give is said. */
+static void support_that_falls_short(void **state)
+{
+	static const struct { const char *name; double load_w, gives_w, order_w, unreachable_w; } ROWS[] = {
+		{ "it does as told", 12000, 0, -2000, 0 },
+		{ "it stops at 1.5 kW", 12000, -1500, -2000, 500 },
+		{ "it gives a little more than asked", 12000, -2100, -2000, 0 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int b;
+
+		live_init(&l);
+		b = desk_battery(&l.s, 50);
+		l.s.site.import_limit_w = 10000;
+		l.load_w[0] = ROWS[r].load_w;
+		l.stubborn_w[b] = ROWS[r].gives_w;
+		l.s.dev[b].override = (struct override_view){ OVERRIDE_HOLD, 0, l.s.utc_ms + 3600000 };
+		live_run(&l, 60);
+		if (fabs(live_order(&l, b) - ROWS[r].order_w) > 101 || fabs(l.d.limit_unreachable_w - ROWS[r].unreachable_w) > 101)
+			fail_msg("row '%s': %.0f W, unreachable %.0f W", ROWS[r].name, live_order(&l, b), l.d.limit_unreachable_w);
+	}
+}
+
+/* A charger on one phase of three, and nobody knows which: each phase has to bear it. */
+static void phases_in_use_count(void **state)
+{
+	static const struct { const char *name; int phases, phase; double w; } ROWS[] = {
+		{ "three", 3, 0, 3 * 1600 }, { "one, on L2", 1, 2, 3680 }, { "one, on L1", 1, 1, 1600 }, { "one, who knows", 1, 0, 1600 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int car;
+
+		live_init(&l);
+		l.phases = true;
+		car = live_charger3(&l);
+		value_set(&l.s.dev[car].state.f[F_CHARGER_PHASES], ROWS[r].phases, l.s.now_ms, Q_GOOD);
+		l.s.dev[car].state.caps.min_w = 1380 * ROWS[r].phases;
+		l.s.dev[car].state.caps.charge_max_w = 3680 * ROWS[r].phases;
+		l.s.dev[car].phases = 0;
+		l.s.dev[car].phase = ROWS[r].phase;
+		l.s.site.fuse_a = 20;
+		l.load_w[0] = 3000;
+		live_run(&l, 60);
+		assert_row_near(ROWS[r].name, live_order(&l, car), ROWS[r].w);
+	}
+}
+
+/* Each by itself against 2 kW too much on L1 (and at the site). */
+static void who_supports(void **state)
+{
+	enum { OK, CANNOT, UNGUARDED, ALLOWED, OTHER_PHASE, ANY_PHASE, FAULT, PHASE_ONLY, PHASE_MORE };
+	static const struct { const char *name; int odd; double w, unreachable; } ROWS[] = {
+		{ "a battery", OK, -2000, 0 },
+		{ "that takes no power", CANNOT, 0, 2000 },
+		{ "that nobody guards", UNGUARDED, 0, 2000 },
+		{ "which the owner allows", ALLOWED, -2000, 0 },
+		{ "on another phase: it helps the site alone", OTHER_PHASE, -2000, 2000 },
+		{ "nobody knows on which: the meter shows it", ANY_PHASE, -2000, 0 },
+		{ "with a fault", FAULT, 0, 2000 },
+		{ "for the phase alone", PHASE_ONLY, -2000, 0 },
+		{ "for the site, and more for the phase", PHASE_MORE, -2920, 0 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		struct snap_device *dev;
+		int b;
+
+		live_init(&l);
+		l.phases = true;
+		b = desk_battery(&l.s, 50);
+		dev = &l.s.dev[b];
+		dev->phase = ROWS[r].odd == OTHER_PHASE ? 2 : ROWS[r].odd == ANY_PHASE ? 0 : 1;
+		dev->state.caps.can_power = ROWS[r].odd != CANNOT;
+		dev->state.caps.guarded_by = ROWS[r].odd == UNGUARDED || ROWS[r].odd == ALLOWED ? GUARDED_NONE : GUARDED_DEVICE;
+		dev->allow_unguarded = ROWS[r].odd == ALLOWED;
+		dev->override = (struct override_view){ OVERRIDE_HOLD, 0, l.s.utc_ms + 3600000 };
+		if (ROWS[r].odd == FAULT)
+			value_set(&dev->state.f[F_BATTERY_STATE], BATTERY_FAULT, l.s.now_ms, Q_GOOD);
+		l.load_w[0] = 6600;
+		l.load_w[1] = l.load_w[2] = 1000;
+		l.s.site.fuse_a = ROWS[r].odd == PHASE_MORE ? 16 : 20;
+		l.s.site.import_limit_w = ROWS[r].odd == PHASE_ONLY ? 0 : 6600;
+		live_run(&l, 4);
+		assert_row(ROWS[r].name, fabs(live_order(&l, b) - ROWS[r].w) < 5);
+		assert_row(ROWS[r].name, fabs(l.d.limit_unreachable_w - ROWS[r].unreachable) < 5);
+	}
+}
+
+/* A device that balances by itself covers L1 and would export on L2 what its fuse does not bear. */
+static void a_native_discharge_is_bounded_too(void **state)
+{
+	const struct order *o;
+	int b;
+
+	(void)state;
+	live_init(&l);
+	l.phases = true;
+	b = desk_battery(&l.s, 50);
+	l.s.dev[b].phases = 3;
+	l.s.dev[b].state.caps.native_balance = true;
+	l.s.site.fuse_a = 25;
+	l.load_w[0] = 5000;
+	l.load_w[1] = -5500;
+	l.load_w[2] = 3500;
+	live_run(&l, 1);
+	o = &l.d.d[b].order;
+	assert_true(o->native);
+	assert_near(o->min_w, -750);
+	assert_int_equal(l.d.d[b].code, REASON_FUSE);
+}
+
+/* Whose word it is, and that all of them hold. */
+static void limits_meet(void **state)
+{
+	static const struct {
+		const char *name;
+		double own_w, outside_w, demand_w;
+		bool failsafe;
+		double battery;
+		enum reason code;
+	} ROWS[] = {
+		{ "the owner's", 10000, 11000, 12000, false, 2000, REASON_IMPORT_LIMIT },
+		{ "from outside", 10000, 9000, 12000, false, 1000, REASON_OUTSIDE_IMPORT },
+		{ "failsafe", 10000, 9000, 12000, true, 1000, REASON_LIMIT_FAILSAFE },
+		{ "the month's peak", 10000, 9000, 8500, false, 500, REASON_DEMAND },
+		{ "the month's peak calls for support", 10000, 9000, 7000, false, -1000, REASON_SUPPORT },
+		{ "nothing at all from outside", 10000, 0, 7000, false, -5000, REASON_SUPPORT },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int b;
+
+		live_init(&l);
+		b = desk_battery(&l.s, 50);
+		l.load_w[0] = 8000;
+		l.s.site.import_limit_w = ROWS[r].own_w;
+		l.s.external.import_w = ROWS[r].outside_w;
+		l.s.external.failsafe = ROWS[r].failsafe;
+		l.s.external.demand_w = ROWS[r].demand_w;
+		l.s.dev[b].override = (struct override_view){ OVERRIDE_CHARGE, 5000, l.s.utc_ms + 3600000 };
+		live_run(&l, 30);
+		assert_row_near(ROWS[r].name, live_order(&l, b), ROWS[r].battery);
+		assert_row(ROWS[r].name, l.d.d[b].code == ROWS[r].code);
+		assert_row_near(ROWS[r].name, l.d.limit_unreachable_w, ROWS[r].outside_w == 0 ? 3000 : 0);
+	}
 }
 
 int main(void)
@@ -317,6 +462,11 @@ int main(void)
 		cmocka_unit_test(support_minds_the_other_phases),
 		cmocka_unit_test(support_that_still_charges_is_a_cut),
 		cmocka_unit_test(phases_and_priority),
+		cmocka_unit_test(support_that_falls_short),
+		cmocka_unit_test(phases_in_use_count),
+		cmocka_unit_test(who_supports),
+		cmocka_unit_test(a_native_discharge_is_bounded_too),
+		cmocka_unit_test(limits_meet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

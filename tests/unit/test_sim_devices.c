@@ -63,6 +63,49 @@ static void test_keba_rules(void **state)
 	assert_int_equal(keba_value(1552), 3);
 }
 
+/* Without current phases change at will; under current the box goes out of order until somebody sees to it. */
+static void test_keba_phases(void **state)
+{
+	(void)state;
+	build(BATTERY_124, false, false);
+	assert_int_equal(keba_fc6(5050, 3), MODBUS_OK);
+	assert_int_equal(keba_fc6(5004, 10000), MODBUS_OK);
+	car_plug(&home.car, true);
+	run(5);
+	assert_int_equal(keba_value(1020), 6900000);
+	assert_int_equal(keba_fc6(5014, 0), MODBUS_OK);
+	run(5);
+	assert_int_equal(keba_fc6(5052, 0), MODBUS_OK);
+	assert_int_equal(keba_fc6(5052, 0), MODBUS_OK); /* said twice, moved once */
+	assert_int_equal(keba_fc6(5014, 1), MODBUS_OK);
+	run(5);
+	assert_int_equal(keba_value(1552), 0);
+	assert_int_equal(keba_value(1020), 2300000);
+	assert_int_equal(keba_value(1008), 10000);
+	assert_int_equal(keba_value(1010), 0);
+	assert_int_equal(box.phase_switches, 1);
+	assert_int_equal(box.switched_hot, 0);
+
+	assert_int_equal(keba_fc6(5052, 1), MODBUS_OK); /* under current */
+	run(5);
+	assert_int_equal(box.switched_hot, 1);
+	assert_int_equal(keba_value(1000), 4);
+	assert_int_equal(keba_value(1020), 0);
+	assert_int_equal(keba_value(1100), 0);
+	keba_service(&box, 3, false, false);
+	run(5);
+	assert_int_equal(keba_value(1020), 6900000);
+
+	assert_int_equal(keba_fc6(5052, 0), MODBUS_OK); /* no contactor: it says one, and nothing moves */
+	run(5);
+	assert_int_equal(keba_value(1552), 0);
+	assert_int_equal(keba_value(1020), 6900000);
+	assert_int_equal(box.switched_hot, 1);
+	keba_service(&box, 1, true, false);
+	assert_int_equal(keba_fc6(5052, 1), MODBUS_FAILURE);
+	assert_int_equal(keba_value(1550), 1);
+}
+
 static void test_keba_car_and_failsafe(void **state)
 {
 	(void)state;
@@ -231,6 +274,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keba_rules), cmocka_unit_test(test_keba_car_and_failsafe),
+		cmocka_unit_test(test_keba_phases),
 		cmocka_unit_test(test_meter),      cmocka_unit_test(test_rack_pdus),
 		cmocka_unit_test(test_faults),
 	};

@@ -306,9 +306,54 @@ static void test_pv_curtailment_reverts(void **state)
 	assert_int_equal(SUNSPEC_PV_OPS.write(&pv, 16, (uint16_t)(at + 5), 5, (uint16_t[]){ 250, 0, 10, 0, 1 }), MODBUS_OK);
 	run(5);
 	near(home.pv_w, 1500, 0.1);
+	assert_int_equal(chain_get_u16(&pv.chain, 103, 38), 5); /* throttled */
 	run(6);
 	near(home.pv_w, 6000, 0.1);
 	assert_int_equal(chain_get_u16(&pv.chain, 123, 9), 0);
+	assert_int_equal(chain_get_u16(&pv.chain, 103, 38), 4);
+}
+
+/* Fed before the time is over, the limit holds. Another hand's limit has no time, and ends by hand. */
+static void test_pv_limit_fed_and_foreign(void **state)
+{
+	uint16_t at;
+
+	(void)state;
+	build(BATTERY_124, false, false);
+	at = (uint16_t)(40000 + walk(&pv.chain, 123));
+	home.pv_set_w = 6000;
+	assert_int_equal(SUNSPEC_PV_OPS.write(&pv, 16, (uint16_t)(at + 5), 5, (uint16_t[]){ 250, 0, 10, 0, 1 }), MODBUS_OK);
+	for (int i = 0; i < 5; i++) {
+		run(8);
+		near(home.pv_w, 1500, 0.1);
+		assert_int_equal(SUNSPEC_PV_OPS.write(&pv, 16, (uint16_t)(at + 7), 1, (uint16_t[]){ 10 }), MODBUS_OK);
+	}
+	sunspec_pv_limit(&pv, 40);
+	run(60);
+	near(home.pv_w, 2400, 0.1);
+	sunspec_pv_limit(&pv, NAN);
+	run(1);
+	near(home.pv_w, 6000, 0.1);
+}
+
+/* One reserve behind both registers, honoured by the battery's own control and by orders alike. */
+static void test_reserve_by_another_hand(void **state)
+{
+	(void)state;
+	build(BATTERY_BOTH, false, false);
+	storage_soc_set(&home.battery, 50);
+	home.load_set_w = 1000;
+	run(5);
+	near(home.battery.power_w, -1000, 1);
+	sunspec_battery_reserve(&battery, 60);
+	run(3);
+	near(home.battery.power_w, 0, 1);
+	assert_int_equal(chain_get_u16(&battery.chain, 124, 7), 6000);
+	assert_int_equal(chain_get_u16(&battery.chain, 802, 10), 600);
+	near(home.grid_w, 1000, 1); /* and nothing charges from the grid to reach it */
+	sunspec_battery_reserve(&battery, 20);
+	run(3);
+	near(home.battery.power_w, -1000, 1);
 }
 
 int main(void)
@@ -325,6 +370,8 @@ int main(void)
 		cmocka_unit_test(test_percent_reserve_and_switches),
 		cmocka_unit_test(test_scale_factors),
 		cmocka_unit_test(test_pv_curtailment_reverts),
+		cmocka_unit_test(test_pv_limit_fed_and_foreign),
+		cmocka_unit_test(test_reserve_by_another_hand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

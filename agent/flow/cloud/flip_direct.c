@@ -454,7 +454,12 @@ static void direct_retry(struct flip_link *l, int64_t now_ms)
 	poll_try(d, now_ms);
 }
 
+static void direct_ask(struct flip_link *l, int64_t now_ms)
+{
+	l->direct->poll.due_ms = now_ms;
+}
+
 const struct flip_way FLIP_WAY_DIRECT = {
-	.start = direct_start, .stop = direct_stop, .step = direct_step, .stats = direct_stats, .retry = direct_retry,
+	.start = direct_start, .stop = direct_stop, .step = direct_step, .stats = direct_stats, .retry = direct_retry, .ask = direct_ask,
 	.send_row = send_row, .send_batch = send_batch, .batch_max = TELEMETRY_BATCH_MAX,
 };

@@ -31,6 +31,7 @@ struct flip_way {
 	void (*step)(struct flip_link *l, int64_t now_ms); /* after the book moved, before outbox and backlog are stepped */
 	void (*stats)(const struct flip_link *l, struct flip_link_stats *out);
 	void (*retry)(struct flip_link *l, int64_t now_ms); /* somebody wants it now; NULL = nothing waits here */
+	void (*ask)(struct flip_link *l, int64_t now_ms);   /* an answer is wanted, whatever it says; NULL = nobody can be asked */
 	outbox_send_fn send_row;    /* context is the link */
 	backlog_send_fn send_batch; /* likewise */
 	int batch_max;
@@ -49,6 +50,7 @@ struct flip_link {
 	bool stopped;
 	bool clock_warned;
 	int64_t kept_ms, minute_ms;  /* monotonic: last forgetting; last progress kept */
+	int64_t steady_ms, offset_ms; /* since when the clock was not stepped (monotonic, 0 = not seen yet); wall minus monotonic */
 	int64_t write_after_ms;      /* after a failed transaction */
 	struct backoff write_backoff;
 	int n_seen;                  /* handled, not on disk yet */

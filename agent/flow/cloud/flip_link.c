@@ -2,6 +2,7 @@
  * flip_queue.c and flip_direct.c, what arrives in flip_in.c, what is stored in flip_store.c. */
 #include "flow/cloud/flip_internal.h"
 
+#include "core/clock_gate.h"
 #include "io/log.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #define FORGET_EVERY_MS (10LL * 60 * 1000)
+#define STEADY_MS (60LL * 60 * 1000) /* of the clock, before old rows are thrown away on its word */
 #define PROGRESS_EVERY_MS 60000
 
 bool link_clock(const struct flip_link *l, int64_t *now_ms, int64_t *utc_ms)
@@ -63,19 +65,21 @@ void link_up(struct flip_link *l, bool up, int64_t now_ms)
 		backlog_link(l->o.backlog, up, now_ms);
 }
 
+/* Mail may have waited and says nothing when it is older than our clock; the Date of an answer was written just now. */
 void link_judge_clock(struct flip_link *l, int64_t flip_utc_ms)
 {
-	int64_t now_ms, utc_ms;
+	int64_t now_ms, utc_ms, ahead;
 
 	link_clock(l, &now_ms, &utc_ms);
-	if (flip_utc_ms - utc_ms > FLIP_CLOCK_TOLERANCE_MS) {
+	ahead = flip_utc_ms - utc_ms;
+	if (ahead > FLIP_CLOCK_TOLERANCE_MS || (l->way == &FLIP_WAY_DIRECT && ahead < -FLIP_CLOCK_TOLERANCE_MS)) {
 		if (!l->clock_warned)
-			log_warning("flip", "Flip's time, verified, is %lld s ahead of this clock: the clock is wrong",
-				    (long long)((flip_utc_ms - utc_ms) / 1000));
+			log_warning("flip", "Flip's time, verified, is %lld s %s this clock: the clock is wrong",
+				    (long long)(llabs(ahead) / 1000), ahead > 0 ? "ahead of" : "behind");
 		l->clock_warned = true;
 		if (l->o.cb.clock_word)
 			l->o.cb.clock_word(l->o.cb.context, FLIP_CLOCK_REFUTED, flip_utc_ms);
-	} else if (utc_ms - flip_utc_ms <= FLIP_CLOCK_TOLERANCE_MS) {
+	} else if (ahead >= -FLIP_CLOCK_TOLERANCE_MS) {
 		l->clock_warned = false;
 		if (l->o.cb.clock_word)
 			l->o.cb.clock_word(l->o.cb.context, FLIP_CLOCK_PROVEN, flip_utc_ms);
@@ -207,7 +211,13 @@ int64_t flip_link_step(struct flip_link *l)
 	outbox_step(l->o.outbox, now_ms);
 	if (l->o.backlog)
 		backlog_step(l->o.backlog, now_ms);
-	if (trusted && (l->kept_ms == 0 || now_ms - l->kept_ms >= FORGET_EVERY_MS)) {
+	if (llabs(utc_ms - now_ms - l->offset_ms) > CLOCK_STEP_MS) { /* so it was at the first look too */
+		l->steady_ms = now_ms;
+		if (!trusted && l->way->ask)
+			l->way->ask(l, now_ms); /* the Date of the answer may be what proves the new time */
+	}
+	l->offset_ms = utc_ms - now_ms;
+	if (trusted && now_ms - l->steady_ms >= STEADY_MS && (l->kept_ms == 0 || now_ms - l->kept_ms >= FORGET_EVERY_MS)) {
 		l->kept_ms = now_ms;
 		link_forget(l, utc_ms, COMMAND_KEEP_MS);
 	}

@@ -27,7 +27,7 @@ struct flip_link; /* opaque */
 /* What a signed envelope or the Date of a server with a verified certificate says about our clock. */
 enum flip_clock_word {
 	FLIP_CLOCK_PROVEN,   /* written within 10 min of our clock */
-	FLIP_CLOCK_REFUTED,  /* written more than 10 min ahead of our clock: ours is wrong */
+	FLIP_CLOCK_REFUTED,  /* written more than 10 min ahead of our clock (an answer: off by more than that): ours is wrong */
 };
 
 struct flip_link_callbacks {

@@ -15,6 +15,7 @@
 #define PLAN_GRID_MS 10      /* wake-ups are aligned on this grid, so that many devices share one */
 #define NAMELESS_MAX 3
 #define PLAN_LATEST_MS 10000 /* a driver is asked at least this often */
+#define SLEEP_MS 900         /* the machine was suspended for longer: the orders are of before */
 
 struct plant_device {
 	const struct driver *driver;
@@ -36,6 +37,7 @@ struct plant {
 	uv_loop_t *loop;
 	uv_timer_t timer;
 	bool closing;
+	int64_t slept_ms;         /* loop_slept_ms when the last order came; 0 = none yet */
 	int n;
 	struct plant_device dev[DEVICE_MAX];
 	struct bus *bus[CONFIG_BUS_MAX];
@@ -49,6 +51,10 @@ static void device_pump(struct plant *p, int i, int64_t now)
 	struct plant_device *d = &p->dev[i];
 	static struct batch batch; /* 3 KiB; the loop is one thread */
 
+	if (p->slept_ms && loop_slept_ms() - p->slept_ms > SLEEP_MS) { /* the next tick knows whether they still hold */
+		d->due_ms = now + 10 * PLAN_GRID_MS;
+		return;
+	}
 	for (int rounds = 0; rounds < 2; rounds++) {
 		batch.n = 0;
 		d->due_ms = d->driver->plan(d->memory, now, &batch);
@@ -226,6 +232,7 @@ void plant_aim(struct plant *p, int device, const struct order *order)
 	struct plant_device *d = &p->dev[device];
 	int64_t now = loop_now_ms();
 
+	p->slept_ms = loop_slept_ms();
 	if (order->kind == ORDER_NONE || p->closing)
 		return;
 	d->driver->aim(d->memory, order, now);
@@ -238,7 +245,7 @@ bool plant_released(const struct plant *p)
 	for (int i = 0; i < p->n; i++) {
 		const struct plant_device *d = &p->dev[i];
 
-		if (d->roles & (ROLE_BATTERY | ROLE_CHARGER) && d->state.availability == AVAIL_ONLINE && !d->state.released)
+		if (d->roles & (ROLE_BATTERY | ROLE_CHARGER | ROLE_PV) && d->state.availability == AVAIL_ONLINE && !d->state.released)
 			return false;
 	}
 	return true;

@@ -29,6 +29,7 @@ struct tick {
 	int64_t last_at_ms[DEVICE_MAX];
 	int64_t grid_sample_at_ms;
 	int64_t beat_ms;          /* when the next beat should be */
+	int64_t slept_ms;         /* loop_clocks' at the last beat */
 	int handles;
 	uint64_t count, beats;
 	float late_ms[LATE_KEEP];
@@ -76,7 +77,7 @@ static void freeze_grid(struct tick *t)
 static void freeze_owner(struct tick *t, struct snap_device *d)
 {
 	const struct owner *o = &t->hub->owner;
-	const struct owner_override *v = t->s.clock_trusted ? owner_override_at(o, d->id, t->s.utc_ms) : NULL;
+	const struct owner_override *v = t->s.clock_trusted ? owner_override_now(o, d->id, t->s.utc_ms, t->s.now_ms) : NULL;
 	const struct owner_ev *ev = owner_ev_of(o, d->id);
 
 	d->override = (struct override_view){ OVERRIDE_NONE, NAN, 0 };
@@ -106,6 +107,7 @@ static void freeze_device(struct tick *t, int i)
 	d->phases = c->phases;
 	d->priority = c->priority;
 	d->allow_unguarded = c->allow_unguarded;
+	d->mirror_reserve = c->mirror_reserve;
 	book_view(h->book, e, &d->command);
 	freeze_owner(t, d);
 	planning_guide(h->planning, i, t->s.utc_ms, &d->guide);
@@ -118,15 +120,29 @@ static void freeze_device(struct tick *t, int i)
 		d->applied_w = d->state.verdict_w;
 }
 
+static void freeze_zone(struct tick *t)
+{
+	const struct zone *z = &t->hub->zone;
+	int64_t change_ms = calendar_next_change(z, t->s.utc_ms);
+
+	t->s.local = (struct local_time){ .offset_s = calendar_offset_s(z, t->s.utc_ms) };
+	if (change_ms == INT64_MAX)
+		return;
+	t->s.local.change_utc_ms = change_ms;
+	t->s.local.after_s = calendar_offset_s(z, change_ms);
+}
+
 static void freeze(struct tick *t)
 {
 	struct hub *h = t->hub;
 	struct snapshot *s = &t->s;
 	const struct config_site *c = &h->cfg.site;
 
-	s->now_ms = loop_now_ms();
-	s->utc_ms = loop_utc_ms();
+	hub_clock(h); /* all clocks of one instant: a machine may be suspended between two readings */
+	s->now_ms = h->clocks.now_ms;
+	s->utc_ms = h->clocks.utc_ms;
 	s->clock_trusted = h->clock_trusted;
+	freeze_zone(t);
 	s->paused = owner_paused_at(&h->owner, s->utc_ms, s->now_ms);
 	s->pause_until_utc_ms = h->owner.pause_until_utc_ms;
 	s->stopping = h->stopping;
@@ -136,20 +152,21 @@ static void freeze(struct tick *t)
 		.battery_export = c->battery_export, .battery_to_ev = h->cfg.plan.battery_to_ev,
 		.honour_user_floor = h->cfg.flip.honour_user_floor, .ev_in_follow_load = h->cfg.flip.ev_in_follow_load,
 		.surplus_battery_first = c->surplus_battery_first, .tick_ms = c->tick_ms,
+		.car_share = c->car_share,
 	};
-	s->external = (struct external_limit){ .import_w = NAN, .export_w = NAN };
 	s->import_price = price_at(h->import_prices, s->utc_ms, &s->price_until_utc_ms);
 	s->export_price = price_at(h->export_prices, s->utc_ms, NULL);
 	s->n_devices = plant_count(h->plant);
 	for (int i = 0; i < s->n_devices; i++)
 		freeze_device(t, i);
 	freeze_grid(t);
+	outside_freeze(h->outside, s);
 }
 
 static bool order_same(const struct order *a, const struct order *b)
 {
 	return a->kind == b->kind && a->w == b->w && a->grid_w == b->grid_w && a->min_w == b->min_w && a->max_w == b->max_w &&
-	       a->native == b->native;
+	       a->native == b->native && a->phases == b->phases;
 }
 
 static void run(struct tick *t)
@@ -162,10 +179,9 @@ static void run(struct tick *t)
 	for (int i = 0; i < t->d.n; i++) {
 		const struct order *o = &t->d.d[i].order;
 
-		if (!order_same(o, &t->last[i])) {
-			t->last[i] = *o;
+		if (!order_same(o, &t->last[i]))
 			t->last_at_ms[i] = t->s.now_ms;
-		}
+		t->last[i] = *o;
 		plant_aim(t->hub->plant, i, o);
 	}
 	t->count++;
@@ -176,14 +192,20 @@ static void run(struct tick *t)
 static void on_beat(uv_timer_t *timer)
 {
 	struct tick *t = timer->data;
-	int64_t now = loop_now_ms(), step = t->hub->cfg.site.tick_ms, wait;
-	double late = (double)(now - t->beat_ms);
+	int64_t step = t->hub->cfg.site.tick_ms, now, wait;
+	struct loop_clocks clocks;
+	double late;
 
+	loop_clocks(&clocks);
+	now = clocks.now_ms;
+	t->beat_ms += clocks.slept_ms - t->slept_ms; /* timers stand still while the machine is suspended: nobody's delay */
+	t->slept_ms = clocks.slept_ms;
+	late = (double)(now - t->beat_ms);
 	t->late_ms[t->beats++ % LATE_KEEP] = (float)late;
 	if (late > t->late_max_ms)
 		t->late_max_ms = late;
 	t->beat_ms += step;
-	if (t->beat_ms <= now) /* the machine slept: no burst of beats to catch up */
+	if (t->beat_ms <= now) /* the loop was held up: no burst of beats to catch up */
 		t->beat_ms = now + step;
 	loop_mark("tick");
 	run(t);
@@ -209,9 +231,11 @@ static void on_soon(uv_timer_t *timer)
 int tick_start(struct tick **out, struct hub *hub, const struct tick_hooks *hooks, struct errbuf *err)
 {
 	struct tick *t = calloc(1, sizeof(*t));
+	struct loop_clocks clocks;
 
 	if (!t)
 		return errbuf_set(err, -ENOMEM, "no memory for the tick");
+	loop_clocks(&clocks);
 	t->hub = hub;
 	t->hooks = *hooks;
 	uv_timer_init(hub->loop, &t->beat);
@@ -219,7 +243,8 @@ int tick_start(struct tick **out, struct hub *hub, const struct tick_hooks *hook
 	t->beat.data = t->soon.data = t;
 	t->handles = 2;
 	chain_init(&t->chain);
-	t->beat_ms = loop_now_ms();
+	t->beat_ms = clocks.now_ms;
+	t->slept_ms = clocks.slept_ms;
 	uv_timer_start(&t->beat, on_beat, 0, 0);
 	*out = t;
 	return 0;

@@ -1,8 +1,10 @@
 /* See inbox.h. */
 #include "flow/local/inbox.h"
 
+#include "core/recent.h"
 #include "flow/hub.h"
 #include "flow/local/request.h"
+#include "flow/local/verbs.h"
 #include "io/conffile.h"
 #include "io/log.h"
 #include "io/loop.h"
@@ -31,7 +33,14 @@ struct repeat {
 struct inbox {
 	struct hub *hub;
 	struct repeat repeat[REPEAT_KEEP];
+	struct recent often;               /* of verbs that may come ten times a second */
 };
+
+/* Their good answer is {}, so it need not be kept; with the others they would fill the memory in half a minute. */
+static bool often(const struct verb *v)
+{
+	return v && v->run == verb_limit_set;
+}
 
 static struct repeat *repeat_find(struct inbox *in, const char *user, const char *transaction, int64_t now)
 {
@@ -111,7 +120,9 @@ static void answer(struct request *rq, cJSON *o, const char *result)
 		if (r && !r->answer)
 			repeat_end(r, text);
 	}
-	if ((rq->verb && rq->verb->change) || strcmp(result, "ok") != 0)
+	if (rq->remembered && often(rq->verb))
+		recent_end(&rq->hub->inbox->often, rq->user, rq->transaction, !strcmp(result, "ok"));
+	if ((rq->verb && rq->verb->change && !rq->quiet) || strcmp(result, "ok") != 0)
 		hub_audit(rq->hub, rq->user[0] ? rq->user : "hub", rq->verb_name, result);
 	request_free(rq);
 }
@@ -220,6 +231,27 @@ void inbox_submit(struct inbox *in, const char *verb, cJSON *args, enum user_rol
 	request_run_as(rq, role);
 }
 
+static bool often_ask(struct inbox *in, struct request *rq, int64_t now)
+{
+	switch (recent_ask(&in->often, rq->user, rq->transaction, now)) {
+	case RECENT_NEW:
+		rq->remembered = true;
+		rq->verb = verb_find(rq->verb_name); /* whatever comes of it, answer() finds the note */
+		return true;
+	case RECENT_UNDER_WAY:
+		request_error(rq, "busy", "transaction '%s' is still at work", rq->transaction);
+		return false;
+	case RECENT_ANSWERED:
+		rq->quiet = true;
+		request_ok(rq, NULL);
+		return false;
+	case RECENT_FULL:
+		break;
+	}
+	request_error(rq, "busy", "too many transactions in ten minutes");
+	return false;
+}
+
 /* True when this transaction is new and shall run; else it has been answered. */
 static bool repeat_ask(struct inbox *in, struct request *rq)
 {
@@ -234,6 +266,10 @@ static bool repeat_ask(struct inbox *in, struct request *rq)
 	} else if (seen) {
 		answer_send(rq, seen->answer);
 		request_free(rq);
+	} else if (often(verb)) {
+		return often_ask(in, rq, now);
+	} else if (recent_known(&in->often, rq->user, rq->transaction, now)) {
+		request_error(rq, "bad_request", "transaction '%s' was used for another verb", rq->transaction);
 	} else if (!repeat_begin(in, rq, verb && verb->change, now)) {
 		request_error(rq, "busy", "too many transactions in ten minutes");
 	} else {

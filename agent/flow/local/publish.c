@@ -9,7 +9,9 @@
 #include <string.h>
 
 #define SITE_MS 60000
-#define DECISION_MS 5000
+#define WORDS_MS 5000
+#define NUMBERS_MS 30000
+#define DECISION_BAND_W 50.0
 #define SWEEP_MS 3000
 #define SITE_BAND_W 5.0
 #define SITE_BAND_PCT 0.1
@@ -20,6 +22,17 @@ static uint64_t hash_text(const char *text)
 
 	for (; *text; text++)
 		h = (h ^ (unsigned char)*text) * 1099511628211u;
+	return h;
+}
+
+/* The sentence without its numbers. */
+static uint64_t hash_words(const char *text)
+{
+	uint64_t h = 14695981039346656037u;
+
+	for (; *text; text++)
+		if (!strchr("0123456789.-", *text))
+			h = (h ^ (unsigned char)*text) * 1099511628211u;
 	return h;
 }
 
@@ -140,37 +153,76 @@ void publish_device(struct publish *p, int i, const struct snapshot *s)
 	k->known = true;
 }
 
-/* What must be told at once: whose order, which kind, what cuts it, and power beyond a dead band. */
-static uint64_t decisions_hash(const struct decisions *d)
+static uint64_t mix(uint64_t h, uint64_t v)
 {
-	uint64_t h = 14695981039346656037u;
+	return (h ^ v) * 1099511628211u;
+}
+
+/* What must be told at once: whose order, and which kind. Power is compared apart, by a dead band. */
+static uint64_t orders_hash(const struct decisions *d)
+{
+	uint64_t h = d->limit_unreachable_w > 0;
+
+	for (int i = 0; i < d->n; i++)
+		h = mix(mix(mix(h, (uint64_t)d->d[i].order.kind), (uint64_t)d->d[i].rank), (uint64_t)d->d[i].order.phases);
+	return h;
+}
+
+/* What may wait a few seconds, so that two policies at the edge of a limit do not fill the broker's log. */
+static uint64_t words_hash(const struct snapshot *s, const struct decisions *d)
+{
+	uint64_t h = 0;
 
 	for (int i = 0; i < d->n; i++) {
 		const struct decision *k = &d->d[i];
 
-		h = (h ^ (uint64_t)k->order.kind) * 1099511628211u;
-		h = (h ^ (uint64_t)k->rank) * 1099511628211u;
-		h = (h ^ k->limited_by) * 1099511628211u;
-		h = (h ^ (uint64_t)(int64_t)(k->order.w / 50)) * 1099511628211u;
+		h = mix(mix(mix(h, k->limited_by), (uint64_t)k->code), hash_words(k->why));
+		h = mix(mix(h, (uint64_t)k->until_utc_ms), isnan(s->dev[i].applied_w) ? 1u : 0u);
 	}
-	return h ? h : 1;
+	return h;
+}
+
+/* Numbers in sentences and bands move with every reading: they are told now and then. */
+static uint64_t numbers_hash(const struct snapshot *s, const struct decisions *d)
+{
+	uint64_t h = 0;
+
+	for (int i = 0; i < d->n; i++) {
+		const struct decision *k = &d->d[i];
+
+		h = mix(mix(h, hash_text(k->why)), (uint64_t)(int64_t)k->order.w);
+		h = mix(h, isnan(s->dev[i].applied_w) ? 0 : (uint64_t)(int64_t)s->dev[i].applied_w);
+	}
+	return h;
+}
+
+static bool powers_moved(const struct publish *p, const struct decisions *d)
+{
+	for (int i = 0; i < d->n; i++)
+		if (moved(p->decision_w[i], d->d[i].order.w, DECISION_BAND_W))
+			return true;
+	return false;
 }
 
 void publish_decisions(struct publish *p, const struct snapshot *s, const struct decisions *d)
 {
-	uint64_t hash = decisions_hash(d), text = 1;
+	uint64_t orders = orders_hash(d), words = words_hash(s, d), numbers = numbers_hash(s, d);
+	int64_t age_ms = s->now_ms - p->decision_ms;
 	AUTO_JSON *o = NULL;
 
-	for (int i = 0; i < d->n; i++)
-		text = text * 31 + hash_text(d->d[i].why) + (uint64_t)(int64_t)d->d[i].order.w;
-	if (hash == p->decision_hash && (text == p->decision_text || s->now_ms - p->decision_ms < DECISION_MS))
+	if (p->decision_told && orders == p->decision_orders && !powers_moved(p, d) &&
+	    (words == p->decision_words || age_ms < WORDS_MS) && (numbers == p->decision_numbers || age_ms < NUMBERS_MS))
 		return;
 	o = encode_decisions(s, d);
 	if (send_json(p, "decision", o, s->utc_ms) < 0)
 		return;
-	p->decision_hash = hash;
-	p->decision_text = text;
+	p->decision_told = true;
+	p->decision_orders = orders;
+	p->decision_words = words;
+	p->decision_numbers = numbers;
 	p->decision_ms = s->now_ms;
+	for (int i = 0; i < d->n; i++)
+		p->decision_w[i] = d->d[i].order.w;
 }
 
 static bool sums_moved(const struct site_sums *a, const struct site_sums *b)
@@ -196,22 +248,34 @@ static void sweep(struct publish *p, int64_t now_ms)
 	}
 }
 
+/* Doubts are named at once; their numbers come along with the next. */
+static uint64_t site_hash(const struct decisions *d)
+{
+	uint64_t h = mix(mix(hash_text(d->floor_source), (uint64_t)d->mode), d->limit_unreachable_w > 0);
+
+	for (int i = 0; i < d->n_doubts; i++)
+		h = mix(h, (uint64_t)d->doubts[i].kind << 8 ^ (uint64_t)(d->doubts[i].device + 1));
+	return mix(h, isnan(d->floor_pct) ? 0 : (uint64_t)(int64_t)(d->floor_pct * 10));
+}
+
 void publish_site(struct publish *p, const struct snapshot *s, const struct decisions *d)
 {
-	uint64_t hash = hash_text(d->why) ^ hash_text(d->floor_source) * 3 ^ (uint64_t)d->mode << 40 ^ (uint64_t)d->limited_by << 48 ^
-			(isnan(d->floor_pct) ? 0 : (uint64_t)(int64_t)(d->floor_pct * 10));
+	uint64_t hash = site_hash(d), words = mix(mix(hash_words(d->why), d->limited_by), (uint64_t)d->code);
+	int64_t age_ms = s->now_ms - p->site_ms;
 	struct site_sums sums;
 	AUTO_JSON *o = NULL;
 
 	sweep(p, s->now_ms);
 	site_sums(s, &sums);
-	if (p->site_ms && hash == p->site_hash && !sums_moved(&p->sums, &sums) && s->now_ms - p->site_ms < SITE_MS - 1500)
+	if (p->site_ms && hash == p->site_hash && !sums_moved(&p->sums, &sums) && (words == p->site_words || age_ms < WORDS_MS) &&
+	    age_ms < SITE_MS - 1500)
 		return;
 	o = encode_site(s, d, &sums);
 	if (send_json(p, "site", o, s->utc_ms) < 0)
 		return;
 	p->site_ms = s->now_ms;
 	p->site_hash = hash;
+	p->site_words = words;
 	p->sums = sums;
 }
 
@@ -271,7 +335,7 @@ void publish_text(struct publish *p, const char *below, const cJSON *o, int64_t 
 
 void publish_leave(struct publish *p)
 {
-	static const char *const TOPICS[] = { "site", "decision", "agent", "plan", "outbox", "vpp", "tariff/import", "tariff/export" };
+	static const char *const TOPICS[] = { "site", "decision", "agent", "plan", "outbox", "vpp", "tariff/import", "tariff/export", "limit", "demand" };
 	char topic[MQTT_TOPIC_MAX];
 
 	for (size_t i = 0; i < sizeof(TOPICS) / sizeof(TOPICS[0]); i++)
@@ -288,7 +352,7 @@ void publish_all_again(struct publish *p)
 	memset(p->device, 0, sizeof(p->device));
 	p->n_texts = p->n_devices = 0;
 	p->site_ms = 0;
-	p->decision_hash = 0;
+	p->decision_told = false;
 	p->sweep = SWEEP_WANTED;
 }
 

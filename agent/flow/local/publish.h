@@ -26,8 +26,11 @@ struct publish {
 	int n_texts;
 	int64_t site_ms;                    /* when R/site was last published */
 	struct site_sums sums;
-	uint64_t site_hash, decision_hash, decision_text;
+	uint64_t site_hash, site_words;
+	bool decision_told;                 /* since the last connect */
 	int64_t decision_ms;
+	uint64_t decision_orders, decision_words, decision_numbers; /* hashes: what is told at once, soon, now and then */
+	double decision_w[DEVICE_MAX];
 	enum { SWEEP_NONE, SWEEP_WANTED, SWEEP_RUNNING } sweep; /* looking for topics of devices that are gone */
 	int64_t sweep_until_ms;
 };
@@ -38,7 +41,8 @@ void publish_deinit(struct publish *p);
 
 /** Device @i of the snapshot, when a value moved beyond its dead band or a state changed. */
 void publish_device(struct publish *p, int i, const struct snapshot *s);
-/** R/decision: at once when an order changes, else at most every 5 s. R/site: at least every 60 s. */
+/** R/decision: at once when an order changes (power: by 50 W), its words at most every 5 s, mere numbers every 30 s.
+ *  R/site: at least every 60 s. */
 void publish_decisions(struct publish *p, const struct snapshot *s, const struct decisions *d);
 void publish_site(struct publish *p, const struct snapshot *s, const struct decisions *d);
 /** Any other state topic below R; "at" is added to what is sent, @o is not changed. NULL clears. */

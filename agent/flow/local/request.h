@@ -36,6 +36,7 @@ struct request {
 	unsigned char correlation[MQTT_CORRELATION_MAX];
 	size_t correlation_len;
 	bool remembered;               /* its transaction has a place in the inbox's memory */
+	bool quiet;                    /* it changed nothing: when it ends well, the audit need not know */
 	cJSON *args;                   /* an object; owned by the request */
 };
 

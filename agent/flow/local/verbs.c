@@ -39,7 +39,7 @@ const struct verb VERBS[] = {
 	{ "flip_device.patch", USER_INSTALLER, true, NULL },
 	{ "flip_device.delete", USER_INSTALLER, true, NULL },
 	{ "prices.set", USER_OWNER, true, NULL },
-	{ "limit.set", USER_INSTALLER, true, NULL },
+	{ "limit.set", USER_INSTALLER, true, verb_limit_set },
 	{ "forecast.set", USER_OWNER, true, NULL },
 	{ "bus.probe", USER_INSTALLER, true, NULL },
 	{ "device.raw", USER_INSTALLER, true, NULL },

@@ -4,7 +4,7 @@
 
 struct request;
 
-/* verbs_info.c: read only */
+/* verbs_info.c, verbs_why.c: read only */
 void verb_ping(struct request *rq);
 void verb_state_get(struct request *rq);
 void verb_why(struct request *rq);
@@ -18,6 +18,9 @@ void verb_override_clear(struct request *rq);
 void verb_pause(struct request *rq);
 void verb_ev_set(struct request *rq);
 void verb_event_participate(struct request *rq);
+
+/* verbs_limit.c: the grid operator */
+void verb_limit_set(struct request *rq);
 
 /* verbs_agent.c: the agent itself */
 void verb_plan_refresh(struct request *rq);

@@ -1,4 +1,4 @@
-/* Verbs that only read: ping, the whole state by parts, why, dump. */
+/* Verbs that only read: ping, the whole state by parts, dump. */
 #include "core/encode.h"
 #include "flow/hub.h"
 #include "flow/local/request.h"
@@ -138,6 +138,19 @@ static cJSON *part_owner(struct hub *h)
 	return o;
 }
 
+static cJSON *part_limit(struct hub *h)
+{
+	return outside_encode_limit(h->outside);
+}
+
+/* null without a target */
+static cJSON *part_demand(struct hub *h)
+{
+	cJSON *o = outside_encode_demand(h->outside);
+
+	return o ? o : cJSON_CreateNull();
+}
+
 static cJSON *part_log(struct hub *h)
 {
 	static const char *const LEVELS[] = { "", "", "", "error", "warning", "notice", "info", "debug" };
@@ -190,7 +203,8 @@ static const struct {
 } PARTS[] = {
 	{ "agent", true, part_agent }, { "site", true, part_site }, { "decision", true, part_decision }, { "devices", true, part_devices },
 	{ "buses", true, part_buses }, { "commands", true, part_commands }, { "events", true, part_events },
-	{ "outbox", true, part_outbox }, { "owner", true, part_owner }, { "vpp", true, round_encode_vpp }, { "plan", false, round_encode_plan }, { "tariff", false, part_tariff },
+	{ "outbox", true, part_outbox }, { "owner", true, part_owner }, { "limit", true, part_limit }, { "demand", true, part_demand },
+	{ "vpp", true, round_encode_vpp }, { "plan", false, round_encode_plan }, { "tariff", false, part_tariff },
 	{ "log", false, part_log }, { "config", false, part_config },
 };
 #define PARTS_COUNT (sizeof(PARTS) / sizeof(PARTS[0]))
@@ -231,31 +245,6 @@ void verb_dump(struct request *rq)
 
 	for (size_t i = 0; i < PARTS_COUNT; i++)
 		cJSON_AddItemToObject(o, PARTS[i].name, PARTS[i].make(rq->hub));
-	request_ok(rq, o);
-}
-
-void verb_why(struct request *rq)
-{
-	const struct snapshot *s = tick_snapshot(rq->hub->tick);
-	const struct decisions *d = tick_decisions(rq->hub->tick);
-	struct errbuf err = { "" };
-	char id[DEVICE_ID_MAX] = "";
-	cJSON *o, *list;
-
-	if (json_get_text(rq->args, "device", id, sizeof(id), &err) < 0) {
-		request_error(rq, "bad_request", "%s", err.text);
-		return;
-	}
-	o = part_site(rq->hub);
-	list = cJSON_AddArrayToObject(o, "devices");
-	for (int i = 0; i < d->n; i++)
-		if ((s->dev[i].roles & (ROLE_BATTERY | ROLE_CHARGER | ROLE_PV) || id[0]) && (!id[0] || !strcmp(id, s->dev[i].id)))
-			cJSON_AddItemToArray(list, encode_decision(&s->dev[i], &d->d[i]));
-	if (id[0] && cJSON_GetArraySize(list) == 0) {
-		cJSON_Delete(o);
-		request_error(rq, "not_found", "there is no device '%s'", id);
-		return;
-	}
 	request_ok(rq, o);
 }
 

@@ -132,8 +132,8 @@ static int device_arg(struct request *rq, uint32_t roles, const char *what)
 	return -1;
 }
 
-/* until or duration_s; 0, or -1 after answering. */
-static int until_arg(struct request *rq, int64_t *until_utc_ms)
+/* until or duration_s, which sets the monotonic end too; 0, or -1 after answering. */
+static int until_arg(struct request *rq, int64_t *until_utc_ms, int64_t *until_ms)
 {
 	struct errbuf err = { "" };
 	char text[CALENDAR_TEXT_MAX + 8] = "";
@@ -152,8 +152,10 @@ static int until_arg(struct request *rq, int64_t *until_utc_ms)
 		request_error(rq, "bad_request", "until: '%s' is not a time such as 2026-01-15T18:00:00Z", text);
 		return -1;
 	}
-	if (d == 1)
+	if (d == 1) {
 		*until_utc_ms = now + seconds * 1000;
+		*until_ms = loop_now_ms() + seconds * 1000;
+	}
 	if (*until_utc_ms <= now) {
 		request_error(rq, "expired", "until: %s is over", text);
 		return -1;
@@ -203,7 +205,7 @@ void verb_override_set(struct request *rq)
 		request_error(rq, "bad_request", "%s", err.text);
 		return;
 	}
-	if (until_arg(rq, &v.until_utc_ms) < 0)
+	if (until_arg(rq, &v.until_utc_ms, &v.until_ms) < 0)
 		return;
 	e = h->clock_trusted ? book_in_force(h->book, i, loop_utc_ms()) : NULL;
 	if (e) {

@@ -1,0 +1,195 @@
+/* See limit_input.h. The stored form and the message are read in limit_input_json.c. */
+#include "core/limit_input.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define APART_MS 2000 /* less than that apart, two clocks agree */
+
+void limit_input_init(struct limit_input *in)
+{
+	memset(in, 0, sizeof(*in));
+	for (int i = 0; i < LIMIT_SIDES; i++)
+		in->side[i].demand.w = NAN;
+}
+
+static bool watched(const struct limit_config *cfg, int i)
+{
+	return cfg->heartbeat_s > 0 && !isnan(cfg->failsafe_w[i]);
+}
+
+static enum limit_state heard_state(const struct limit_demand *d)
+{
+	return !d->stated ? LIMIT_INIT : isnan(d->w) ? LIMIT_UNLIMITED : LIMIT_LIMITED;
+}
+
+static bool over(const struct limit_demand *d, const struct limit_clock *c)
+{
+	if (d->until_ms && (d->by_duration || !c->trusted))
+		return c->now_ms >= d->until_ms;
+	return c->trusted && d->until_utc_ms && c->utc_ms >= d->until_utc_ms;
+}
+
+/* Keeps both ends in line with the clock that counts. True when the stored one moved. */
+static bool align(struct limit_demand *d, const struct limit_clock *c)
+{
+	const int64_t reckoned = c->utc_ms + d->until_ms - c->now_ms;
+
+	if (!c->trusted || !d->until_utc_ms)
+		return false;
+	if (!d->by_duration) {
+		d->until_ms = c->now_ms + d->until_utc_ms - c->utc_ms;
+		return false;
+	}
+	if (!d->unproven && llabs(reckoned - d->until_utc_ms) <= APART_MS)
+		return false;
+	d->until_utc_ms = reckoned;
+	d->unproven = false;
+	return true;
+}
+
+bool limit_view_differs(const struct limit_view *a, const struct limit_view *b)
+{
+	for (int i = 0; i < LIMIT_SIDES; i++) {
+		const struct limit_view_side *x = &a->side[i], *y = &b->side[i];
+
+		if (x->state != y->state || x->until_utc_ms != y->until_utc_ms || isnan(x->w) != isnan(y->w) || (!isnan(x->w) && x->w != y->w))
+			return true;
+	}
+	return a->failsafe != b->failsafe || a->state != b->state;
+}
+
+/* Everything that time does; the view before it is the caller's. */
+static int pass(struct limit_input *in, const struct limit_config *cfg, const struct limit_clock *clock)
+{
+	int changed = 0;
+	bool lost;
+
+	if (in->heartbeat_s == 0 && cfg->heartbeat_s > 0)
+		in->watch_ms = clock->now_ms; /* from now on the source has its time to speak */
+	in->heartbeat_s = cfg->heartbeat_s;
+	lost = clock->now_ms - (in->heard_ms > in->watch_ms ? in->heard_ms : in->watch_ms) > (int64_t)cfg->heartbeat_s * 1000;
+	for (int i = 0; i < LIMIT_SIDES; i++) {
+		struct limit_side *s = &in->side[i];
+
+		if (align(&s->demand, clock))
+			changed |= LIMIT_STORE;
+		if (over(&s->demand, clock)) {
+			s->demand = (struct limit_demand){ .stated = true, .w = NAN };
+			changed |= LIMIT_STORE;
+		}
+		if (!watched(cfg, i))
+			s->state = heard_state(&s->demand);
+		else if (lost)
+			s->state = LIMIT_FAILSAFE;
+		else if (s->state == LIMIT_LIMITED || s->state == LIMIT_UNLIMITED)
+			s->state = heard_state(&s->demand);
+	}
+	return changed;
+}
+
+int limit_input_step(struct limit_input *in, const struct limit_config *cfg, const struct limit_clock *clock)
+{
+	struct limit_view before, after;
+	int changed;
+
+	limit_input_view(in, cfg, &before);
+	changed = pass(in, cfg, clock);
+	limit_input_view(in, cfg, &after);
+	return changed | (limit_view_differs(&before, &after) ? LIMIT_CHANGED : 0);
+}
+
+static struct limit_demand demanded(const struct limit_message *m, double w, const struct limit_clock *c)
+{
+	struct limit_demand d = { .stated = true, .w = w };
+
+	if (isnan(w))
+		return d;
+	d.by_duration = m->duration_ms > 0;
+	d.until_utc_ms = d.by_duration ? c->utc_ms + m->duration_ms : m->until_utc_ms;
+	if (d.by_duration)
+		d.until_ms = c->now_ms + m->duration_ms;
+	else if (m->until_utc_ms && c->trusted)
+		d.until_ms = c->now_ms + m->until_utc_ms - c->utc_ms;
+	d.unproven = d.by_duration && !c->trusted;
+	return d;
+}
+
+static bool same(const struct limit_demand *a, const struct limit_demand *b)
+{
+	return a->stated == b->stated && isnan(a->w) == isnan(b->w) && (isnan(a->w) || a->w == b->w) &&
+	       a->until_utc_ms == b->until_utc_ms && a->unproven == b->unproven;
+}
+
+int limit_input_message(struct limit_input *in, const struct limit_config *cfg, const struct limit_message *m,
+			const struct limit_clock *clock, struct errbuf *err)
+{
+	struct limit_view before, after;
+	int changed;
+
+	if (clock->trusted && m->until_utc_ms && m->until_utc_ms <= clock->utc_ms)
+		return errbuf_set(err, -ETIME, "until: it is over");
+	if (clock->trusted && m->until_utc_ms - clock->utc_ms > LIMIT_INPUT_MAX_S * 1000)
+		return errbuf_set(err, -ERANGE, "until: more than %lld days ahead", LIMIT_INPUT_MAX_S / 86400);
+	limit_input_view(in, cfg, &before);
+	changed = pass(in, cfg, clock); /* first: what was lost before this message is not healed by a mere heartbeat */
+	in->heard = true;
+	in->heard_ms = clock->now_ms;
+	for (int i = 0; i < LIMIT_SIDES; i++) {
+		struct limit_demand d = demanded(m, m->w[i], clock);
+
+		if (!m->states[i])
+			continue;
+		if (!same(&d, &in->side[i].demand) || strcmp(in->source, m->source) != 0)
+			changed |= LIMIT_STORE;
+		in->side[i].demand = d;
+		in->side[i].state = heard_state(&d);
+	}
+	if (m->states[LIMIT_IMPORT] || m->states[LIMIT_EXPORT])
+		memcpy(in->source, m->source, sizeof(in->source));
+	limit_input_view(in, cfg, &after);
+	return changed | (limit_view_differs(&before, &after) ? LIMIT_CHANGED : 0);
+}
+
+void limit_input_view(const struct limit_input *in, const struct limit_config *cfg, struct limit_view *out)
+{
+	static const int GRAVITY[LIMIT_STATES] = { [LIMIT_UNLIMITED] = 0, [LIMIT_LIMITED] = 1, [LIMIT_INIT] = 2, [LIMIT_FAILSAFE] = 3 };
+	bool any = false;
+
+	*out = (struct limit_view){ .state = LIMIT_INIT };
+	for (int i = 0; i < LIMIT_SIDES; i++) {
+		const struct limit_demand *d = &in->side[i].demand;
+		struct limit_view_side *v = &out->side[i];
+		const bool unheard = watched(cfg, i) && (in->side[i].state == LIMIT_INIT || in->side[i].state == LIMIT_FAILSAFE);
+
+		*v = (struct limit_view_side){ .state = in->side[i].state, .w = d->w, .until_utc_ms = d->until_utc_ms };
+		if (unheard && !(d->w < cfg->failsafe_w[i])) {
+			v->w = cfg->failsafe_w[i];
+			v->until_utc_ms = 0;
+		}
+		out->failsafe |= unheard;
+		if (v->until_utc_ms && (!out->until_utc_ms || v->until_utc_ms < out->until_utc_ms))
+			out->until_utc_ms = v->until_utc_ms;
+		if (!watched(cfg, i) && !d->stated)
+			continue;
+		if (!any || GRAVITY[v->state] > GRAVITY[out->state])
+			out->state = v->state;
+		any = true;
+	}
+}
+
+int64_t limit_input_age_ms(const struct limit_input *in, int64_t now_ms)
+{
+	return in->heard ? now_ms - in->heard_ms : -1;
+}
+
+const char *limit_state_word(enum limit_state s)
+{
+	static const char *const WORDS[LIMIT_STATES] = {
+		[LIMIT_INIT] = "init", [LIMIT_UNLIMITED] = "unlimited_controlled", [LIMIT_LIMITED] = "limited", [LIMIT_FAILSAFE] = "failsafe",
+	};
+
+	return WORDS[s];
+}

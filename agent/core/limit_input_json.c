@@ -1,0 +1,139 @@
+/* A limit as text: the message that brings it, and the stored form, checked like anything else that was on a disk. */
+#include "core/limit_input.h"
+
+#include "core/calendar.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+static const char *const KEYS[LIMIT_SIDES] = { [LIMIT_IMPORT] = "import_w", [LIMIT_EXPORT] = "export_w" };
+static const char *const NAMES[LIMIT_SIDES] = { [LIMIT_IMPORT] = "import", [LIMIT_EXPORT] = "export" };
+
+/* 1 present, 0 absent or null, negative: not a time. */
+static int get_time(const cJSON *o, const char *key, int64_t *utc_ms, struct errbuf *err)
+{
+	char text[64];
+	int r = json_get_text(o, key, text, sizeof(text), err);
+
+	if (r > 0 && (calendar_parse(text, utc_ms) < 0 || *utc_ms <= 0))
+		return errbuf_set(err, -EINVAL, "%s: '%s' is not a time such as 2026-01-15T18:00:00Z", key, text);
+	return r;
+}
+
+static int check_keys(const cJSON *args, struct errbuf *err)
+{
+	static const char *const KNOWN[] = { "import_w", "export_w", "until", "duration_s", "transaction" };
+	const size_t n = sizeof(KNOWN) / sizeof(KNOWN[0]);
+	const cJSON *item;
+	unsigned seen = 0;
+
+	cJSON_ArrayForEach(item, args) {
+		size_t i = 0;
+
+		while (i < n && strcmp(item->string, KNOWN[i]) != 0)
+			i++;
+		if (i == n)
+			return errbuf_set(err, -EINVAL, "'%.40s' is not known: say import_w, export_w, until or duration_s", item->string);
+		if (seen & 1u << i)
+			return errbuf_set(err, -EINVAL, "%s stands there twice", KNOWN[i]);
+		seen |= 1u << i;
+	}
+	return 0;
+}
+
+int limit_message_parse(const cJSON *args, struct limit_message *out, struct errbuf *err)
+{
+	struct limit_message m = { .w = { NAN, NAN } };
+	int64_t seconds = 0;
+	bool number = false;
+	int r, d;
+
+	if (!cJSON_IsObject(args))
+		return errbuf_set(err, -EINVAL, "not an object");
+	if ((r = check_keys(args, err)) < 0)
+		return r;
+	for (int i = 0; i < LIMIT_SIDES; i++) {
+		if ((r = json_get_number(args, KEYS[i], 0, LIMIT_INPUT_MAX_W, &m.w[i], err)) < 0)
+			return r;
+		m.states[i] = cJSON_HasObjectItem(args, KEYS[i]);
+		number |= r == 1;
+	}
+	if ((r = get_time(args, "until", &m.until_utc_ms, err)) < 0)
+		return r;
+	if ((d = json_get_int(args, "duration_s", 1, LIMIT_INPUT_MAX_S, &seconds, err)) < 0)
+		return d;
+	if (r && d)
+		return errbuf_set(err, -EINVAL, "say either until or duration_s");
+	if ((r || d) && !number)
+		return errbuf_set(err, -EINVAL, "%s goes with a limit: say import_w or export_w too", r ? "until" : "duration_s");
+	m.duration_ms = seconds * 1000;
+	*out = m;
+	return 0;
+}
+
+cJSON *limit_input_encode(const struct limit_input *in, int64_t now_ms)
+{
+	cJSON *j = cJSON_CreateObject();
+
+	if (!j)
+		return NULL;
+	cJSON_AddStringToObject(j, "source", in->source);
+	for (int i = 0; i < LIMIT_SIDES; i++) {
+		const struct limit_demand *d = &in->side[i].demand;
+		cJSON *o;
+
+		if (!d->stated)
+			continue;
+		o = cJSON_AddObjectToObject(j, NAMES[i]);
+		json_add_number(o, "w", d->w, 3);
+		json_add_time(o, "until", d->until_utc_ms);
+		if (d->unproven) /* nobody can tell how long it was off: then it begins anew */
+			json_add_number(o, "left_ms", fmax(0, (double)(d->until_ms - now_ms)), 0);
+	}
+	return j;
+}
+
+static int demand_decode(const cJSON *o, int64_t now_ms, struct limit_demand *out, struct errbuf *err)
+{
+	struct limit_demand d = { .stated = true, .w = NAN };
+	int64_t left_ms = 0;
+	int w, until, left;
+
+	if (!cJSON_IsObject(o))
+		return errbuf_set(err, -EINVAL, "not an object");
+	if ((w = json_get_number(o, "w", 0, LIMIT_INPUT_MAX_W, &d.w, err)) < 0)
+		return w;
+	if ((until = get_time(o, "until", &d.until_utc_ms, err)) < 0)
+		return until;
+	if ((left = json_get_int(o, "left_ms", 0, LIMIT_INPUT_MAX_S * 1000, &left_ms, err)) < 0)
+		return left;
+	if ((until && !w) || (left && !until))
+		return errbuf_set(err, -EINVAL, "an end without a limit");
+	if (left) {
+		d.by_duration = d.unproven = true;
+		d.until_ms = now_ms + left_ms;
+	}
+	*out = d;
+	return 0;
+}
+
+int limit_input_decode(const cJSON *j, int64_t now_ms, struct limit_input *out, struct errbuf *err)
+{
+	struct limit_input in;
+	int r;
+
+	limit_input_init(&in);
+	if (!cJSON_IsObject(j))
+		return errbuf_set(err, -EINVAL, "not an object");
+	if ((r = json_get_text(j, "source", in.source, sizeof(in.source), err)) < 0)
+		return r;
+	for (int i = 0; i < LIMIT_SIDES; i++) {
+		const cJSON *o = cJSON_GetObjectItemCaseSensitive(j, NAMES[i]);
+
+		if (o && (r = demand_decode(o, now_ms, &in.side[i].demand, err)) < 0)
+			return r;
+	}
+	*out = in;
+	return 0;
+}

@@ -1,0 +1,139 @@
+/* Rank 1: is the state of charge true? One that stands still while energy moves, or jumps where none did, holds its battery
+ * until it has been steady for a minute; a frozen one must have moved first. Which way it really went nobody knows: so there is
+ * no trying with a little power, the floor may be near. */
+#include "policies/policies.h"
+#include "policies/view.h"
+
+#include <math.h>
+
+#define STEP_PCT 1.0            /* of a SoC whose steps have not been seen yet */
+#define STEP_MAX_PCT 5.0        /* a larger step is no resolution */
+#define FROZEN_PART 0.1         /* of the capacity, moved unseen */
+#define FROZEN_STEPS 2.0
+#define RIM_PCT 5.0             /* near empty and full a SoC may well stand still */
+#define REST_W 60.0             /* what a battery at rest is measured with is not energy */
+#define JUMP_PCT 10.0
+#define JUMP_MS 60000           /* an older reading may have missed anything */
+#define LOSSES 1.5              /* the most that SoC may follow energy by */
+#define STEADY_MS 60000
+
+enum trouble { SOC_FINE = 0, SOC_FROZEN, SOC_JUMPS };
+
+struct soc_memory {
+	int64_t at_ms;                  /* of the reading */
+	int64_t since_ms, wrong_ms;     /* the trouble began; was seen last */
+	float pct, step_pct;            /* step 0 = none seen yet */
+	float moved_wh;                 /* since the SoC last moved */
+	float seen_pct, seen_wh;        /* for the sentence */
+	enum trouble trouble;
+};
+
+struct doubt_soc_memory {
+	int64_t step_ms;                /* 0 = never */
+	struct soc_memory soc[DEVICE_MAX];
+};
+
+_Static_assert(sizeof(struct doubt_soc_memory) <= POLICY_MEMORY_MAX, "a policy's memory");
+
+static void doubt_soc_init(void *memory)
+{
+	(void)memory;
+}
+
+static void energy_count(struct soc_memory *m, const struct snapshot *s, int i, int64_t step_ms)
+{
+	double power_w;
+
+	if (step_ms > 0 && view_power(s, i, &power_w, NULL) && fabs(power_w) > REST_W)
+		m->moved_wh += (float)(power_w * (double)(s->now_ms - step_ms) / 3.6e6);
+}
+
+static void wrong(struct soc_memory *m, enum trouble trouble, int64_t now_ms)
+{
+	if (m->trouble == SOC_FINE)
+		m->since_ms = now_ms;
+	m->trouble = trouble;
+	m->wrong_ms = now_ms;
+}
+
+static void reading_take(struct soc_memory *m, const struct value *v, double capacity_wh, int64_t now_ms)
+{
+	double moved_pct = (double)((float)v->v - m->pct), may_pct = JUMP_PCT + fabs((double)m->moved_wh) / capacity_wh * 100 * LOSSES;
+	bool known = m->at_ms > 0, close = v->at_ms - m->at_ms <= JUMP_MS;
+
+	m->at_ms = v->at_ms;
+	if (known && moved_pct == 0)
+		return;
+	m->pct = (float)v->v;
+	if (m->trouble == SOC_FROZEN)
+		m->wrong_ms = now_ms; /* it moves again: from now on it must be steady */
+	if (known && close && fabs(moved_pct) > may_pct) {
+		m->seen_pct = (float)moved_pct;
+		m->seen_wh = m->moved_wh;
+		wrong(m, SOC_JUMPS, now_ms);
+	} else if (known && fabs(moved_pct) <= STEP_MAX_PCT && !(m->step_pct > 0 && (double)m->step_pct <= fabs(moved_pct))) {
+		m->step_pct = (float)fabs(moved_pct);
+	}
+	m->moved_wh = 0;
+}
+
+/* Away from the rims so much energy must show. */
+static void still_look(struct soc_memory *m, double capacity_wh, int64_t now_ms)
+{
+	double step_pct = m->step_pct > 0 ? (double)m->step_pct : STEP_PCT;
+	double must_wh = (FROZEN_PART + FROZEN_STEPS * step_pct / 100) * capacity_wh;
+
+	if (m->trouble == SOC_FROZEN || m->pct <= (float)RIM_PCT || m->pct >= (float)(100 - RIM_PCT) ||
+	    fabs((double)m->moved_wh) <= must_wh)
+		return;
+	m->seen_wh = m->moved_wh;
+	wrong(m, SOC_FROZEN, now_ms);
+}
+
+/* Steady for a minute: a frozen one only once it has moved, which empties moved_wh. */
+static bool over(const struct soc_memory *m, int64_t now_ms)
+{
+	return now_ms - m->wrong_ms >= STEADY_MS && (m->trouble == SOC_JUMPS || m->wrong_ms > m->since_ms);
+}
+
+static void wishes_leave(const struct soc_memory *m, const struct snapshot *s, int i, struct wishes *out)
+{
+	const char *id = s->dev[i].id;
+
+	if (m->trouble == SOC_FROZEN)
+		wish_doubt(out, i, DOUBT_SOC_FROZEN, "SoC of %s stands at %.1f %% although %.0f Wh moved: held until it moves and is steady for %d s", id,
+			   (double)m->pct, (double)m->seen_wh, STEADY_MS / 1000);
+	else
+		wish_doubt(out, i, DOUBT_SOC_JUMPS, "SoC of %s jumped by %.1f points while %.0f Wh moved: held until steady for %d s", id,
+			   (double)m->seen_pct, (double)m->seen_wh, STEADY_MS / 1000);
+	if (view_may_order(s))
+		wish_order(out, i, order_power(0), 0, REASON_DOUBT, "SoC %s", m->trouble == SOC_FROZEN ? "stands still although energy moved" :
+			   "jumped where no energy did");
+}
+
+static void doubt_soc_step(void *memory, const struct snapshot *s, struct wishes *out)
+{
+	struct doubt_soc_memory *m = memory;
+
+	for (int i = 0; i < s->n_devices; i++) {
+		struct soc_memory *soc = &m->soc[i];
+		const struct value *v = &s->dev[i].state.f[F_BATTERY_SOC_PCT];
+		double capacity_wh = view_capacity_wh(&s->dev[i]), pct;
+
+		if (!view_battery(&s->dev[i]) || isnan(capacity_wh))
+			continue;
+		energy_count(soc, s, i, m->step_ms);
+		if (value_usable(v) && v->at_ms != soc->at_ms && view_soc(s, i, &pct))
+			reading_take(soc, v, capacity_wh, s->now_ms);
+		if (s->now_ms - soc->at_ms > JUMP_MS)
+			soc->moved_wh = 0; /* unknown, which is the guard's, not frozen */
+		still_look(soc, capacity_wh, s->now_ms);
+		if (soc->trouble != SOC_FINE && over(soc, s->now_ms))
+			soc->trouble = SOC_FINE;
+		if (soc->trouble != SOC_FINE)
+			wishes_leave(soc, s, i, out);
+	}
+	m->step_ms = s->now_ms;
+}
+
+const struct policy POLICY_DOUBT_SOC = { "doubt_soc", RANK_GUARD, sizeof(struct doubt_soc_memory), doubt_soc_init, doubt_soc_step };

@@ -1,0 +1,182 @@
+/* A SoC that stands still while energy moves, or jumps where none did. */
+#include "support/cm.h"
+#include "support/doubt_kit.h"
+
+static int battery;
+
+/* 1 kWh; discharges with @power_w, and its SoC does not know yet. */
+static void begin(double soc, double power_w)
+{
+	kit_begin(&POLICY_DOUBT_SOC);
+	battery = desk_battery(&kit.s, soc);
+	kit.s.dev[battery].capacity_wh = 1000;
+	kit_tell(battery, order_power(power_w));
+	kit_tick();
+}
+
+static bool held(void)
+{
+	const struct order_wish *o = desk_order(kit.w, battery, RANK_NONE);
+
+	return o && o->code == REASON_DOUBT && o->order.kind == ORDER_POWER && o->order.w == 0;
+}
+
+static void standing_still(void **state)
+{
+	/* 10 % and two steps of 1 % of 1 kWh are 120 Wh: at 720 W ten minutes */
+	static const struct { const char *name; double soc, power_w, capacity; int ticks; bool must; } ROWS[] = {
+		{ "at rest", 50, 0, 1000, 1200, false }, { "noise of a battery at rest", 50, -60, 1000, 9000, false },
+		{ "more than that", 50, -61, 1000, 7200, true }, { "119 Wh out", 50, -720, 1000, 597, false },
+		{ "121 Wh out", 50, -720, 1000, 605, true }, { "in", 50, 720, 1000, 605, true }, { "near empty", 5, -720, 1000, 605, false },
+		{ "above", 5.1, -720, 1000, 605, true }, { "near full", 95, 720, 1000, 605, false }, { "below", 94.9, 720, 1000, 605, true },
+		{ "nobody knows how large it is", 50, -720, NAN, 605, false },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		begin(ROWS[r].soc, ROWS[r].power_w);
+		kit.s.dev[battery].capacity_wh = ROWS[r].capacity;
+		kit_run(ROWS[r].ticks);
+		assert_row(ROWS[r].name, (kit_doubt(DOUBT_SOC_FROZEN) != NULL) == ROWS[r].must && held() == ROWS[r].must);
+		assert_row(ROWS[r].name, kit.w->n_doubts == ROWS[r].must);
+	}
+}
+
+static void steps_are_learnt(void **state)
+{
+	static const struct { const char *name; double step; int ticks; bool must; } ROWS[] = {
+		{ "a fine one, not yet", 0.1, 505, false }, { "a fine one", 0.1, 520, true }, { "a coarse one, not yet", 5, 990, false },
+		{ "a coarse one", 5, 1010, true }, { "too coarse to be one: as if it were 1", 5.1, 590, false }, { "so", 5.1, 610, true },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		begin(60, -720);
+		desk_soc(&kit.s, battery, 60 - ROWS[r].step);
+		kit_tick();
+		desk_soc(&kit.s, battery, 60 - 2 * ROWS[r].step - (ROWS[r].step < 5 ? 3 : 0)); /* a larger one later changes nothing */
+		kit_run(ROWS[r].ticks);
+		assert_row(ROWS[r].name, (kit_doubt(DOUBT_SOC_FROZEN) != NULL) == ROWS[r].must);
+	}
+}
+
+static void back_and_forth_needs_no_change(void **state)
+{
+	(void)state;
+	begin(50, 720);
+	for (int k = 0; k < 20; k++) {
+		kit_tell(battery, order_power(k % 2 ? 720 : -720));
+		kit_run(300);
+		assert_int_equal(kit.w->n_doubts, 0);
+	}
+}
+
+static void jumping(void **state)
+{
+	static const struct { const char *name; double to, power_w; int64_t gap_ms; bool must; } ROWS[] = {
+		{ "ten points", 60, 0, 1000, false }, { "more", 60.1, 0, 1000, true }, { "down", 39.9, 0, 1000, true },
+		{ "over a minute", 70, 0, 60000, true }, { "after more than a minute", 70, 0, 60001, false },
+		{ "with the power for it", 62, 5000, 15000, false }, { "against it", 70, 5000, 15000, true },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		begin(50, 0);
+		kit_run(5);
+		if (ROWS[r].power_w > 0) { /* 14 ticks at 5 kW are 19 Wh: 1.9 points may be 2.9 */
+			kit.s.dev[battery].state.f[F_BATTERY_SOC_PCT].q = Q_STALE;
+			kit_tell(battery, order_power(ROWS[r].power_w));
+			kit_run(14);
+		}
+		kit.s.dev[battery].state.f[F_BATTERY_SOC_PCT].q = Q_STALE; /* not read: the kit leaves its time alone */
+		desk_wait(&kit.s, ROWS[r].gap_ms - KIT_TICK_MS - (ROWS[r].power_w > 0 ? 14 * KIT_TICK_MS : 0));
+		desk_soc(&kit.s, battery, ROWS[r].to);
+		kit_tick();
+		assert_row(ROWS[r].name, (kit_doubt(DOUBT_SOC_JUMPS) != NULL) == ROWS[r].must && held() == ROWS[r].must);
+		if (!ROWS[r].must)
+			continue;
+		kit_run(30);
+		desk_soc(&kit.s, battery, ROWS[r].to + 1); /* small steps are no jumps */
+		kit_run(29);
+		assert_row(ROWS[r].name, held());
+		kit_run(1);
+		assert_row(ROWS[r].name, !held() && kit.w->n_doubts == 0);
+	}
+}
+
+static void jumps_again_and_again_hold_on(void **state)
+{
+	(void)state;
+	begin(50, 0);
+	for (int t = 0; t < 300; t++) {
+		if (t % 40 == 0)
+			desk_soc(&kit.s, battery, t % 80 ? 30 : 70);
+		kit_tick();
+		assert_true(held());
+	}
+}
+
+static void a_frozen_one_comes_back_when_it_moves(void **state)
+{
+	(void)state;
+	begin(50, -720);
+	kit_run(650);
+	assert_true(held());
+	kit_run(1000); /* held at 0 W, it has no reason to move: it stays held */
+	assert_true(held());
+	desk_soc(&kit.s, battery, 38);
+	kit_run(60);
+	assert_true(held());
+	kit_run(1);
+	assert_false(held());
+}
+
+static void unknown_is_not_frozen(void **state)
+{
+	(void)state;
+	begin(50, -720);
+	kit.s.dev[battery].state.f[F_BATTERY_SOC_PCT].q = Q_STALE;
+	kit_run(900);
+	assert_int_equal(kit.w->n_doubts, 0);
+	desk_soc(&kit.s, battery, 453); /* no number: the guard's */
+	kit_run(5);
+	assert_int_equal(kit.w->n_doubts, 0);
+	begin(50, -720);
+	kit.silent[battery] = true; /* its power is not known: nothing is counted */
+	kit_run(900);
+	assert_int_equal(kit.w->n_doubts, 0);
+}
+
+static void who_outranks_it(void **state)
+{
+	static const struct { const char *name; bool stop, pause, island; } ROWS[] = {
+		{ "stop", true, false, false }, { "pause", false, true, false }, { "island", false, false, true },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		begin(50, -720);
+		kit_run(650);
+		kit.s.stopping = ROWS[r].stop;
+		kit.s.paused = ROWS[r].pause;
+		kit.s.grid_lost = ROWS[r].island;
+		kit_tick();
+		assert_row(ROWS[r].name, kit.w->n_orders == 0 && kit.w->n_doubts == 1);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(standing_still),
+		cmocka_unit_test(steps_are_learnt),
+		cmocka_unit_test(back_and_forth_needs_no_change),
+		cmocka_unit_test(jumping),
+		cmocka_unit_test(jumps_again_and_again_hold_on),
+		cmocka_unit_test(a_frozen_one_comes_back_when_it_moves),
+		cmocka_unit_test(unknown_is_not_frozen),
+		cmocka_unit_test(who_outranks_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

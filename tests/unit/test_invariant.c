@@ -1,0 +1,375 @@
+/* The watchman watched: every rule of what must never happen is broken once, by hand, and must be named. */
+#include "support/cm.h"
+#include "support/scenario.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { BATTERY, CHARGER, PV, SECOND };
+
+static struct home home;
+static struct snapshot s;
+static struct chain chain;
+static struct decisions d;
+static struct invariants m;
+static char what[400];
+
+/* A good home: a battery and a second one, a car, sun; everybody does what is right for the moment. */
+static void good(void)
+{
+	memset(&home, 0, sizeof(home));
+	memset(&s, 0, sizeof(s));
+	memset(&chain, 0, sizeof(chain));
+	memset(&d, 0, sizeof(d));
+	memset(&m, 0, sizeof(m));
+	home.load_w = 1000;
+	home.meter_phases = true;
+	home.n = 4;
+	home.d[BATTERY] = home.d[SECOND] = (struct home_device){ .kind = HOME_BATTERY, .soc_pct = 50, .soc_min_pct = 5, .can_power = true,
+								 .guarded = true, .native = true, .mirrors_reserve = true };
+	home.d[CHARGER] = (struct home_device){ .kind = HOME_CHARGER, .connected = true, .car_wh = 20000, .guarded = true, .max_a = 32,
+						.switches_phases = true, .phase_dwell_s = 60 };
+	home.d[PV] = (struct home_device){ .kind = HOME_PV, .peak_w = 5000, .sun_w = 2000, .can_curtail = true, .guarded = true };
+	home_start(&home);
+	s.clock_trusted = true;
+	s.site.reserve_pct = 20;
+	s.site.tick_ms = 1000;
+	s.site.grid_charging = s.site.battery_export = true;
+	s.external.import_w = s.external.export_w = s.import_price = s.export_price = NAN;
+	for (int i = 0; i < home.n; i++)
+		s.dev[i].command.owner_event_pct = s.dev[i].command.command_pct = s.dev[i].command.event_pct =
+			s.dev[i].command.program_min_pct = NAN;
+	home_snapshot(&home, &s);
+	s.utc_ms = 1767265200000;
+	d.n = s.n_devices;
+	d.mode = RANK_SELF_USE;
+	d.floor_pct = 20;
+	snprintf(d.floor_source, sizeof(d.floor_source), "user");
+	snprintf(d.why, sizeof(d.why), "self-use");
+	for (int i = 0; i < home.n; i++) {
+		d.d[i].order.kind = i == CHARGER ? ORDER_POWER : ORDER_RELEASE;
+		d.d[i].rank = RANK_SELF_USE;
+		d.d[i].code = REASON_SELF_USE;
+		snprintf(d.d[i].why, sizeof(d.d[i].why), "self-use");
+	}
+}
+
+static void check(void)
+{
+	what[0] = '\0';
+	invariants_check(&m, &home, &s, &chain, &d, what, sizeof(what));
+}
+
+static void power(int i, double w)
+{
+	d.d[i].order = (struct order){ .kind = ORDER_POWER, .w = w };
+}
+
+static void balance(int i, double min_w, double max_w, bool native)
+{
+	d.d[i].order = (struct order){ .kind = ORDER_BALANCE, .min_w = min_w, .max_w = max_w, .native = native };
+}
+
+static struct command_view *command(int i)
+{
+	struct command_view *c = &s.dev[i].command;
+
+	c->active = true;
+	c->mode = MODE_DISCHARGE;
+	c->grid_import = TRI_NO;
+	c->starts_utc_ms = s.utc_ms - 1000;
+	c->ends_utc_ms = s.utc_ms + 1000;
+	return c;
+}
+
+static void doubt(int device, enum doubt_kind kind)
+{
+	d.doubts[d.n_doubts] = (struct doubt){ .device = device, .kind = kind };
+	snprintf(d.doubts[d.n_doubts++].why, sizeof(d.doubts[0].why), "seen");
+}
+
+static void limit(int device, double min_w, double max_w)
+{
+	chain.wishes.limits[chain.wishes.n_limits++] = (struct limit_wish){ .device = device, .min_w = min_w, .max_w = max_w };
+}
+
+static void nothing(void) { }
+static void discharges(void) { power(BATTERY, -1000); }
+static void at_floor(void) { power(BATTERY, -1); s.dev[BATTERY].state.f[F_BATTERY_SOC_PCT].v = 20; }
+static void above_floor(void) { power(BATTERY, -1); s.dev[BATTERY].state.f[F_BATTERY_SOC_PCT].v = 20.1; }
+static void truly_below(void) { power(BATTERY, -1); home.d[BATTERY].soc_pct = 19.3; }
+static void told_wrong(void) { truly_below(); home.d[BATTERY].lie.soc_offset_pct = 5; }
+static void command_floor(void) { discharges(); command(BATTERY)->command_pct = 50; d.floor_pct = 50; }
+static void owner_floor(void)
+{
+	discharges();
+	command(BATTERY)->command_pct = 30;
+	s.dev[BATTERY].command.owner_event_pct = 60;
+	d.floor_pct = 60;
+}
+static void program_floor(void)
+{
+	owner_floor();
+	s.dev[BATTERY].command.owner_event_pct = 10;
+	s.dev[BATTERY].command.program_min_pct = 55;
+	d.floor_pct = 55;
+}
+static void user_honoured(void)
+{
+	discharges();
+	command(BATTERY)->command_pct = 10;
+	s.site.honour_user_floor = true;
+	s.site.reserve_pct = 50;
+	d.floor_pct = 50;
+}
+static void command_lower(void) { discharges(); command(BATTERY)->command_pct = 10; s.site.reserve_pct = 60; d.floor_pct = 10; }
+static void command_over(void) { command_lower(); s.dev[BATTERY].command.ends_utc_ms = s.utc_ms; d.floor_pct = 60; }
+static void command_untrusted(void) { command_lower(); s.clock_trusted = false; d.floor_pct = 60; }
+static void hardware_floor(void) { discharges(); s.site.reserve_pct = 0; s.dev[BATTERY].soc_min_pct = 50; d.floor_pct = 50; }
+static void too_strong_out(void) { power(BATTERY, -5001); }
+static void too_strong_in(void) { power(BATTERY, 5001); }
+static void unguarded(void) { power(BATTERY, 100); home.d[BATTERY].guarded = false; }
+static void unguarded_loop(void) { balance(BATTERY, -100, 100, false); d.d[BATTERY].order.w = 100; home.d[BATTERY].guarded = false; }
+static void unguarded_allowed(void) { unguarded(); home.d[BATTERY].allow_unguarded = true; }
+static void island(void) { power(BATTERY, 0); s.grid_lost = true; d.d[CHARGER].order.w = 0; }
+static void just_back(void) { power(BATTERY, 0); s.grid_back_ms = s.now_ms - 59999; }
+static void long_back(void) { power(BATTERY, 0); s.grid_back_ms = s.now_ms - 60000; }
+static void paused(void) { power(BATTERY, 0); s.paused = true; d.d[CHARGER].order.kind = ORDER_RELEASE; }
+static void cannot_balance(void) { balance(BATTERY, -1, 1, true); home.d[BATTERY].native = false; }
+static void balances_elsewhere(void) { balance(BATTERY, -1, 1, true); d.d[BATTERY].order.grid_w = 5; }
+static void soc_old(void) { power(BATTERY, 1); s.dev[BATTERY].state.f[F_BATTERY_SOC_PCT].at_ms = s.now_ms - 60001; }
+static void soc_young(void) { power(BATTERY, 1); s.dev[BATTERY].state.f[F_BATTERY_SOC_PCT].at_ms = s.now_ms - 60000; }
+static void soc_doubted(void) { power(BATTERY, 1); doubt(BATTERY, DOUBT_SOC_JUMPS); }
+static void other_doubted(void) { power(BATTERY, 1); doubt(SECOND, DOUBT_SOC_JUMPS); }
+static void blind_charge(void) { power(BATTERY, 1); s.grid_w.at_ms = s.now_ms - 10001; }
+static void blind_discharge(void) { power(BATTERY, -1); s.grid_w.at_ms = s.now_ms - 10001; }
+static void blind_native(void) { balance(BATTERY, -1000, 0, true); s.grid_w.at_ms = s.now_ms - 10001; }
+static void seeing(void) { power(BATTERY, 1); s.grid_w.at_ms = s.now_ms - 10000; }
+static void meter_doubted(void) { power(BATTERY, 1); doubt(4, DOUBT_METER_INVERTED); }
+static void phases_doubted(void) { power(BATTERY, 1); doubt(4, DOUBT_PHASES_SWAPPED); }
+static void imports(void) { power(BATTERY, 1); command(BATTERY); }
+static void imports_by_owner(void) { imports(); d.d[BATTERY].rank = RANK_OVERRIDE; }
+static void event_without(void) { d.d[BATTERY].rank = RANK_EVENT; }
+static void event_in_savings(void)
+{
+	command(BATTERY)->mode = MODE_SAVINGS;
+	d.d[BATTERY].rank = RANK_EVENT;
+	d.d[BATTERY].until_utc_ms = s.utc_ms + 1000;
+}
+static void event_too_long(void) { command(BATTERY); d.d[BATTERY].rank = RANK_EVENT; d.d[BATTERY].until_utc_ms = s.utc_ms + 1001; }
+static void event_right(void) { event_too_long(); d.d[BATTERY].until_utc_ms--; }
+static void plan_buys(void) { power(BATTERY, 1); d.d[BATTERY].rank = RANK_PLAN; s.site.grid_charging = false; }
+static void plan_sells(void) { power(BATTERY, -1); d.d[BATTERY].rank = RANK_PLAN; s.site.battery_export = false; }
+static void mirrored_unasked(void) { d.d[BATTERY].order.reserve_pct = 20; }
+static void mirrored_not(void) { home.d[BATTERY].mirror_reserve = true; }
+static void mirrored_high(void) { home.d[BATTERY].mirror_reserve = true; d.d[BATTERY].order.reserve_pct = 21; }
+static void mirrored(void) { home.d[BATTERY].mirror_reserve = true; d.d[BATTERY].order.reserve_pct = 20; }
+static void mirrored_for_ever(void)
+{
+	mirrored();
+	command(BATTERY)->command_pct = 30;
+	d.floor_pct = 30;
+	s.stopping = true;
+	d.d[CHARGER].order.kind = ORDER_RELEASE;
+	d.d[BATTERY].order.reserve_pct = 20;
+}
+static void car_balances(void) { balance(CHARGER, 0, 1, false); }
+static void car_too_little(void) { power(CHARGER, 1300); }
+static void car_too_much(void) { power(CHARGER, 33 * 230); }
+static void car_backwards(void) { power(CHARGER, -1380); }
+static void car_on_island(void) { s.grid_lost = true; d.d[CHARGER].order.kind = ORDER_RELEASE; }
+static void car_in_pause(void) { s.paused = true; }
+static void car_blind(void) { power(CHARGER, 8 * 230); m.charger_w[CHARGER] = 8 * 230; s.grid_w.at_ms = s.now_ms - 10001; }
+static void car_at_once(void) { power(CHARGER, 7 * 230); s.dev[CHARGER].ordered.kind = ORDER_POWER; }
+static void car_taken_over(void) { power(CHARGER, 7 * 230); }
+static void car_leaps(void) { power(CHARGER, 17 * 230); m.charger_w[CHARGER] = 6 * 230; s.dev[CHARGER].ordered.kind = ORDER_POWER; }
+static void car_rises(void) { power(CHARGER, 16 * 230); m.charger_w[CHARGER] = 6 * 230; s.dev[CHARGER].ordered.kind = ORDER_POWER; }
+static void car_too_soon(void) { power(CHARGER, 7 * 230); m.charger_w[CHARGER] = 6 * 230; m.charger_changed_ms[CHARGER] = s.now_ms - 4999; }
+static void car_in_time(void) { car_too_soon(); m.charger_changed_ms[CHARGER]--; }
+static void car_cut(void)
+{
+	power(CHARGER, 6 * 230);
+	m.charger_w[CHARGER] = 7 * 230;
+	m.charger_changed_ms[CHARGER] = s.now_ms - 1;
+	d.d[CHARGER].limited_by = 1u << RANK_LIMIT;
+}
+static void car_again(void) { power(CHARGER, 6 * 230); m.charger_zero_ms[CHARGER] = s.now_ms - 59999; }
+static void car_later(void) { car_again(); m.charger_zero_ms[CHARGER]--; }
+static void phases_cannot(void) { d.d[CHARGER].order.phases = 3; home.d[CHARGER].switches_phases = false; }
+static void phases_two(void) { d.d[CHARGER].order.phases = 2; }
+static void phases_loaded(void) { power(CHARGER, 6 * 230); d.d[CHARGER].order.phases = 3; }
+static void phases_hot(void) { home.d[CHARGER].switched_hot = 1; }
+static void phases_hot_liar(void) { phases_hot(); home.d[CHARGER].lie.late_ms = 1000; }
+static void phases_often(void) { d.d[CHARGER].order.phases = 3; m.phases[CHARGER] = 1; m.phases_ms[CHARGER] = s.now_ms - 59999; }
+static void phases_rested(void) { phases_often(); m.phases_ms[CHARGER]--; }
+static void sun_balances(void) { balance(PV, -1, 0, false); }
+static void sun_fixed(void) { power(PV, -1); home.d[PV].can_curtail = false; }
+static void sun_takes(void) { power(PV, 1); s.site.export_limit_w = 1; }
+static void sun_beyond(void) { power(PV, -5001); }
+static void sun_on_island(void) { power(PV, -1000); s.grid_lost = true; }
+static void sun_for_a_limit(void) { power(PV, -1000); s.site.export_limit_w = 1; }
+static void not_finite(void) { balance(BATTERY, -INFINITY, 0, true); }
+static void band_without_0(void) { balance(BATTERY, 1, 2, true); }
+static void beside_the_band(void) { balance(BATTERY, -1, 1, false); d.d[BATTERY].order.w = 2; }
+static void silent(void) { d.d[BATTERY].why[0] = '\0'; }
+static void no_code(void) { d.d[BATTERY].code = REASON_NONE; }
+static void order_offline(void) { s.dev[BATTERY].state.availability = AVAIL_OFFLINE; }
+static void no_order_online(void) { d.d[BATTERY].order.kind = ORDER_NONE; }
+static void car_event_without(void) { d.d[CHARGER].rank = RANK_EVENT; }
+static void limit_forces(void) { limit(SECOND, 1, 2); }
+static void limit_broken(void) { power(BATTERY, 10); limit(BATTERY, -1, 9); }
+static void limit_kept(void) { power(BATTERY, 9); limit(BATTERY, -1, 9); }
+static void limit_of_power(void) { balance(BATTERY, -10, 10, true); limit(BATTERY, -1, 9); chain.wishes.limits[0].power_only = true; }
+static void decisions_short(void) { d.n--; }
+static void meter_ordered(void) { d.d[4].order.kind = ORDER_RELEASE; }
+static void wishes_bad(void) { chain.bad_wishes = 1; }
+static void two_natives(void) { balance(BATTERY, -1, 1, true); balance(SECOND, -1, 1, true); }
+static void native_and_loop(void) { balance(BATTERY, -1, 1, true); balance(SECOND, 0, 1, false); }
+static void native_held(void) { balance(BATTERY, -1, 1, true); balance(SECOND, 0, 0, true); }
+static void two_looped(void) { balance(BATTERY, -1, 1, false); balance(SECOND, -1, 1, false); }
+static void no_mode(void) { d.mode = RANK_NONE; }
+static void no_site_words(void) { d.why[0] = '\0'; }
+static void no_source(void) { d.floor_source[0] = '\0'; }
+static void wrong_floor(void) { d.floor_pct = 19; }
+static void unreachable_nan(void) { d.limit_unreachable_w = NAN; }
+static void doubt_without_words(void) { doubt(0, DOUBT_SWING); d.doubts[0].why[0] = '\0'; }
+static void doubt_of_nobody(void) { doubt(5, DOUBT_SWING); }
+
+/* "" = nothing is wrong. */
+static void each_rule_is_named(void **state)
+{
+	static const struct { const char *name; void (*spoil)(void); const char *must; } ROWS[] = {
+#define R(f, must) { #f, f, must }
+		R(nothing, ""), R(discharges, ""), R(at_floor, "at or below the floor"), R(above_floor, ""),
+		R(truly_below, "true SoC"), R(told_wrong, ""), R(command_floor, "the floor 50"), R(owner_floor, "the floor 60"),
+		R(program_floor, "the floor 55"), R(user_honoured, "the floor 50"), R(command_lower, ""), R(command_over, "the floor 60"),
+		R(command_untrusted, "the floor 60"), R(hardware_floor, "the floor 50"), R(too_strong_out, "outside the ratings"),
+		R(too_strong_in, "outside the ratings"), R(unguarded, "nobody guards it"), R(unguarded_loop, "nobody guards it"),
+		R(unguarded_allowed, ""), R(island, "battery 0: not released"), R(just_back, "battery 0: not released"), R(long_back, ""),
+		R(paused, "battery 0: not released"), R(cannot_balance, "which it cannot"), R(balances_elsewhere, "which it cannot"),
+		R(soc_old, "SoC unknown"), R(soc_young, ""), R(soc_doubted, "SoC that is doubted"), R(other_doubted, ""),
+		R(blind_charge, "without a meter"), R(blind_discharge, "without a meter"), R(blind_native, ""), R(seeing, ""),
+		R(meter_doubted, "without a meter"), R(phases_doubted, ""), R(imports, "forbids grid import"), R(imports_by_owner, ""),
+		R(event_without, "no command in force"), R(event_in_savings, "no such command"), R(event_too_long, "the command ends"),
+		R(event_right, ""), R(plan_buys, "the plan charges"), R(plan_sells, "the plan sells"), R(mirrored_unasked, "nobody asked for"),
+		R(mirrored_not, "a reserve of 0"), R(mirrored_high, "a reserve of 21"), R(mirrored, ""), R(mirrored_for_ever, "a reserve of 20"),
+		R(car_balances, "told to balance"), R(car_too_little, "neither 0 nor"), R(car_too_much, "neither 0 nor"),
+		R(car_backwards, "neither 0 nor"), R(car_on_island, "charger 1: not paused"), R(car_in_pause, "charger 1: not released"),
+		R(car_blind, "more than failsafe"), R(car_at_once, "in one step"), R(car_taken_over, ""), R(car_leaps, "in one step"),
+		R(car_rises, ""), R(car_too_soon, "after the last change"), R(car_in_time, ""), R(car_cut, ""), R(car_again, "after a pause"),
+		R(car_later, ""), R(phases_cannot, "which it cannot"), R(phases_two, "which it cannot"), R(phases_loaded, "is to change"),
+		R(phases_hot, "while current flowed"), R(phases_hot_liar, ""), R(phases_often, "after the last change"), R(phases_rested, ""),
+		R(sun_balances, "nothing it can be told"), R(sun_fixed, "nothing it can be told"), R(sun_takes, "at most is outside"),
+		R(sun_beyond, "at most is outside"), R(sun_on_island, "pv 2: not released"), R(sun_for_a_limit, ""), R(not_finite, "balance"),
+		R(band_without_0, "balance"), R(beside_the_band, "balance"), R(silent, "no reason"), R(no_code, "no reason"),
+		R(order_offline, "while offline"), R(no_order_online, "while online"), R(car_event_without, "no command in force"),
+		R(limit_forces, "a limit without 0"), R(limit_broken, "breaks"), R(limit_kept, ""), R(limit_of_power, ""),
+		R(decisions_short, "decisions, the meter"), R(meter_ordered, "decisions, the meter"), R(wishes_bad, "bad wishes"),
+		R(two_natives, "balance by themselves"), R(native_and_loop, "balance by themselves"), R(native_held, ""), R(two_looped, ""),
+		R(no_mode, "no mode"), R(no_site_words, "no reason"), R(no_source, "floor told"), R(wrong_floor, "floor told"),
+		R(unreachable_nan, "unreachable"), R(doubt_without_words, "without words"), R(doubt_of_nobody, "without words"),
+#undef R
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		good();
+		ROWS[r].spoil();
+		check();
+		if (ROWS[r].must[0] ? !strstr(what, ROWS[r].must) : what[0])
+			fail_msg("%s: '%s', must be '%s'", ROWS[r].name, what, ROWS[r].must);
+	}
+}
+
+static void over_import(void) { s.site.import_limit_w = 1000; home.grid_w = 2500; power(CHARGER, 6 * 230); m.charger_w[CHARGER] = 6 * 230; }
+static void over_outside(void) { over_import(); s.site.import_limit_w = 0; s.external.import_w = 1000; }
+static void over_demand(void) { over_import(); s.site.import_limit_w = 0; s.external.demand_w = 1000; }
+static void over_a_little(void) { over_import(); home.grid_w = 1299; }
+static void over_unavoidable(void) { over_import(); power(CHARGER, 0); home.d[BATTERY].can_power = home.d[SECOND].can_power = false; }
+static void over_phase(void) { over_import(); s.site.import_limit_w = 0; s.site.fuse_a = 10; home.phase_w[0] = 3000; }
+static void over_export(void) { s.site.export_limit_w = 1000; home.grid_w = -2000; power(BATTERY, -500); }
+static void over_sun(void) { s.site.export_limit_w = 1000; home.grid_w = -2000; home.d[PV].power_w = -2000; }
+static void over_while_lying(void) { over_import(); home.lie.gain = -1; }
+static void over_while_offline(void) { over_import(); home.d[SECOND].offline = true; }
+static void fed(void) { balance(BATTERY, 0, 5000, false); command(BATTERY); home.d[BATTERY].power_w = 1500; }
+static void fed_by_sun(void) { fed(); home.pv_w = 2300; }
+static void car_fed(void)
+{
+	power(SECOND, 0);
+	balance(BATTERY, -5000, 0, false);
+	home.d[BATTERY].power_w = -1500;
+	home.d[CHARGER].power_w = 2000;
+	home.d[PV].power_w = 0;
+}
+static void car_fed_allowed(void) { car_fed(); s.site.battery_to_ev = true; }
+static void house_fed(void) { car_fed(); home.load_w = 1500; }
+static void beside(void) { balance(BATTERY, -1, 1, true); power(SECOND, -500); }
+static void sun_wasted(void) { power(PV, -1000); }
+
+/* What needs time to be wrong: named after the reaction, and not before. */
+static void rules_with_time(void **state)
+{
+	static const struct { const char *name; void (*spoil)(void); const char *must; int before_s, after_s; } ROWS[] = {
+#define R(f, must, before, after) { #f, f, must, before, after }
+		R(over_import, "site: ", 15, 40), R(over_outside, "site: ", 15, 40), R(over_demand, "site: ", 15, 40), R(over_a_little, "", 0, 300),
+		R(over_unavoidable, "", 0, 300), R(over_phase, "phase: ", 15, 40), R(over_export, "site: ", 15, 40), R(over_sun, "site: ", 15, 40),
+		R(over_while_lying, "", 0, 300), R(over_while_offline, "", 0, 300), R(fed, "forbids import", 15, 40), R(fed_by_sun, "", 0, 300),
+		R(car_fed, "while a car charges", 15, 40), R(car_fed_allowed, "", 0, 300), R(house_fed, "", 0, 300),
+		R(beside, "beside 1 under order", 15, 40), R(sun_wasted, "nothing asks", 120, 160),
+#undef R
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int named_s = -1;
+
+		good();
+		m.cause_ms = s.now_ms;
+		ROWS[r].spoil();
+		for (int t = 0; t < 300 && named_s < 0; t++) {
+			check();
+			named_s = what[0] ? t : -1;
+			s.now_ms += 1000;
+			s.utc_ms += 1000;
+			s.dev[BATTERY].command.ends_utc_ms += 1000;
+			s.grid_w.at_ms += 1000;
+			for (int i = 0; i < home.n; i++)
+				s.dev[i].state.f[F_BATTERY_SOC_PCT].at_ms += 1000;
+		}
+		if (ROWS[r].must[0] ? named_s < ROWS[r].before_s || named_s > ROWS[r].after_s || !strstr(what, ROWS[r].must) : named_s >= 0)
+			fail_msg("%s: after %d s '%s', must be '%s' within %d..%d s", ROWS[r].name, named_s, what, ROWS[r].must, ROWS[r].before_s,
+				 ROWS[r].after_s);
+	}
+}
+
+/* A lie counts against nobody until it has been over for a while: then all must hold again. */
+static void lies_are_forgiven_for_a_while(void **state)
+{
+	int named_s = -1;
+
+	(void)state;
+	good();
+	over_import();
+	home.lie.frozen = true;
+	check();
+	home.lie.frozen = false;
+	for (int t = 1; t < 400 && named_s < 0; t++) {
+		s.now_ms += 1000;
+		s.grid_w.at_ms += 1000;
+		check();
+		named_s = what[0] ? t : -1;
+	}
+	assert_in_range(named_s, 190, 230);
+	assert_non_null(strstr(what, "site: "));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_rule_is_named),
+		cmocka_unit_test(rules_with_time),
+		cmocka_unit_test(lies_are_forgiven_for_a_while),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,278 @@
+/* What the meter's numbers alone give away. */
+#include "support/cm.h"
+#include "support/desk.h"
+#include "policies/sane.h"
+
+#include <string.h>
+
+static struct snapshot s;
+static struct edge e;
+static struct sane m;
+
+static void begin(void)
+{
+	memset(&e, 0, sizeof(e));
+	memset(&m, 0, sizeof(m));
+	desk_init(&s);
+	desk_battery(&s, 50);
+	s.dev[1].ordered = order_power(0);
+}
+
+static void tick(double grid_w, double power_w)
+{
+	struct edge_vote v;
+
+	desk_wait(&s, 1000);
+	desk_power(&s, 1, power_w);
+	desk_grid(&s, grid_w);
+	edge_step(&e, &s, &v);
+	sane_step(&m, &e, &s);
+}
+
+static void reach_by_fuse(void **state)
+{
+	static const struct { const char *name; double fuse_a, import_w; int phases; double must_w; } ROWS[] = {
+		{ "nothing known", 0, 0, 3, 50000 }, { "a small import limit", 0, 9000, 3, 50000 }, { "a farm", 0, 40000, 3, 160000 },
+		{ "16 A on one phase", 16, 0, 1, 10000 }, { "25 A on one phase", 25, 0, 1, 11500 }, { "25 A on three", 25, 9000, 3, 34500 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		begin();
+		s.site.fuse_a = ROWS[r].fuse_a;
+		s.site.import_limit_w = ROWS[r].import_w;
+		s.dev[0].phases = ROWS[r].phases;
+		assert_row_near(ROWS[r].name, sane_reach_w(&s), ROWS[r].must_w);
+	}
+}
+
+static void jumps(void **state)
+{
+	static const struct { const char *name; double up_w, own_w; int hold, times; bool must; } ROWS[] = {
+		{ "a kettle", 2000, 0, 1, 8, false },
+		{ "just within reach, long", 50000, 0, 4, 8, false },
+		{ "beyond it", 50001, 0, 4, 8, true },
+		{ "beyond it, but ours did it", 50001, 2, 4, 8, false },
+		{ "there and back is two", 60000, 0, 4, 1, false },
+		{ "twice there and back", 60000, 0, 4, 2, true },
+		{ "spikes of 5 kW", 5000, 0, 1, 8, false },
+		{ "spikes of more", 5001, 0, 1, 8, true },
+		{ "down", -5001, 0, 1, 8, true },
+		{ "a load of two seconds", 5001, 0, 2, 8, false },
+		{ "spikes that ours made", 5001, 1001, 1, 8, false },
+		{ "three spikes", 8000, 0, 1, 3, false },
+		{ "four", 8000, 0, 1, 4, true },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		bool seen = false;
+
+		begin();
+		for (int k = 0; k < ROWS[r].times; k++)
+			for (int t = 0; t < ROWS[r].hold + 5; t++) {
+				bool up = t >= 5;
+
+				tick(up ? ROWS[r].up_w : 0, up ? ROWS[r].own_w : 0);
+				seen = seen || m.jumps;
+			}
+		tick(0, 0);
+		seen = seen || m.jumps;
+		assert_row(ROWS[r].name, seen == ROWS[r].must);
+		if (!seen)
+			continue;
+		for (int t = 0; t < 58; t++)
+			tick(0, 0);
+		assert_row(ROWS[r].name, m.jumps);
+		for (int t = 0; t < 7; t++)
+			tick(0, 0);
+		assert_row(ROWS[r].name, !m.jumps);
+	}
+}
+
+static void spikes_need_close_samples_and_nobody_who_fights(void **state)
+{
+	static const struct { const char *name; int64_t apart_ms; bool own_will, offline, must; } ROWS[] = {
+		{ "every second", 1000, false, false, true }, { "every 2.5 s", 2500, false, false, true }, { "slower", 2600, false, false, false },
+		{ "a battery left to itself", 1000, true, false, false }, { "one nobody sees", 1000, false, true, false },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		bool seen = false;
+
+		begin();
+		if (ROWS[r].own_will)
+			s.dev[1].ordered = order_release();
+		if (ROWS[r].offline)
+			s.dev[1].state.availability = AVAIL_OFFLINE;
+		for (int t = 0; t < 24; t++) {
+			desk_wait(&s, ROWS[r].apart_ms - 1000);
+			tick(t % 4 == 3 ? 9000 : 0, 0);
+			seen = seen || m.jumps;
+		}
+		assert_row(ROWS[r].name, seen == ROWS[r].must);
+	}
+}
+
+static void absurd_numbers(void **state)
+{
+	static const struct { const char *name; double w, fuse_a; bool must; } ROWS[] = {
+		{ "a large house", 100000, 0, false }, { "no house", 100001, 0, true }, { "no house out", -100001, 0, true },
+		{ "by its fuse", 110000, 20, true }, { "a large fuse", 110000, 63, false }, { "twice what it reaches", 174000, 63, true },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		begin();
+		s.dev[0].phases = 3;
+		s.site.fuse_a = ROWS[r].fuse_a;
+		tick(ROWS[r].w, 0);
+		assert_row(ROWS[r].name, m.absurd == ROWS[r].must && !m.jumps);
+		tick(0, 0);
+		assert_row(ROWS[r].name, !m.absurd);
+	}
+	begin();
+	for (int t = 0; t < 4; t++)
+		tick(1e6, 0);
+	assert_true(m.jumps);
+}
+
+static void standing_still(void **state)
+{
+	static const struct { const char *name; double own_w, flutter_w; int ticks; bool must; } ROWS[] = {
+		{ "nothing moved", 0, 0, 60, false }, { "499 W", 499, 0, 60, false }, { "500 W, not long enough", 500, 0, 11, false },
+		{ "500 W", 500, 0, 13, true }, { "out", -500, 0, 13, true }, { "a living number", 500, 0.1, 60, false },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		begin();
+		for (int t = 0; t < 20; t++)
+			tick(300, 0);
+		for (int t = 0; t < ROWS[r].ticks; t++)
+			tick(300 + t % 2 * ROWS[r].flutter_w, ROWS[r].own_w);
+		assert_row(ROWS[r].name, m.frozen == ROWS[r].must);
+	}
+}
+
+static void a_minute_after_it_moves_it_is_believed(void **state)
+{
+	(void)state;
+	begin();
+	for (int t = 0; t < 20; t++)
+		tick(300, 0);
+	for (int t = 0; t < 60; t++)
+		tick(300, t < 30 ? 600 : 0); /* back to what it was does not make it right */
+	assert_true(m.frozen);
+	assert_near((double)m.frozen_w, 300);
+	assert_near((double)m.moved_w, 600);
+	for (int t = 0; t < 59; t++)
+		tick(310 + t, 0);
+	assert_true(m.frozen);
+	tick(300.5, 0);
+	assert_false(m.frozen);
+}
+
+/* A charger that is read every ten seconds shows what the meter showed long ago. */
+static void a_late_reading_is_no_move(void **state)
+{
+	struct edge_vote v;
+
+	(void)state;
+	begin();
+	for (int t = 0; t < 20; t++)
+		tick(5300, 5000);
+	for (int t = 0; t < 8; t++) {
+		desk_wait(&s, 1000);
+		desk_grid(&s, 300);
+		edge_step(&e, &s, &v);
+		sane_step(&m, &e, &s);
+	}
+	for (int t = 0; t < 40; t++)
+		tick(300, 0);
+	assert_false(m.frozen);
+	for (int t = 0; t < 40; t++)
+		tick(300, 600);
+	assert_true(m.frozen);
+}
+
+static void still_only_if_all_is_seen(void **state)
+{
+	(void)state;
+	begin();
+	desk_battery(&s, 50);
+	s.dev[2].state.availability = AVAIL_OFFLINE;
+	for (int t = 0; t < 60; t++)
+		tick(300, t < 20 ? 0 : 2000);
+	assert_false(m.frozen);
+	begin(); /* few samples: slow meters get their time */
+	for (int t = 0; t < 40; t++) {
+		desk_wait(&s, 4000);
+		tick(300, t < 20 ? 0 : 2000);
+		assert_int_equal(m.frozen, t >= 24);
+	}
+}
+
+static void wild_swings(void **state)
+{
+	static const struct { const char *name; double own_w, meter_w; int period; bool must; } ROWS[] = {
+		{ "the meter swings as we do", 1000, 1000, 6, false }, { "a load that comes and goes", 1000, 2000, 6, false },
+		{ "three times as far", 1000, 3000, 6, true }, { "too small to be turns of ours", 140, 3000, 6, false },
+		{ "too seldom", 1000, 3000, 40, false },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		bool seen = false;
+
+		begin();
+		for (int t = 0; t < 120; t++) {
+			bool up = t / (ROWS[r].period / 2) % 2;
+
+			tick(up ? ROWS[r].meter_w : 0, up ? ROWS[r].own_w : 0);
+			seen = seen || m.wild;
+		}
+		assert_row(ROWS[r].name, seen == ROWS[r].must);
+		for (int t = 0; t < 65; t++)
+			tick(0, 0);
+		assert_row(ROWS[r].name, !m.wild);
+	}
+}
+
+static void nothing_without_a_number(void **state)
+{
+	struct sane before;
+
+	(void)state;
+	begin();
+	tick(300, 0);
+	before = m;
+	tick(NAN, 0);
+	s.grid_sample++;
+	s.grid_w.q = Q_BAD;
+	sane_step(&m, &e, &s);
+	s.grid_device = -1;
+	s.grid_w.q = Q_GOOD;
+	s.grid_w.v = 9e9;
+	sane_step(&m, &e, &s);
+	assert_memory_equal(&m, &before, sizeof(m));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reach_by_fuse),
+		cmocka_unit_test(jumps),
+		cmocka_unit_test(spikes_need_close_samples_and_nobody_who_fights),
+		cmocka_unit_test(absurd_numbers),
+		cmocka_unit_test(standing_still),
+		cmocka_unit_test(a_minute_after_it_moves_it_is_believed),
+		cmocka_unit_test(a_late_reading_is_no_move),
+		cmocka_unit_test(still_only_if_all_is_seen),
+		cmocka_unit_test(wild_swings),
+		cmocka_unit_test(nothing_without_a_number),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,263 @@
+/* Cars below one limit: who gets how much, whose turn it is, and cars that do not do as they are told. Through the whole chain. */
+#include "support/cm.h"
+#include "support/live.h"
+
+static struct live l;
+
+static void owner_charges(int i, double w)
+{
+	l.s.dev[i].override = (struct override_view){ OVERRIDE_CHARGE, w, l.s.utc_ms + 3600000 };
+}
+
+/* Two cars and one limit, after a minute or two. */
+static void cars_share_as_the_site_says(void **state)
+{
+	static const struct {
+		const char *name;
+		enum car_share share;
+		double limit_w;
+		int priority_b, ready_b_min;
+		bool b_three;
+		double a, b;
+	} ROWS[] = {
+		{ "priority: equals share by power, but each its minimum", CAR_SHARE_PRIORITY, 8000, 0, 0, true, 3860, 4140 },
+		{ "priority: the larger first", CAR_SHARE_PRIORITY, 9000, 2, 0, false, 1640, 7360 },
+		{ "equal: by amperes", CAR_SHARE_EQUAL, 9200, 0, 0, true, 2300, 6900 },
+		{ "equal: whatever the priority", CAR_SHARE_EQUAL, 9200, 2, 0, true, 2300, 6900 },
+		{ "departure: who says when", CAR_SHARE_DEPARTURE, 9000, 0, 60, false, 1640, 7360 },
+		{ "departure: before priority", CAR_SHARE_DEPARTURE, 9000, -2, 60, false, 1640, 7360 },
+		{ "departure: nobody says", CAR_SHARE_DEPARTURE, 9000, 0, 0, false, 4500, 4500 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int a, b;
+
+		live_init(&l);
+		a = desk_charger(&l.s, 0);
+		b = ROWS[r].b_three ? live_charger3(&l) : desk_charger(&l.s, 0);
+		l.s.site.import_limit_w = ROWS[r].limit_w;
+		l.s.site.car_share = ROWS[r].share;
+		l.s.dev[b].priority = ROWS[r].priority_b;
+		l.s.dev[b].ev_ready_by_utc_ms = ROWS[r].ready_b_min ? l.s.utc_ms + ROWS[r].ready_b_min * 60000LL : 0;
+		live_run(&l, 120);
+		if (fabs(live_order(&l, a) - ROWS[r].a) > 101 || fabs(live_order(&l, b) - ROWS[r].b) > 101)
+			fail_msg("row '%s': %.0f and %.0f W", ROWS[r].name, live_order(&l, a), live_order(&l, b));
+		assert_row(ROWS[r].name, l.s.grid_w.v <= ROWS[r].limit_w + 1);
+	}
+}
+
+/* Room for one: who charges keeps it for a quarter of an hour; then the other, and so on. Nobody else's turn is shortened. */
+static void room_for_one_is_taken_in_turns(void **state)
+{
+	int a, b, turns = 0, charging_s[2] = { 0 }, last = -1;
+
+	(void)state;
+	live_init(&l);
+	a = desk_charger(&l.s, 0);
+	b = desk_charger(&l.s, 0);
+	l.s.site.import_limit_w = 2000;
+	for (int t = 0; t < 3600; t++) {
+		int who;
+
+		live_run(&l, 1);
+		assert_true(l.s.grid_w.v < 2001);
+		assert_true(live_order(&l, a) == 0 || live_order(&l, b) == 0);
+		who = live_order(&l, a) > 0 ? 0 : live_order(&l, b) > 0 ? 1 : -1;
+		if (who < 0)
+			continue;
+		charging_s[who]++;
+		turns += who != last;
+		last = who;
+	}
+	assert_int_equal(turns, 4);
+	assert_in_range(charging_s[0], 1750, 1850);
+	assert_in_range(charging_s[1], 1700, 1850);
+}
+
+/* A car that charges is not stopped for another's start that does not fit, and a start needs half an ampere to spare. */
+static void a_start_needs_a_little_more(void **state)
+{
+	static const struct { const char *name; double limit_w; bool starts; } ROWS[] = {
+		{ "just the minimum", 1380, false }, { "a little more", 1494, false }, { "half an ampere", 1496, true },
+	};
+	int a, b;
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		live_init(&l);
+		a = desk_charger(&l.s, 0);
+		l.s.site.import_limit_w = ROWS[r].limit_w;
+		live_run(&l, 3);
+		assert_row(ROWS[r].name, (live_order(&l, a) > 0) == ROWS[r].starts);
+		l.s.site.import_limit_w = 1381; /* who charges needs none */
+		live_run(&l, 3);
+		assert_row(ROWS[r].name, (live_order(&l, a) > 0) == ROWS[r].starts);
+	}
+	live_init(&l);
+	a = desk_charger(&l.s, 0);
+	l.s.site.import_limit_w = 2800;
+	live_run(&l, 60);
+	b = desk_charger(&l.s, 0);
+	live_run(&l, 60);
+	assert_near(live_order(&l, a), 2800);
+	assert_near(live_order(&l, b), 0);
+	assert_int_equal(l.d.d[b].code, REASON_IMPORT_LIMIT);
+}
+
+/* A car that takes 3 kW whatever it is told: it must make room, it is remembered, and it comes back when there is room. */
+static void a_car_that_draws_more_than_told(void **state)
+{
+	int car;
+
+	(void)state;
+	live_init(&l);
+	car = desk_charger(&l.s, 0);
+	l.stubborn_w[car] = 3000;
+	l.s.site.import_limit_w = 2500;
+	live_run(&l, 10);
+	assert_near(live_order(&l, car), 0);
+	for (int t = 0; t < 300; t++) {
+		live_run(&l, 1);
+		assert_near(live_order(&l, car), 0); /* it would break the limit again */
+	}
+	l.s.site.import_limit_w = 3600;
+	live_run(&l, 60);
+	assert_true(live_order(&l, car) >= 1380);
+	l.s.dev[car].state.f[F_CHARGER_CONNECTED].v = 0; /* another car is another car */
+	live_run(&l, 2);
+	l.stubborn_w[car] = 0;
+	l.s.dev[car].state.f[F_CHARGER_CONNECTED].v = 1;
+	l.s.site.import_limit_w = 2500;
+	live_run(&l, 62);
+	assert_true(live_order(&l, car) >= 1380);
+}
+
+/* It was told to pause and goes on: then it is load, and others give way. */
+static void a_car_that_does_not_pause(void **state)
+{
+	int car, b;
+
+	(void)state;
+	live_init(&l);
+	b = desk_battery(&l.s, 50);
+	car = desk_charger(&l.s, 0);
+	l.s.dev[car].ev_mode = EV_OFF;
+	l.load_w[0] = 3000; /* that is the car */
+	l.s.site.import_limit_w = 2000;
+	l.s.dev[b].override = (struct override_view){ OVERRIDE_HOLD, 0, l.s.utc_ms + 3600000 };
+	for (int t = 0; t < 30; t++) {
+		desk_wait(&l.s, 1000);
+		desk_power(&l.s, car, 3000);
+		desk_power(&l.s, b, l.s.dev[b].ordered.w);
+		desk_soc(&l.s, b, 50);
+		desk_grid(&l.s, 3000 + l.s.dev[b].ordered.w + 0.01 * t);
+		desk_chain(&l.c, &l.s, &l.d);
+	}
+	assert_near(live_order(&l, car), 0);
+	assert_true(fabs(live_order(&l, b) + 1000) < 25);
+	assert_near(l.d.limit_unreachable_w, 0);
+}
+
+/* Of two the one with the smaller priority goes first, even if neither can stay; and what is too little to begin with is nothing. */
+static void too_little_for_either(void **state)
+{
+	int a, b;
+
+	(void)state;
+	for (int first = 0; first < 2; first++) {
+		live_init(&l);
+		a = desk_charger(&l.s, 0);
+		b = desk_charger(&l.s, 0);
+		l.s.dev[first ? a : b].priority = 1;
+		live_run(&l, 30);
+		l.s.site.import_limit_w = 1000;
+		live_run(&l, 1);
+		assert_true(live_order(&l, a) == 0 && live_order(&l, b) == 0);
+	}
+	live_init(&l);
+	a = desk_charger(&l.s, 0);
+	l.s.site.import_limit_w = 5000;
+	l.s.dev[a].ev_mode = EV_CHEAP;
+	l.s.dev[a].guide.valid = true;
+	l.s.dev[a].guide.planned_w = 500;
+	live_run(&l, 3);
+	assert_near(live_order(&l, a), 0);
+	assert_false(l.d.limited_by);
+}
+
+/* Room for two minima, not for a start: the other's turn may push who has had his below his minimum. */
+static void a_turn_may_stop_who_could_run(void **state)
+{
+	int a, b, both = 0;
+
+	(void)state;
+	live_init(&l);
+	a = desk_charger(&l.s, 0);
+	l.s.site.import_limit_w = 2800;
+	live_run(&l, 60);
+	b = desk_charger(&l.s, 0);
+	live_run(&l, 800);
+	assert_true(live_order(&l, a) > 0 && live_order(&l, b) == 0);
+	for (int t = 0; t < 200; t++) {
+		live_run(&l, 1);
+		assert_true(l.s.grid_w.v < 2801);
+		both += live_order(&l, b) > 0;
+	}
+	assert_true(both > 20);
+}
+
+/* The large car gets its minimum from its equal, and not from who comes before them. */
+static void equals_fill_up_to_the_minimum(void **state)
+{
+	int a, b, battery;
+
+	(void)state;
+	live_init(&l);
+	battery = desk_battery(&l.s, 50);
+	a = desk_charger(&l.s, 0);
+	b = live_charger3(&l);
+	owner_charges(battery, 1000);
+	l.s.site.import_limit_w = 9000;
+	live_run(&l, 120);
+	assert_near(live_order(&l, battery), 1000);
+	assert_near(live_order(&l, b), 4140);
+	assert_true(fabs(live_order(&l, a) - 3860) < 51);
+}
+
+/* A car that is not read is taken to do as told, no better and no worse. */
+static void a_car_that_is_not_read(void **state)
+{
+	int car;
+
+	(void)state;
+	live_init(&l);
+	car = desk_charger(&l.s, 0);
+	l.s.site.import_limit_w = 3000;
+	l.stubborn_w[car] = 2500;
+	for (int t = 0; t < 30; t++) {
+		desk_wait(&l.s, 1000);
+		live_read(&l);
+		l.s.dev[car].state.ac_power_w.q = Q_ABSENT;
+		l.s.dev[car].ev_mode = t < 20 ? EV_UNSET : EV_OFF;
+		desk_chain(&l.c, &l.s, &l.d);
+		assert_true(live_order(&l, car) <= 3000);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cars_share_as_the_site_says),
+		cmocka_unit_test(room_for_one_is_taken_in_turns),
+		cmocka_unit_test(a_start_needs_a_little_more),
+		cmocka_unit_test(a_car_that_draws_more_than_told),
+		cmocka_unit_test(a_car_that_does_not_pause),
+		cmocka_unit_test(too_little_for_either),
+		cmocka_unit_test(a_turn_may_stop_who_could_run),
+		cmocka_unit_test(equals_fill_up_to_the_minimum),
+		cmocka_unit_test(a_car_that_is_not_read),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
