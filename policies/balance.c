@@ -52,10 +52,9 @@ static double wanted_w(const struct work *w, double grid_w)
 static double energy_wh(const struct work *w, int i, bool in)
 {
 	const struct snap_device *d = w->d[i].dev;
-	double soc_pct, full_pct = d->soc_max_pct > 0 ? d->soc_max_pct : 100, left_pct;
+	double soc_pct = NAN, full_pct = d->soc_max_pct > 0 ? d->soc_max_pct : 100, left_pct;
 
-	if (!view_soc(w->s, i, &soc_pct))
-		return NAN;
+	view_soc(w->s, i, &soc_pct);
 	left_pct = in ? full_pct - soc_pct : soc_pct - floor_effective(w->s, d).pct;
 	return view_capacity_wh(d) / 100 * double_max(100 * WEIGHT_LEAST, left_pct);
 }
@@ -96,9 +95,8 @@ static double room_w(const struct work_device *d, bool in, bool shown)
 }
 
 /* A device that has reached its end is asked a little more, to see when it can again. */
-static double nudge_w(const struct work_device *d)
+static double nudge_w(const struct work_device *d, bool in)
 {
-	bool in = d->order.w > 0;
 	double shown_w = room_w(d, in, true), most_w = room_w(d, in, false);
 
 	if (shown_w >= most_w || fabs(d->order.w) < shown_w)
@@ -152,7 +150,7 @@ static void spread(struct work *w, double sum_w)
 		struct work_device *d = &w->d[i];
 
 		if (looped(d))
-			d->order.w = double_clamp(response_order(&d->memory->response, nudge_w(d)), d->order.min_w, d->order.max_w);
+			d->order.w = double_clamp(response_order(&d->memory->response, nudge_w(d, in)), d->order.min_w, d->order.max_w);
 	}
 }
 
@@ -250,7 +248,7 @@ void balance_step(struct work *w)
 	struct loop_view v = { 0 };
 	double wanted, most_w;
 
-	if (!loop_find(w, &v) || !w->meter)
+	if (!loop_find(w, &v)) /* without a meter nobody is left in it */
 		return;
 	wanted = wanted_w(w, v.target_w);
 	swing_watch(w, &v, wanted);

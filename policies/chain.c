@@ -45,9 +45,9 @@ double work_power(const struct work *w, int i)
 
 	if (d->order.kind == ORDER_POWER || (d->order.kind == ORDER_BALANCE && !d->order.native))
 		return d->charger ? d->order.w : response_effect_soon(&d->memory->response, d->order.w);
-	if (d->order.kind != ORDER_BALANCE || !w->meter)
+	if (d->order.kind != ORDER_BALANCE)
 		return d->now_w;
-	return double_clamp(d->now_w - w->grid_w + d->order.grid_w, d->order.min_w, d->order.max_w);
+	return double_clamp(d->now_w - w->grid_w, d->order.min_w, d->order.max_w); /* by itself it holds 0 W, see posture.c */
 }
 
 /* Asks everybody. A limit that does not contain 0 is widened to it: safety only takes away. */
@@ -165,10 +165,10 @@ static void choose(struct work *w)
 	}
 }
 
+/* An end of a band that cuts is somebody's: without a limit it is infinite. */
 static void cut_by(struct work_device *d, const struct limit_wish *l)
 {
-	if (l)
-		work_cut(d, l->rank, l->code, "%s", l->why);
+	work_cut(d, l->rank, l->code, "%s", l->why);
 }
 
 void work_clamp(struct work_device *d)

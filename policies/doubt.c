@@ -12,7 +12,7 @@
 #define SUSPECT_RUN 3            /* steps in a row that agree */
 #define UNTRIED_RUN 6            /* ... where nothing can be held to try it */
 #define RIGHT_RUN 2              /* right ones, until it is believed again */
-#define WRONG_RUN 2              /* wrong ones of a trial, and none right */
+#define WRONG_RUN 2              /* wrong ones of a trial, one more for each that says nothing, and none right */
 #define PHASE_RUN 3
 #define PROBE_W 300.0
 #define PROBE_EVERY_MS 300000
@@ -41,7 +41,7 @@ struct doubt_memory {
 	int64_t act_ms, rest_ms;         /* the act began; our devices last moved */
 	int prober;                      /* the battery that charges; -1 = none can */
 	float probe_w;
-	int n_right, n_wrong;            /* steps of this trial: right ones, clean wrong ones that agree */
+	int n_right, n_wrong, n_vague;   /* steps of this trial: right ones, clean wrong ones that agree, and those that say nothing */
 	int64_t probe_ms, trial_ms;      /* not before */
 	int64_t negative_ms, bad_ms;     /* since when; 0 = it is not */
 	int64_t negative_again_ms;       /* not tried for that reason before */
@@ -51,8 +51,6 @@ struct doubt_memory {
 	} phase[DEVICE_MAX];
 	uint32_t swapped;                /* devices whose phase is not believed */
 };
-
-_Static_assert(sizeof(struct doubt_memory) <= POLICY_MEMORY_MAX, "a policy's memory");
 
 static void doubt_init(void *memory)
 {
@@ -86,7 +84,7 @@ static bool trial_begin(struct doubt_memory *m, const struct snapshot *s)
 	double soc;
 
 	m->prober = -1;
-	m->n_right = m->n_wrong = 0;
+	m->n_right = m->n_wrong = m->n_vague = 0;
 	for (int i = 0; i < s->n_devices; i++) {
 		any = any || holdable(s, i, &soc);
 		if (m->prober < 0 && probe_w(s, i) > 0) {
@@ -124,7 +122,7 @@ static void verdict(struct doubt_memory *m, const struct snapshot *s)
 	m->probe_ms = s->now_ms + PROBE_EVERY_MS;
 	if (m->belief == DOUBTED)
 		return; /* step by step, in vote_take */
-	if (m->n_right == 0 && m->n_wrong > 0 && m->run > SUSPECT_RUN)
+	if (m->n_right == 0 && m->n_wrong > 0 && m->n_vague == 0 && m->run > SUSPECT_RUN)
 		condemn(m, s->now_ms);
 	else
 		believe(m, s->now_ms + (m->n_right > 0 ? AGAIN_RIGHT_MS : AGAIN_UNCLEAR_MS));
@@ -180,6 +178,7 @@ static void vote_take(struct doubt_memory *m, const struct snapshot *s, const st
 {
 	if (v->class == EDGE_NOTHING) {
 		m->run -= m->run > 0;
+		m->n_vague += v->clean && fabs(v->own_w) >= EDGE_MIN_W;
 	} else if (v->class == EDGE_RIGHT) {
 		m->run = 0;
 		m->right++;
@@ -189,7 +188,7 @@ static void vote_take(struct doubt_memory *m, const struct snapshot *s, const st
 	}
 	if (m->belief == DOUBTED && m->right >= RIGHT_RUN)
 		believe(m, s->now_ms);
-	else if (m->belief == TRIED && m->n_wrong >= WRONG_RUN && m->n_right == 0)
+	else if (m->belief == TRIED && m->n_wrong >= WRONG_RUN + m->n_vague && m->n_right == 0)
 		condemn(m, s->now_ms);
 }
 

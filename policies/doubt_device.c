@@ -59,8 +59,6 @@ struct doubt_device_memory {
 	int64_t pause_ms[DEVICE_MAX];   /* paused until */
 };
 
-_Static_assert(sizeof(struct doubt_device_memory) <= POLICY_MEMORY_MAX, "a policy's memory");
-
 static void doubt_device_init(void *memory)
 {
 	(void)memory;

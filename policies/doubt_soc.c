@@ -29,22 +29,21 @@ struct soc_memory {
 };
 
 struct doubt_soc_memory {
-	int64_t step_ms;                /* 0 = never */
+	int64_t step_ms;
 	struct soc_memory soc[DEVICE_MAX];
 };
-
-_Static_assert(sizeof(struct doubt_soc_memory) <= POLICY_MEMORY_MAX, "a policy's memory");
 
 static void doubt_soc_init(void *memory)
 {
 	(void)memory;
 }
 
+/* Whatever is counted before the first SoC is forgotten with it. */
 static void energy_count(struct soc_memory *m, const struct snapshot *s, int i, int64_t step_ms)
 {
 	double power_w;
 
-	if (step_ms > 0 && view_power(s, i, &power_w, NULL) && fabs(power_w) > REST_W)
+	if (view_power(s, i, &power_w, NULL) && fabs(power_w) > REST_W)
 		m->moved_wh += (float)(power_w * (double)(s->now_ms - step_ms) / 3.6e6);
 }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#define GAIN_MAX 15.0       /* no meter is that wrong: it is the house that moved */
 #define CHANGE_W 50.0       /* of an order or a reading: less is regulation, not a step */
 #define LAG_MS 2000         /* meters show what was true a while ago */
 #define APART_MS 900        /* two samples that agree must not be one */
@@ -89,7 +90,7 @@ static enum edge_class classify(double own_w, double meter_w, double noise_w)
 {
 	double gain = meter_w / own_w;
 
-	if (fabs(own_w) < EDGE_MIN_W || double_max(fabs(own_w), fabs(meter_w)) < EDGE_NOISE * noise_w)
+	if (fabs(own_w) < EDGE_MIN_W || fabs(gain) > GAIN_MAX || double_max(fabs(own_w), fabs(meter_w)) < EDGE_NOISE * noise_w)
 		return EDGE_NOTHING;
 	if (gain >= 0.6 && gain <= 1.6)
 		return EDGE_RIGHT;
@@ -276,7 +277,7 @@ bool edge_step(struct edge *e, const struct snapshot *s, struct edge_vote *vote)
 		e->arrived = arrived(e, s);
 		if (!voted && e->arrived && rested(e)) {
 			judge(e, s->n_devices, &e->ring[e->newest], vote);
-			vote->clean = !vote->line;
+			vote->clean = !e->mixed;
 			voted = true;
 			e->open = false;
 		} else if (s->now_ms - e->open_ms > 3 * e->settle_ms + GIVE_UP_MS) {

@@ -21,14 +21,16 @@ static bool switchable(const struct snap_device *d)
 	return d->state.caps.switches_phases && d->phases != 1;
 }
 
+/* Told once, it is told until it is done: an order that lasted for one tick might be overtaken by the next. */
 static bool at_rest(const struct snapshot *s, int i)
 {
 	const struct snap_device *d = &s->dev[i];
 	double power_w;
 	int64_t at_ms;
 
-	return d->ordered.kind == ORDER_POWER && d->ordered.w <= 0 && s->now_ms - d->ordered_at_ms >= REST_MS &&
-	       view_power(s, i, &power_w, &at_ms) && at_ms >= d->ordered_at_ms && power_w < IDLE_W;
+	if (d->ordered.kind != ORDER_POWER || d->ordered.w > 0 || !view_power(s, i, &power_w, &at_ms) || power_w >= IDLE_W)
+		return false;
+	return d->ordered.phases != 0 || (s->now_ms - d->ordered_at_ms >= REST_MS && at_ms >= d->ordered_at_ms);
 }
 
 static int left_today(const struct phases *p, int64_t now_ms)
@@ -93,6 +95,12 @@ static void decide(struct phases *p, const struct snapshot *s, int i, int now, d
 	p->next = (int16_t)((p->next + 1) % PHASES_A_DAY);
 }
 
+/* An event may keep the car at 0 W for long: a switch that the charger has only now been told of has its time from then. */
+static int64_t begun_ms(const struct phases *p, const struct snap_device *d)
+{
+	return d->ordered.phases == p->target && d->ordered_at_ms > p->asked_ms ? d->ordered_at_ms : p->asked_ms;
+}
+
 struct phases_word phases_step(struct phases *p, const struct snapshot *s, int i, double sun_w)
 {
 	const struct snap_device *d = &s->dev[i];
@@ -104,7 +112,7 @@ struct phases_word phases_step(struct phases *p, const struct snapshot *s, int i
 		p->known_ms = s->now_ms;
 	if (p->target == now && now != 0)
 		p->done_ms = s->now_ms;
-	if (p->target == now || s->now_ms - p->asked_ms >= PHASES_ASKED_MS)
+	if (p->target == now || s->now_ms - begun_ms(p, d) >= PHASES_ASKED_MS)
 		p->target = 0;
 	if (now == 0)
 		return (struct phases_word){ 0, p->target != 0 };

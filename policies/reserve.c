@@ -32,6 +32,7 @@ static bool soc_low(struct reserve_memory *m, const struct snapshot *s, int i, d
 		m->drained_pct[i] = 0;
 	else
 		m->drained_pct[i] += view_drain_pct_h(s, i) * (double)(s->now_ms - m->step_ms) / 3.6e6;
+	m->drained_pct[i] = double_max(m->drained_pct[i], soc - *soc_pct); /* after a start nobody remembers what went out before */
 	m->reading_ms[i] = v->at_ms;
 	*soc_pct = double_min(*soc_pct, soc - m->drained_pct[i]);
 	return true;

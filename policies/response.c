@@ -7,6 +7,7 @@
 #define LATE_MS 1000        /* bus, tick and meter, on top of what the driver says */
 #define MERGE_MS 200        /* orders closer than this are one past entry */
 #define TAIL 0.15           /* a first-order device is never quite done: so much of the last change may still be missing */
+#define SEEN_MS 3000        /* a device that has been there for so long is there at the meter too */
 #define SLACK_W 100.0
 #define SLACK 0.15          /* a device this far from its order still counts as following it */
 #define EXACT_W 25.0
@@ -33,7 +34,7 @@ static void past_add(struct response *r)
 	double merge_ms = double_max(MERGE_MS, 4 * r->max_ms / RESPONSE_PAST);
 	float w = (float)r->told_w;
 
-	if (r->n > 0 && (double)(r->since_ms - r->past[r->newest].from_ms) < merge_ms) {
+	if ((double)(r->since_ms - r->past[r->newest].from_ms) < merge_ms) {
 		r->past[r->newest].low_w = fminf(r->past[r->newest].low_w, w);
 		r->past[r->newest].high_w = fmaxf(r->past[r->newest].high_w, w);
 		return;
@@ -106,10 +107,15 @@ static void late_learn(struct response *r, int64_t at_ms)
 void response_read(struct response *r, int64_t at_ms, double w)
 {
 	struct response_range told = response_orders(r, at_ms - (int64_t)r->max_ms, at_ms);
+	bool below;
 
 	if (at_ms == r->read_ms)
 		return;
 	r->still = fabs(w - r->reading_w) <= STILL_W + STILL * fabs(w);
+	if (fabs(w - (1 + r->gain_off) * r->told_w) > STILL_W + STILL * fabs(w))
+		r->there_ms = 0;
+	else if (r->there_ms == 0)
+		r->there_ms = at_ms;
 	r->read_ms = at_ms;
 	r->reading_w = w;
 	if (w >= told.low_w - slack(r, told.low_w) && w <= told.high_w + slack(r, told.high_w)) {
@@ -128,12 +134,13 @@ void response_read(struct response *r, int64_t at_ms, double w)
 		r->odd_ms = at_ms;
 	if (r->still || r->odd_ms == at_ms)
 		r->rest_w = w;
-	r->less = (told.low_w > 0 && w < told.low_w) || (told.high_w < 0 && w > told.high_w);
+	below = w < told.low_w;
+	r->less = below ? told.low_w > 0 : told.high_w < 0;
 	if (r->exact)
 		r->bound = told.low_w == told.high_w || (r->still && r->less);
 	else
 		r->bound = (double)(at_ms - r->odd_ms) >= DOUBT * r->max_ms;
-	r->can = (struct response_range){ w > told.high_w ? w : -INFINITY, w > told.high_w ? INFINITY : w };
+	r->can = (struct response_range){ below ? -INFINITY : w, below ? w : INFINITY };
 }
 
 static struct response_range with(struct response_range range, double w)
@@ -146,7 +153,8 @@ struct response_range response_power(const struct response *r, int64_t meter_ms,
 	int64_t from_ms = meter_ms - (int64_t)r->max_ms;
 	struct response_range range = response_orders(r, from_ms < hold_ms ? from_ms : hold_ms, meter_ms - (int64_t)r->min_ms);
 	struct response_range older = response_orders(r, meter_ms - 2 * (int64_t)r->max_ms, from_ms);
-	double gain = 1 + r->gain_off, tail = r->learned ? TAIL : 0;
+	bool seen = r->there_ms && meter_ms - r->there_ms > SEEN_MS;
+	double gain = 1 + r->gain_off, tail = r->learned && !seen ? TAIL : 0;
 
 	range.low_w = gain * (range.low_w - tail * double_max(0, range.low_w - older.low_w));
 	range.high_w = gain * (range.high_w + tail * double_max(0, older.high_w - range.high_w));
@@ -212,6 +220,7 @@ void response_learn(struct response *r, const struct response_times *t)
 
 void response_widen(struct response *r)
 {
+	r->learned = false;
 	r->min_ms = 0;
 	r->max_ms = double_min(2 * r->max_ms, RESPONSE_MAX_MS);
 }

@@ -33,6 +33,7 @@ struct response {
 	int64_t read_ms;              /* its own last reading */
 	double reading_w;
 	bool still;                   /* as the one before */
+	int64_t there_ms;             /* since when it reads what it is told; 0 = it does not */
 	int64_t odd_ms;               /* since when readings fit no order; 0 = they fit */
 	double rest_w;                /* where it last stood still meanwhile */
 	int64_t came_ms;              /* when they fitted again */

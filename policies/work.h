@@ -47,7 +47,7 @@ struct work {
 	struct work_device d[DEVICE_MAX];
 };
 
-/** The power a device will settle at by its order: native balancing is predicted. */
+/** The power a device will settle at by its order: native balancing is predicted, for which the meter must be known. */
 double work_power(const struct work *w, int i);
 
 /** observe.c: readings, ranges and estimates of every device and of the house's load; first of all in a tick. */

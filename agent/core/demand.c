@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#define SEEN_MS 15000 /* a reading says nothing of later: a suspended hub, a loop that stood */
 #define HOUR_MS 3600000.0
 #define APART_MS 2000        /* the clocks moved apart by more than this: a step */
 #define SPREAD_MORE_MS 60000 /* what was saved is not spent faster than within this */
@@ -66,14 +67,13 @@ static void enter(struct demand *d, const struct demand_config *cfg, const struc
 
 static void count(struct demand *d, const struct demand_config *cfg, int64_t ms)
 {
-	const double hours = (double)ms / HOUR_MS;
+	const int64_t seen_ms = isnan(d->last_w) ? 0 : ms < SEEN_MS ? ms : SEEN_MS;
 
-	if (isnan(d->last_w)) {
-		d->used_wh += fmax(kept(d, cfg), d->known_w) * hours;
+	d->used_wh += fmax(kept(d, cfg), d->known_w) * (double)(ms - seen_ms) / HOUR_MS;
+	if (seen_ms == 0)
 		return;
-	}
-	d->used_wh += d->last_w * hours;
-	d->seen_wh += d->last_w * hours;
+	d->used_wh += d->last_w * (double)seen_ms / HOUR_MS;
+	d->seen_wh += d->last_w * (double)seen_ms / HOUR_MS;
 }
 
 static bool finish(struct demand *d)

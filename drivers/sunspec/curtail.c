@@ -103,7 +103,7 @@ void curtail_watch(struct sunspec *s)
 
 	if (s->ours || !read_limit(s, control_image(s), &now))
 		return;
-	our_mark = isnan(now.timer_s) || now.timer_s == SUNSPEC_REVERT_S;
+	our_mark = now.timer_s == SUNSPEC_REVERT_S; /* without a timer it may be what the grid operator had set: not ours to lift */
 	if (s->setpoint.sent.kind == ORDER_NONE && now.on && our_mark)
 		now = (struct found_limit){ .known = true, .on = false, .pct = 100, .timer_s = 0 };
 	s->found = now;

@@ -16,7 +16,8 @@ def now_us():
 
 
 class Home:
-    """Battery, charger with a car, meter, each on a bus of its own; import limit 11.5 kW."""
+    """Battery, charger with a car, meter, each on a bus of its own; import limit 11.5 kW. The charger's failsafe is written only
+    with allow_unverified: nobody has seen those registers do what the manual says."""
 
     def __enter__(self):
         self.broker = QuietBroker()
@@ -24,7 +25,7 @@ class Home:
         self.sim = Sim("--load", "500", "--sun", "0", "--battery-wh", "100000", "--soc", "50", "--car", "plugged", "--extra-ports", "2",
                        "--no-clouds", binary=program("hearth-sim"))
         config = "".join(bus(f"b{i}", self.sim.ports[i]) for i in range(3))
-        config += BATTERY.format(bus="b0", wh=100000).replace("bus = b0\nunit = 255", "bus = b1\nunit = 255") + meter("grid", "b2", 10, grid=True)
+        config += BATTERY.format(bus="b0", wh=100000).replace("bus = b0\nunit = 255", "bus = b1\nunit = 255\nallow_unverified = yes") + meter("grid", "b2", 10, grid=True)
         head = HEAD.format(tick_ms=TICK_MS, mqtt_port=self.broker.port).replace("tick_ms", "import_limit_w = 11500\ntick_ms")
         self.agent = Hearthd(scratch(), head + config, site=SITE).start()
         self.mqtt = Mqtt(self.broker, R + "/#")

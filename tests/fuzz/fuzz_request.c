@@ -59,8 +59,11 @@ static void clean(void)
 	tick_stop(hub.tick);
 	planning_stop(hub.planning);
 	flip_link_stop(hub.flip);
+	diary_stop(hub.diary);
+	outside_flush(hub.outside);
 	store_close(hub.store);
 	outbox_close(hub.outbox);
+	outside_stop(hub.outside);
 	inbox_stop(hub.inbox);
 	plant_stop(hub.plant);
 	uv_run(hub.loop, UV_RUN_DEFAULT);
@@ -109,6 +112,8 @@ static void start(void)
 	must(store_open(&hub.store, hub.loop, path, &err), err.text);
 	outbox.store = hub.store;
 	must(outbox_open(&hub.outbox, &outbox, &err), err.text);
+	must(outside_start(&hub.outside, &hub, &err), err.text);
+	must(diary_start(&hub.diary, hub.store, &err), err.text);
 	must(plant_start(&hub.plant, hub.loop, &hub.cfg, on_device, NULL, &err), err.text);
 	must(planning_start(&hub.planning, hub.loop, &planning, &err), err.text);
 	must(tick_start(&hub.tick, &hub, &(struct tick_hooks){ .done = on_tick, .context = NULL }, &err), err.text);

@@ -178,12 +178,13 @@ static void charger_change(struct check *k, int i, double w, double per_a)
 	struct invariants *m = k->m;
 	const struct decision *d = &k->d->d[i];
 	int64_t now_ms = k->s->now_ms, since_ms = now_ms - m->charger_changed_ms[i];
+	bool connected = k->s->dev[i].state.f[F_CHARGER_CONNECTED].v > 0; /* as the hub knows it */
 	double min_w = 6 * per_a, most_w = m->charger_w[i] > 0 ? m->charger_w[i] + 10 * per_a : min_w;
 	bool cut = w < m->charger_w[i] && ((d->limited_by & (1u << RANK_GUARD | 1u << RANK_LIMIT)) || d->rank <= RANK_OVERRIDE);
 
 	if (w == m->charger_w[i])
 		return;
-	if (k->h->d[i].connected && !cut && m->charger_changed_ms[i] && since_ms < 5000 && d->order.kind == ORDER_POWER)
+	if (connected && !cut && m->charger_changed_ms[i] && since_ms < 5000 && d->order.kind == ORDER_POWER)
 		invariant_bad(k, "charger %d: %.0f to %.0f W only %lld ms after the last change", i, m->charger_w[i], w, (long long)since_ms);
 	if (m->charger_w[i] == 0 && m->charger_zero_ms[i] && now_ms - m->charger_zero_ms[i] < 60000)
 		invariant_bad(k, "charger %d: resumed %lld ms after a pause", i, (long long)(now_ms - m->charger_zero_ms[i]));

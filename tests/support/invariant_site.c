@@ -227,6 +227,18 @@ static void check_sun(struct check *k)
 	}
 }
 
+/* The site's mode is the rank of the first battery's order, else of the first charger's; guard where nobody has one. */
+static enum rank mode_of(const struct check *k)
+{
+	static const enum home_kind KINDS[] = { HOME_BATTERY, HOME_CHARGER };
+
+	for (size_t n = 0; n < sizeof(KINDS) / sizeof(KINDS[0]); n++)
+		for (int i = 0; i < k->h->n; i++)
+			if (k->h->d[i].kind == KINDS[n] && k->d->d[i].order.kind != ORDER_NONE)
+				return k->d->d[i].rank;
+	return RANK_GUARD;
+}
+
 static void check_words(struct check *k)
 {
 	const struct decisions *d = k->d;
@@ -234,8 +246,10 @@ static void check_words(struct check *k)
 
 	while (i < k->h->n && k->h->d[i].kind != HOME_BATTERY)
 		i++;
-	if (!d->why[0] || d->mode == RANK_NONE || !(d->limit_unreachable_w >= 0))
-		invariant_bad(k, "the site has no reason, no mode or %.0f W unreachable", d->limit_unreachable_w);
+	if (d->mode != mode_of(k))
+		invariant_bad(k, "the site's mode is %s, its first order's rank is %s", rank_word(d->mode), rank_word(mode_of(k)));
+	if (!d->why[0] || !(d->limit_unreachable_w >= 0))
+		invariant_bad(k, "the site has no reason or %.0f W unreachable", d->limit_unreachable_w);
 	if (i < k->h->n && (!d->floor_source[0] || fabs(d->floor_pct - fmin(100, invariant_floor(k->s, i))) > 1e-6))
 		invariant_bad(k, "floor told %.2f by '%s', is %.2f", d->floor_pct, d->floor_source, invariant_floor(k->s, i));
 	for (int n = 0; n < d->n_doubts; n++)

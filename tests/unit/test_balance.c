@@ -117,7 +117,9 @@ static void who_cannot_is_asked_a_little_more(void **state)
 	};
 
 	(void)state;
-	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+	for (size_t k = 0; k < 2 * sizeof(ROWS) / sizeof(ROWS[0]); k++) {
+		size_t r = k / 2;
+		double sign = k % 2 ? -1 : 1; /* out; in */
 		int a, b;
 
 		fresh();
@@ -127,13 +129,13 @@ static void who_cannot_is_asked_a_little_more(void **state)
 			desk_wait(&s, 1000);
 			desk_soc(&s, a, 50);
 			desk_soc(&s, b, 50);
-			desk_power(&s, a, ROWS[r].does);
+			desk_power(&s, a, sign * ROWS[r].does);
 			desk_power(&s, b, s.dev[b].ordered.w);
-			desk_grid(&s, 4000 + ROWS[r].does + s.dev[b].ordered.w);
+			desk_grid(&s, sign * (4000 + ROWS[r].does) + s.dev[b].ordered.w);
 			desk_chain(&c, &s, &d);
 		}
-		assert_row_near(ROWS[r].name, d.d[a].order.w, ROWS[r].a);
-		assert_row_near(ROWS[r].name, d.d[b].order.w, ROWS[r].b);
+		assert_row_near(ROWS[r].name, d.d[a].order.w, sign * ROWS[r].a);
+		assert_row_near(ROWS[r].name, d.d[b].order.w, sign * ROWS[r].b);
 	}
 	fresh(); /* alone it is asked all the same; and if it is not asked more than it can, just that */
 	desk_battery(&s, 50);
@@ -324,7 +326,10 @@ static void a_gain_is_made_up_for(void **state)
 	desk_grid(&s, 3600);
 	desk_chain(&c, &s, &d);
 	assert_near(d.d[1].order.w, -4000);
-	desk_grid(&s, 9000); /* but not beyond what it may */
+	desk_wait(&s, 10000);
+	desk_soc(&s, 1, 50);
+	desk_power(&s, 1, -3600);
+	desk_grid(&s, 9000 - 3600); /* but not beyond what it may */
 	desk_chain(&c, &s, &d);
 	assert_near(d.d[1].order.w, -5000);
 }

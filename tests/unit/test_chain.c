@@ -329,7 +329,9 @@ static void snapping_is_toward_zero(void **state)
 {
 	static const struct { const char *name; double min, step, want, w; } ROWS[] = {
 		{ "below the minimum", 500, 0, 499, 0 },
+		{ "half a watt below the minimum", 500, 0, 499.6, 0 },
 		{ "at the minimum", 500, 0, 500, 500 },
+		{ "exactly a step", 250, 100, 1250, 1250 },
 		{ "between steps, in", 0, 100, 1299, 1200 },
 		{ "steps from the minimum", 250, 100, 1299, 1250 },
 		{ "steps, at the minimum", 250, 100, 250, 250 },

@@ -64,10 +64,11 @@ static void raised_slowly(void **state)
 	before_ms = l.s.now_ms;
 	for (int t = 0; t < 60; t++) {
 		live_run(&l, 1);
+		assert_true(l.s.grid_w.v > -2001);
 		if (live_order(&l, pv) == before_w)
 			continue;
 		assert_true(before_w - live_order(&l, pv) <= 1000.5);
-		assert_true(steps == 0 || l.s.now_ms - before_ms >= 5000);
+		assert_true(steps == 0 || l.s.now_ms - before_ms == 5000);
 		before_w = live_order(&l, pv);
 		before_ms = l.s.now_ms;
 		steps++;
@@ -141,6 +142,10 @@ static void a_battery_takes_first(void **state)
 	(void)state;
 	fresh(6000, 1000);
 	with_battery(50, 5500);
+	for (int t = 0; t < 5; t++) { /* what it will take is believed for a while */
+		live_run(&l, 1);
+		assert_int_equal(l.d.d[pv].order.kind, ORDER_RELEASE);
+	}
 	live_run(&l, 120);
 	assert_int_equal(l.d.d[pv].order.kind, ORDER_RELEASE); /* all of it is stored or let out */
 	fresh(9000, 1000);
@@ -207,10 +212,10 @@ static void a_native_battery_is_taken_over(void **state)
 
 static void nobody_probes_without_cause(void **state)
 {
-	enum { FULL, LIMIT_LEFT, SUN_GONE, OTHERS_ORDER };
+	enum { FULL, LIMIT_LEFT, SUN_GONE, OTHERS_ORDER, GIVES };
 	static const struct { const char *name; int what; } ROWS[] = {
 		{ "the battery is full", FULL }, { "the limit itself leaves a sign", LIMIT_LEFT }, { "the sun does not reach its bound", SUN_GONE },
-		{ "the battery is under another order", OTHERS_ORDER },
+		{ "the battery is under another order", OTHERS_ORDER }, { "... and gives", GIVES },
 	};
 
 	(void)state;
@@ -221,6 +226,8 @@ static void nobody_probes_without_cause(void **state)
 		l.s.external.export_w = ROWS[r].what == LIMIT_LEFT ? NAN : 0;
 		if (ROWS[r].what == OTHERS_ORDER)
 			l.s.dev[battery].override = (struct override_view){ OVERRIDE_HOLD, 0, l.s.utc_ms + 3600000 };
+		if (ROWS[r].what == GIVES)
+			l.s.dev[battery].override = (struct override_view){ OVERRIDE_DISCHARGE, 500, l.s.utc_ms + 3600000 };
 		live_run(&l, 30);
 		if (ROWS[r].what == SUN_GONE)
 			l.takes_w[pv] = 100;
@@ -315,6 +322,48 @@ static void each_phase_its_own(void **state)
 	assert_near(l.d.d[battery].order.grid_w, 0);
 }
 
+/* A limit for the site and a tighter one for the phase: both at once, and the sun's part by the phases it uses. */
+static void the_tightest_counts_at_once(void **state)
+{
+	(void)state;
+	fresh(9000, 8000);
+	l.phases = true;
+	l.s.dev[pv].phases = 1;
+	l.s.dev[pv].phase = 1;
+	l.s.site.fuse_a = 16;
+	live_run(&l, 1);
+	assert_near(live_order(&l, pv), -3630);
+
+	fresh(9000, 0); /* 2300 W on each phase */
+	l.phases = true;
+	l.s.site.fuse_a = 10;
+	live_run(&l, 10);
+	assert_near(live_order(&l, pv), -6850);
+	for (int p = 0; p < 3; p++)
+		l.load_w[p] = 300;
+	live_run(&l, 2);
+	assert_near(live_order(&l, pv), -(6850 + 950 - 50)); /* three times what each has left */
+}
+
+/* One that is not bound has no part in the raise. */
+static void raised_alone(void **state)
+{
+	int other;
+
+	(void)state;
+	fresh(6000, 0);
+	other = live_pv(&l, 1000);
+	l.phases = true;
+	l.s.dev[pv].phases = l.s.dev[other].phases = 1;
+	l.s.dev[pv].phase = 1;
+	l.s.dev[other].phase = 2;
+	l.s.site.fuse_a = 16;
+	live_run(&l, 10);
+	l.load_w[0] = 800;
+	live_run(&l, 2);
+	assert_near(live_order(&l, pv), -(3630 + 850 - 50));
+}
+
 /* What a price allows and what a limit allows: the less of both. */
 static void a_price_may_ask_for_less(void **state)
 {
@@ -330,6 +379,18 @@ static void a_price_may_ask_for_less(void **state)
 	live_run(&l, 120);
 	assert_near(live_order(&l, pv), -2950);
 	assert_int_equal(l.d.d[pv].code, REASON_EXPORT_LIMIT);
+
+	fresh(9000, 0); /* the price lets it make what the house takes, on L2; the fuse of its own phase does not */
+	l.phases = true;
+	l.load_w[1] = 6000;
+	l.s.dev[pv].phases = 1;
+	l.s.dev[pv].phase = 1;
+	l.s.site.fuse_a = 16;
+	l.s.export_price = -0.1;
+	l.s.import_price = 0.3;
+	live_run(&l, 120);
+	assert_near(live_order(&l, pv), -3630);
+	assert_int_equal(l.d.d[pv].code, REASON_FUSE);
 }
 
 /* Time alone says nothing: the meter must have been read since. */
@@ -415,6 +476,8 @@ int main(void)
 		cmocka_unit_test(several_share_by_what_they_make),
 		cmocka_unit_test(a_phase_s_fuse),
 		cmocka_unit_test(each_phase_its_own),
+		cmocka_unit_test(the_tightest_counts_at_once),
+		cmocka_unit_test(raised_alone),
 		cmocka_unit_test(a_price_may_ask_for_less),
 		cmocka_unit_test(raised_on_a_new_reading),
 		cmocka_unit_test(never_support),

@@ -39,6 +39,11 @@ static void standing_still(void **state)
 		kit_run(ROWS[r].ticks);
 		assert_row(ROWS[r].name, (kit_doubt(DOUBT_SOC_FROZEN) != NULL) == ROWS[r].must && held() == ROWS[r].must);
 		assert_row(ROWS[r].name, kit.w->n_doubts == ROWS[r].must);
+		if (!ROWS[r].must)
+			continue;
+		assert_row(ROWS[r].name, !strstr(kit.w->doubts[0].why, "although -") == (ROWS[r].power_w > 0));
+		assert_row(ROWS[r].name, strstr(desk_order(kit.w, battery, RANK_NONE)->why, "stands still") != NULL);
+		assert_row(ROWS[r].name, strstr(kit_doubt(DOUBT_SOC_FROZEN)->why, "steady for 60 s") != NULL);
 	}
 }
 
@@ -95,6 +100,8 @@ static void jumping(void **state)
 		assert_row(ROWS[r].name, (kit_doubt(DOUBT_SOC_JUMPS) != NULL) == ROWS[r].must && held() == ROWS[r].must);
 		if (!ROWS[r].must)
 			continue;
+		assert_row(ROWS[r].name, strstr(desk_order(kit.w, battery, RANK_NONE)->why, "jumped") != NULL);
+		assert_row(ROWS[r].name, strstr(kit_doubt(DOUBT_SOC_JUMPS)->why, "steady for 60 s") != NULL);
 		kit_run(30);
 		desk_soc(&kit.s, battery, ROWS[r].to + 1); /* small steps are no jumps */
 		kit_run(29);
@@ -138,6 +145,8 @@ static void unknown_is_not_frozen(void **state)
 	kit.s.dev[battery].state.f[F_BATTERY_SOC_PCT].q = Q_STALE;
 	kit_run(900);
 	assert_int_equal(kit.w->n_doubts, 0);
+	begin(50, -720);
+	kit_run(5);
 	desk_soc(&kit.s, battery, 453); /* no number: the guard's */
 	kit_run(5);
 	assert_int_equal(kit.w->n_doubts, 0);

@@ -61,6 +61,7 @@ static void classes_by_gain(void **state)
 		{ "just right", 1000, 0.61, EDGE_RIGHT }, { "too little to be right", 1000, 0.59, EDGE_NOTHING },
 		{ "just right, high", 1000, 1.59, EDGE_RIGHT }, { "neither", 1000, 1.61, EDGE_NOTHING }, { "still neither", 1000, 2.19, EDGE_NOTHING },
 		{ "twice and more", 1000, 2.21, EDGE_LARGE }, { "ten times", -300, 10, EDGE_LARGE },
+		{ "fifteen times", 200, 15, EDGE_LARGE }, { "more is the house", 200, 15.1, EDGE_NOTHING }, { "and inverted", 200, -15.1, EDGE_NOTHING },
 		{ "inverted", 1000, -1, EDGE_INVERTED }, { "inverted in half", 1000, -0.51, EDGE_INVERTED },
 		{ "not quite", 1000, -0.49, EDGE_NOTHING }, { "a tenth", 3000, 0.1, EDGE_SMALL }, { "a third", 3000, 0.34, EDGE_SMALL },
 		{ "more than a third", 3000, 0.36, EDGE_NOTHING }, { "just a trace", 3000, 0.041, EDGE_SMALL }, { "nothing", 3000, 0.039, EDGE_NOTHING },
@@ -182,7 +183,7 @@ static void many_orders_are_a_line_or_nothing(void **state)
 			tick();
 		}
 		run(12);
-		assert_row(ROWS[r].name, last.class == ROWS[r].must && last.line == ROWS[r].line && !last.clean == ROWS[r].line);
+		assert_row(ROWS[r].name, last.class == ROWS[r].must && last.line == ROWS[r].line && !last.clean);
 	}
 }
 
@@ -205,6 +206,106 @@ static void who_moves_by_itself_spoils_it(void **state)
 		desk_power(&s, 2, ROWS[r].other_w);
 		run(12);
 		assert_row(ROWS[r].name, votes == 1 && last.class == ROWS[r].must);
+	}
+}
+
+/* Whose step it was: the one that made nearly all of it. */
+static void who_moved(void **state)
+{
+	static const struct { const char *name; double other_w; int must; } ROWS[] = {
+		{ "alone", 0, 1 }, { "a tenth is another's", 95, 1 }, { "more", 115, -1 }, { "against it", -115, -1 }, { "the other one", 20000, 2 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		begin();
+		desk_battery(&s, 50);
+		s.dev[2].ordered = order_power(0);
+		load_w = 0;
+		run(3);
+		tell(1000);
+		s.dev[2].ordered = order_power(ROWS[r].other_w);
+		s.dev[2].ordered_at_ms = s.now_ms;
+		load_w += ROWS[r].other_w;
+		for (int t = 0; t < 12; t++) {
+			desk_power(&s, 2, ROWS[r].other_w);
+			run(1);
+		}
+		assert_row(ROWS[r].name, votes == 1 && last.class == EDGE_RIGHT && last.device == ROWS[r].must);
+	}
+}
+
+/* Slow devices that have nothing to do with it do not delay a vote; a slow reading does, unless it shows what was told. */
+static void when_it_has_arrived(void **state)
+{
+	static const struct { const char *name; int settle_ms, poll_s, first_s; bool follows; int least, most; } ROWS[] = {
+		{ "fast", 1000, 1, 1, true, 4, 6 }, { "a slow device", 5000, 1, 1, true, 8, 10 },
+		{ "read late, as told", 5000, 20, 3, true, 8, 10 }, { "read late, on its way", 5000, 20, 3, false, 23, 26 },
+		{ "not read yet", 1000, 20, 9, true, 9, 11 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int t, at = -1;
+
+		begin();
+		desk_battery(&s, 50);
+		s.dev[2].state.caps.settle_ms = 60000; /* left to itself */
+		s.dev[1].state.caps.settle_ms = ROWS[r].settle_ms;
+		run(3);
+		tell(1000);
+		for (t = 1; t < 40 && at < 0; t++) {
+			struct edge_vote v;
+			double read_w = ROWS[r].follows || t >= ROWS[r].first_s + ROWS[r].poll_s ? 1000 : 500;
+
+			desk_wait(&s, 1000);
+			desk_power(&s, 2, 0);
+			if (t >= ROWS[r].first_s && (t - ROWS[r].first_s) % ROWS[r].poll_s == 0)
+				desk_power(&s, 1, read_w);
+			desk_grid(&s, 500 + read_w);
+			if (edge_step(&e, &s, &v)) {
+				at = t;
+				last = v;
+			}
+		}
+		assert_row(ROWS[r].name, at >= ROWS[r].least && at <= ROWS[r].most && last.class == EDGE_RIGHT);
+		assert_row_near(ROWS[r].name, last.own_w, 1000);
+	}
+}
+
+/* While one still moves, by its own will or slowly, the step is not over. */
+static void what_still_moves_delays_it(void **state)
+{
+	static const struct { const char *name; bool same; int steps, least; } ROWS[] = {
+		{ "nobody", false, 0, 4 }, { "another one, told long ago", false, 5, 9 }, { "the same one, after it seemed to have arrived", true, 5, 9 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		double other_w = 0, own_w = 0;
+		int at = -1;
+
+		begin();
+		desk_battery(&s, 50);
+		s.dev[2].ordered = order_power(0);
+		run(3);
+		tell(1000);
+		for (int t = 1; t < 40 && at < 0; t++) {
+			struct edge_vote v;
+
+			desk_wait(&s, 1000);
+			own_w = 1000 + (ROWS[r].same && t > 1 ? 60 * (t < ROWS[r].steps ? t : ROWS[r].steps) : 0);
+			other_w = !ROWS[r].same ? 60 * (t < ROWS[r].steps ? t : ROWS[r].steps) : 0;
+			desk_power(&s, 1, own_w);
+			desk_power(&s, 2, other_w);
+			desk_grid(&s, 500 + own_w + other_w);
+			if (edge_step(&e, &s, &v)) {
+				at = t;
+				last = v;
+			}
+		}
+		assert_row(ROWS[r].name, at >= ROWS[r].least && last.clean && last.class == EDGE_RIGHT);
+		assert_row_near(ROWS[r].name, last.own_w, 1000 + 60 * ROWS[r].steps);
 	}
 }
 
@@ -311,6 +412,9 @@ int main(void)
 		cmocka_unit_test(orders_in_passing),
 		cmocka_unit_test(many_orders_are_a_line_or_nothing),
 		cmocka_unit_test(who_moves_by_itself_spoils_it),
+		cmocka_unit_test(who_moved),
+		cmocka_unit_test(when_it_has_arrived),
+		cmocka_unit_test(what_still_moves_delays_it),
 		cmocka_unit_test(coming_and_going_ends_a_step),
 		cmocka_unit_test(a_car_of_its_own_will),
 		cmocka_unit_test(a_car_read_too_seldom),

@@ -148,7 +148,7 @@ static void seeing(void) { power(BATTERY, 1); s.grid_w.at_ms = s.now_ms - 10000;
 static void meter_doubted(void) { power(BATTERY, 1); doubt(4, DOUBT_METER_INVERTED); }
 static void phases_doubted(void) { power(BATTERY, 1); doubt(4, DOUBT_PHASES_SWAPPED); }
 static void imports(void) { power(BATTERY, 1); command(BATTERY); }
-static void imports_by_owner(void) { imports(); d.d[BATTERY].rank = RANK_OVERRIDE; }
+static void imports_by_owner(void) { imports(); d.mode = d.d[BATTERY].rank = RANK_OVERRIDE; }
 static void event_without(void) { d.d[BATTERY].rank = RANK_EVENT; }
 static void event_in_savings(void)
 {
@@ -157,7 +157,7 @@ static void event_in_savings(void)
 	d.d[BATTERY].until_utc_ms = s.utc_ms + 1000;
 }
 static void event_too_long(void) { command(BATTERY); d.d[BATTERY].rank = RANK_EVENT; d.d[BATTERY].until_utc_ms = s.utc_ms + 1001; }
-static void event_right(void) { event_too_long(); d.d[BATTERY].until_utc_ms--; }
+static void event_right(void) { event_too_long(); d.mode = RANK_EVENT; d.d[BATTERY].until_utc_ms--; }
 static void plan_buys(void) { power(BATTERY, 1); d.d[BATTERY].rank = RANK_PLAN; s.site.grid_charging = false; }
 static void plan_sells(void) { power(BATTERY, -1); d.d[BATTERY].rank = RANK_PLAN; s.site.battery_export = false; }
 static void mirrored_unasked(void) { d.d[BATTERY].order.reserve_pct = 20; }
@@ -228,6 +228,7 @@ static void native_and_loop(void) { balance(BATTERY, -1, 1, true); balance(SECON
 static void native_held(void) { balance(BATTERY, -1, 1, true); balance(SECOND, 0, 0, true); }
 static void two_looped(void) { balance(BATTERY, -1, 1, false); balance(SECOND, -1, 1, false); }
 static void no_mode(void) { d.mode = RANK_NONE; }
+static void car_leads(void) { d.mode = d.d[CHARGER].rank = RANK_PLAN; }
 static void no_site_words(void) { d.why[0] = '\0'; }
 static void no_source(void) { d.floor_source[0] = '\0'; }
 static void wrong_floor(void) { d.floor_pct = 19; }
@@ -266,7 +267,7 @@ static void each_rule_is_named(void **state)
 		R(limit_forces, "a limit without 0"), R(limit_broken, "breaks"), R(limit_kept, ""), R(limit_of_power, ""),
 		R(decisions_short, "decisions, the meter"), R(meter_ordered, "decisions, the meter"), R(wishes_bad, "bad wishes"),
 		R(two_natives, "balance by themselves"), R(native_and_loop, "balance by themselves"), R(native_held, ""), R(two_looped, ""),
-		R(no_mode, "no mode"), R(no_site_words, "no reason"), R(no_source, "floor told"), R(wrong_floor, "floor told"),
+		R(no_mode, "the site's mode"), R(car_leads, "the site's mode"), R(no_site_words, "no reason"), R(no_source, "floor told"), R(wrong_floor, "floor told"),
 		R(unreachable_nan, "unreachable"), R(doubt_without_words, "without words"), R(doubt_of_nobody, "without words"),
 #undef R
 	};

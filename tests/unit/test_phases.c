@@ -171,6 +171,13 @@ static void a_switch_from_end_to_end(void **state)
 	fresh(3, false);
 	asked_after(3000);
 	assert_int_equal(step(3000).phases, 1);
+	s.dev[car].ordered.phases = 1; /* told, and told on until it is done: nothing is overtaken by the next order */
+	s.dev[car].ordered_at_ms = s.now_ms;
+	desk_wait(&s, 1000);
+	assert_int_equal(step(3000).phases, 1);
+	desk_power(&s, car, 100); /* but not under load */
+	assert_int_equal(phases_step(&p, &s, car, 3000).phases, 0);
+	desk_power(&s, car, 0);
 	in_use(1);
 	for (int t = 0; t < 60; t++) {
 		struct phases_word w = step(3000);
@@ -187,6 +194,7 @@ static void the_dwell_counts_from_the_last_switch(void **state)
 	(void)state;
 	fresh(3, false);
 	asked_after(3000);
+	desk_wait(&s, 100000); /* a slow charger */
 	in_use(1);
 	step(3000);
 	assert_int_equal(asked_after(SUN), 0); /* still resting, that is a pause too */
@@ -215,6 +223,16 @@ static void given_up_after_a_while(void **state)
 	s.dev[car].state.f[F_CHARGER_PHASES].q = Q_STALE;
 	assert_true(step(3000).pause && step(3000).phases == 0);
 	desk_wait(&s, PHASES_ASKED_MS);
+	assert_false(step(3000).pause);
+
+	fresh(3, false); /* told only now, an event had kept it waiting: it has its time from then */
+	asked_after(3000);
+	desk_wait(&s, PHASES_ASKED_MS - 1);
+	s.dev[car].ordered.phases = 1;
+	s.dev[car].ordered_at_ms = s.now_ms;
+	desk_wait(&s, PHASES_ASKED_MS - 1);
+	assert_true(step(3000).pause);
+	desk_wait(&s, 1);
 	assert_false(step(3000).pause);
 
 	fresh(3, false); /* somebody says that it cannot after all */
@@ -266,6 +284,10 @@ static void the_way_back_is_kept(void **state)
 	p.next = PHASES_A_DAY - 1;
 	assert_int_equal(asked_after(9000), 300);
 	assert_int_equal(p.next, 0);
+	fresh(3, false); /* ten, and all of them a day ago by then */
+	for (int k = 0; k < PHASES_A_DAY; k++)
+		p.day_s[k] = (int32_t)(s.now_ms / 1000 + 300 - 86400);
+	assert_int_equal(asked_after(3000), 300);
 }
 
 int main(void)

@@ -242,6 +242,98 @@ static void means(void **state)
 	}
 }
 
+/* Who else is at work, that a battery which balances by itself would undo. */
+static void others_at_work(void **state)
+{
+	enum { BATTERY, CAR };
+	static const struct { const char *name; int what; struct order order; double was_w, now_w; bool controlled, to_ev, at_work; } ROWS[] = {
+		{ "nobody", BATTERY, { .kind = ORDER_POWER }, 0, 0, true, false, false }, { "left to itself", BATTERY, { .kind = ORDER_RELEASE }, 0, 900, false, false, false },
+		{ "it may only take", BATTERY, { .kind = ORDER_BALANCE, .max_w = 5 }, 0, 0, true, false, true },
+		{ "it may only give", BATTERY, { .kind = ORDER_BALANCE, .min_w = -5 }, 0, 0, true, false, true },
+		{ "it may nothing", BATTERY, { .kind = ORDER_BALANCE }, 0, 0, true, false, false },
+		{ "under orders", BATTERY, { .kind = ORDER_POWER, .w = 5 }, 0, 0, true, false, true },
+		{ "just held, it was under orders", BATTERY, { .kind = ORDER_POWER }, 5, 0, true, false, true },
+		{ "held, still takes 100 W", BATTERY, { .kind = ORDER_POWER }, 0, 100, true, false, false }, { "more", BATTERY, { .kind = ORDER_POWER }, 0, 101, true, false, true },
+		{ "held, still gives 100 W", BATTERY, { .kind = ORDER_POWER }, 0, -100, true, false, false }, { "more", BATTERY, { .kind = ORDER_POWER }, 0, -101, true, false, true },
+		{ "a car charges", CAR, { .kind = ORDER_POWER, .w = 2000 }, 0, 2000, true, false, true },
+		{ "a car that the battery may feed", CAR, { .kind = ORDER_POWER, .w = 2000 }, 0, 2000, true, true, false },
+		{ "a car does not charge", CAR, { .kind = ORDER_POWER, .w = 2000 }, 0, 0, true, false, false },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		static struct work w;
+		int other, b;
+
+		fresh();
+		memset(&w, 0, sizeof(w));
+		other = ROWS[r].what == CAR ? desk_charger(&s, ROWS[r].now_w) : desk_battery(&s, 50);
+		b = desk_battery(&s, 50);
+		s.dev[b].state.caps.native_balance = true;
+		s.site.battery_to_ev = ROWS[r].to_ev;
+		w.s = &s;
+		w.c = &c;
+		w.n = s.n_devices;
+		w.meter = true;
+		for (int i = 0; i < w.n; i++) {
+			w.d[i].dev = &s.dev[i];
+			w.d[i].memory = &c.device[i];
+			w.d[i].charger = view_charger(&s.dev[i]);
+			w.d[i].band = w.d[i].power_band = (struct band){ -INFINITY, INFINITY, NULL, NULL };
+		}
+		w.d[b].controlled = true;
+		w.d[b].order = order_balance(0, -5, 5);
+		w.d[other].controlled = ROWS[r].controlled;
+		w.d[other].order = ROWS[r].order;
+		w.d[other].ordered_w = ROWS[r].was_w;
+		w.d[other].now_w = ROWS[r].now_w;
+		posture_adapt(&w);
+		assert_row(ROWS[r].name, w.d[b].order.native == !ROWS[r].at_work);
+		assert_row(ROWS[r].name, w.d[other].order.kind == ROWS[r].order.kind && w.d[other].order.w == ROWS[r].order.w);
+	}
+}
+
+/* Cars and devices nobody orders are not adapted: a car's failsafe is its guard. */
+static void not_adapted(void **state)
+{
+	(void)state;
+	for (int what = 0; what < 2; what++) {
+		static struct work w;
+		int i;
+
+		fresh();
+		memset(&w, 0, sizeof(w));
+		i = what ? desk_charger(&s, 0) : desk_battery(&s, 50);
+		s.dev[i].state.caps.guarded_by = GUARDED_NONE;
+		s.dev[i].state.caps.can_power = s.dev[i].state.caps.can_hold = what;
+		w.s = &s;
+		w.c = &c;
+		w.n = s.n_devices;
+		w.meter = false;
+		for (int k = 0; k < w.n; k++) {
+			w.d[k].dev = &s.dev[k];
+			w.d[k].memory = &c.device[k];
+			w.d[k].charger = view_charger(&s.dev[k]);
+		}
+		w.d[i].controlled = what;
+		w.d[i].order = order_power(2000);
+		posture_adapt(&w);
+		assert_int_equal(w.d[i].order.kind, ORDER_POWER);
+		assert_near(w.d[i].order.w, 2000);
+	}
+}
+
+/* The chain keeps room for every policy's memory. */
+static void memories_fit(void **state)
+{
+	int n = 0;
+
+	(void)state;
+	for (; POLICIES[n]; n++)
+		assert_true(POLICIES[n]->size <= POLICY_MEMORY_MAX);
+	assert_true(n <= POLICY_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +344,9 @@ int main(void)
 		cmocka_unit_test(a_meter_that_is_not_believed),
 		cmocka_unit_test(without_a_meter_one_is_enough),
 		cmocka_unit_test(means),
+		cmocka_unit_test(others_at_work),
+		cmocka_unit_test(not_adapted),
+		cmocka_unit_test(memories_fit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

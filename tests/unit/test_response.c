@@ -62,6 +62,14 @@ static void what_was_in_force(void **state)
 		assert_row_near(ROWS[i].name, range.low_w, ROWS[i].low);
 		assert_row_near(ROWS[i].name, range.high_w, ROWS[i].high);
 	}
+	fresh(); /* orders a fifth of a second apart are two */
+	response_told(&r, 50000, 100);
+	response_told(&r, 50200, 200);
+	response_told(&r, 50400, 300);
+	assert_near(response_orders(&r, 50000, 50199).high_w, 100);
+	response_told(&r, 50599, 400); /* closer ones are one */
+	response_told(&r, 60000, 500);
+	assert_near(response_orders(&r, 50400, 50500).high_w, 400);
 	memset(&r, 0, sizeof(r));
 	response_told(&r, 5000, 700); /* nothing before: as if it had been for ever */
 	range = response_orders(&r, 0, 1000);
@@ -81,6 +89,7 @@ static void many_orders_are_kept_as_ranges(void **state)
 	assert_near(range.high_w, 1000);
 	for (int k = 0; k < 200; k++) /* the ring is full of older ones: still a range, never less than what was */
 		response_told(&r, 1100000 + 5000 * k, k);
+	assert_int_equal(r.n, RESPONSE_PAST);
 	range = response_orders(&r, 0, 1100000);
 	assert_true(range.low_w < range.high_w || range.low_w > 0);
 	range = response_orders(&r, 1100000 + 5000 * 150, 1100000 + 5000 * 160);
@@ -118,6 +127,12 @@ static void where_it_may_be(void **state)
 	response_told(&r, 100000, 2000);
 	r.learned = true;
 	assert_near(response_power(&r, 102500, INT64_MAX).low_w, 1700);
+	response_read(&r, 100100, 1939);
+	assert_near(response_power(&r, 103300, INT64_MAX).low_w, 1700);
+	response_read(&r, 100200, 1942); /* it reads what it was told: three seconds later nothing is missing */
+	response_read(&r, 100300, 2000);
+	assert_near(response_power(&r, 103200, INT64_MAX).low_w, 1700);
+	assert_near(response_power(&r, 103201, INT64_MAX).low_w, 2000);
 }
 
 /* Told -3000 W at 100 s; readings once a second from then on. */
@@ -174,6 +189,7 @@ static void who_comes_late_is_given_more_time(void **state)
 {
 	static const struct { const char *name; int late; double max_ms; } ROWS[] = {
 		{ "in time", 2, 2500 },
+		{ "just in time", 3, 2500 },
 		{ "four seconds late", 4, 5400 },
 		{ "as late as is believed", 10, 12000 },
 		{ "later: it was something else", 11, 2500 },
@@ -199,9 +215,53 @@ static void what_it_moves_from_is_kept_while_it_moves(void **state)
 	assert_false(r.still);
 	assert_false(response_fails(&r));
 	assert_near(response_power(&r, 105000, INT64_MAX).high_w, 0);
-	readings(-1600, 3); /* and moves for a whole window */
+	readings(-1552, 1); /* 2 % and 20 W from one to the next is moving */
+	assert_false(r.still);
+	readings(-1600, 2); /* and moves for a whole window */
 	assert_true(response_fails(&r));
 	assert_near(response_effect_soon(&r, -3000), -1600);
+}
+
+static void at_the_edges(void **state)
+{
+	(void)state;
+	fresh();
+	response_told(&r, 100000, -3000);
+	r.max_ms = 2000;
+	for (int k = 0; k < 5; k++) /* moves by 100 W a second; odd from 102 s on */
+		response_read(&r, 100000 + 1000 * k, -100 * k);
+	assert_int_equal(r.odd_ms, 102000);
+	assert_true(response_fails(&r)); /* for a whole window */
+	fresh();
+	response_told(&r, 100000, -3000);
+	r.max_ms = 2001;
+	for (int k = 0; k < 6; k++)
+		response_read(&r, 100000 + 1000 * k, -100 * k);
+	assert_false(response_fails(&r));
+	fresh();
+	response_told(&r, 100000, -3000);
+	response_read(&r, 101000, 20);
+	response_read(&r, 102000, 0); /* 20 W are still, however little it is */
+	assert_true(r.still);
+	response_read(&r, 103000, 20.5);
+	assert_false(r.still);
+	fresh(); /* who comes just when its window ends was in time */
+	response_told(&r, 100000, -3000);
+	r.odd_ms = 102000;
+	response_read(&r, 102500, -3000);
+	assert_near(r.max_ms, 2500);
+	r.bound = true; /* told just what it can: by its gain, like everything below */
+	r.can = (struct response_range){ -1000, INFINITY };
+	r.gain_off = -0.1;
+	assert_near(response_effect(&r, -1000), -900);
+	assert_near(response_effect(&r, -1001), -1000);
+	for (int up = 0; up < 2; up++) { /* told to rest, it does not do less than told */
+		fresh();
+		r.exact = true;
+		readings(up ? 500 : -500, 4);
+		assert_true(r.bound);
+		assert_false(r.less);
+	}
 }
 
 static void readings_the_meter_knows_better(void **state)
@@ -323,6 +383,7 @@ static void steps_teach(void **state)
 	r.max_ms = 3000;
 	r.min_ms = 500;
 	response_widen(&r);
+	assert_false(r.learned);
 	assert_near(r.min_ms, 0);
 	assert_near(r.max_ms, 6000);
 	r.max_ms = RESPONSE_MAX_MS - 1;
@@ -340,6 +401,7 @@ int main(void)
 		cmocka_unit_test(a_device_that_does_not_is_believed_in_time),
 		cmocka_unit_test(who_comes_late_is_given_more_time),
 		cmocka_unit_test(what_it_moves_from_is_kept_while_it_moves),
+		cmocka_unit_test(at_the_edges),
 		cmocka_unit_test(readings_the_meter_knows_better),
 		cmocka_unit_test(exactly),
 		cmocka_unit_test(the_gain),

@@ -48,20 +48,22 @@ static void reach_by_fuse(void **state)
 
 static void jumps(void **state)
 {
-	static const struct { const char *name; double up_w, own_w; int hold, times; bool must; } ROWS[] = {
-		{ "a kettle", 2000, 0, 1, 8, false },
-		{ "just within reach, long", 50000, 0, 4, 8, false },
-		{ "beyond it", 50001, 0, 4, 8, true },
-		{ "beyond it, but ours did it", 50001, 2, 4, 8, false },
-		{ "there and back is two", 60000, 0, 4, 1, false },
-		{ "twice there and back", 60000, 0, 4, 2, true },
-		{ "spikes of 5 kW", 5000, 0, 1, 8, false },
-		{ "spikes of more", 5001, 0, 1, 8, true },
-		{ "down", -5001, 0, 1, 8, true },
-		{ "a load of two seconds", 5001, 0, 2, 8, false },
-		{ "spikes that ours made", 5001, 1001, 1, 8, false },
-		{ "three spikes", 8000, 0, 1, 3, false },
-		{ "four", 8000, 0, 1, 4, true },
+	static const struct { const char *name; double up_w, own_w; int hold, times; bool must; double rest_w; } ROWS[] = {
+		{ "beyond it, ours takes something all the time", 50001, 0, 4, 8, true, 3000 },
+		{ "spikes, ours takes something all the time", 5001, 0, 1, 8, true, 3000 },
+		{ "a kettle", 2000, 0, 1, 8, false, 0 },
+		{ "just within reach, long", 50000, 0, 4, 8, false, 0 },
+		{ "beyond it", 50001, 0, 4, 8, true, 0 },
+		{ "beyond it, but ours did it", 50001, 2, 4, 8, false, 0 },
+		{ "there and back is two", 60000, 0, 4, 1, false, 0 },
+		{ "twice there and back", 60000, 0, 4, 2, true, 0 },
+		{ "spikes of 5 kW", 5000, 0, 1, 8, false, 0 },
+		{ "spikes of more", 5001, 0, 1, 8, true, 0 },
+		{ "down", -5001, 0, 1, 8, true, 0 },
+		{ "a load of two seconds", 5001, 0, 2, 8, false, 0 },
+		{ "spikes that ours made", 5001, 1001, 1, 8, false, 0 },
+		{ "three spikes", 8000, 0, 1, 3, false, 0 },
+		{ "four", 8000, 0, 1, 4, true, 0 },
 	};
 
 	(void)state;
@@ -73,20 +75,37 @@ static void jumps(void **state)
 			for (int t = 0; t < ROWS[r].hold + 5; t++) {
 				bool up = t >= 5;
 
-				tick(up ? ROWS[r].up_w : 0, up ? ROWS[r].own_w : 0);
+				tick(up ? ROWS[r].up_w : 0, ROWS[r].rest_w + (up ? ROWS[r].own_w : 0));
 				seen = seen || m.jumps;
 			}
-		tick(0, 0);
+		tick(0, ROWS[r].rest_w);
 		seen = seen || m.jumps;
 		assert_row(ROWS[r].name, seen == ROWS[r].must);
 		if (!seen)
 			continue;
 		for (int t = 0; t < 58; t++)
-			tick(0, 0);
+			tick(0, ROWS[r].rest_w);
 		assert_row(ROWS[r].name, m.jumps);
 		for (int t = 0; t < 7; t++)
-			tick(0, 0);
+			tick(0, ROWS[r].rest_w);
 		assert_row(ROWS[r].name, !m.jumps);
+	}
+}
+
+static void jumps_that_are_seldom(void **state)
+{
+	static const struct { const char *name; int apart; bool must; } ROWS[] = { { "four in a minute", 20, true }, { "four in more", 21, false } };
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		bool seen = false;
+
+		begin();
+		for (int t = 0; t < 20 * ROWS[r].apart; t++) {
+			tick(t / ROWS[r].apart % 2 ? 60000 : 0, 0);
+			seen = seen || m.jumps;
+		}
+		assert_row(ROWS[r].name, seen == ROWS[r].must);
 	}
 }
 
@@ -264,6 +283,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reach_by_fuse),
 		cmocka_unit_test(jumps),
+		cmocka_unit_test(jumps_that_are_seldom),
 		cmocka_unit_test(spikes_need_close_samples_and_nobody_who_fights),
 		cmocka_unit_test(absurd_numbers),
 		cmocka_unit_test(standing_still),

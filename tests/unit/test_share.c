@@ -178,6 +178,30 @@ static void what_stands_gives_way_to_a_higher_rank(void **state)
 	assert_near(live_order(&l, b), 4000);
 }
 
+/* A battery that charges and is told to discharge is no load any more, though no relief yet either: nobody is cut for it. */
+static void what_will_be_relief_is_no_load(void **state)
+{
+	int b, car;
+
+	(void)state;
+	live_init(&l);
+	b = desk_battery(&l.s, 50);
+	car = desk_charger(&l.s, 0);
+	owner_charges(b, 3000);
+	l.s.site.import_limit_w = 8000;
+	l.load_w[0] = 500;
+	live_run(&l, 60);
+	assert_near(live_order(&l, car), 4500);
+	l.s.dev[b].override.mode = OVERRIDE_DISCHARGE;
+	l.load_w[0] = 3000; /* more than the car alone could stay with */
+	live_run(&l, 1);
+	assert_near(live_order(&l, b), -3000);
+	assert_near(live_order(&l, car), 4500);
+	l.load_w[0] = 4000;
+	live_run(&l, 1);
+	assert_true(live_order(&l, car) <= 4500.5);
+}
+
 /* Support for one phase must not break the export side of another. */
 static void support_minds_the_other_phases(void **state)
 {
@@ -459,6 +483,7 @@ int main(void)
 		cmocka_unit_test(export_cuts_discharge),
 		cmocka_unit_test(what_still_moves_counts_with_the_worse),
 		cmocka_unit_test(what_stands_gives_way_to_a_higher_rank),
+		cmocka_unit_test(what_will_be_relief_is_no_load),
 		cmocka_unit_test(support_minds_the_other_phases),
 		cmocka_unit_test(support_that_still_charges_is_a_cut),
 		cmocka_unit_test(phases_and_priority),

@@ -71,6 +71,45 @@ static void the_car_is_waited_for(void **state)
 	}
 }
 
+/* What it drew before the start is no sign of its beginning. */
+static void an_old_draw_is_no_sign(void **state)
+{
+	(void)state;
+	fresh(EV_UNSET);
+	l.s.dev[car].ordered = order_power(0);
+	desk_power(&l.s, car, 200);
+	desk_grid(&l.s, 200);
+	desk_chain(&l.c, &l.s, &l.d);
+	assert_near(live_order(&l, car), 1380);
+	desk_wait(&l.s, 6000);
+	desk_grid(&l.s, 201);
+	desk_chain(&l.c, &l.s, &l.d);
+	assert_near(live_order(&l, car), 1380);
+	assert_int_equal(l.d.d[car].code, REASON_CAR_RAMP);
+}
+
+/* What our loop holds is snapped as a set power is; what a device does by itself is its own affair. */
+static void a_loop_is_snapped_too(void **state)
+{
+	static const struct { const char *name; double load_w, w; } ROWS[] = {
+		{ "below the minimum", 300, 0 }, { "a step", 730, -700 }, { "the minimum", 510, -500 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int b;
+
+		live_init(&l);
+		b = desk_battery(&l.s, 50);
+		l.s.dev[b].state.caps.min_w = 500;
+		l.s.dev[b].state.caps.step_w = 100;
+		l.load_w[0] = ROWS[r].load_w;
+		live_run(&l, 1);
+		assert_row(ROWS[r].name, l.d.d[b].order.kind == ORDER_BALANCE);
+		assert_row_near(ROWS[r].name, live_order(&l, b), ROWS[r].w);
+	}
+}
+
 /* What it draws by its own control goes on; a reading from before is none, and unknown power starts at the minimum. */
 static void a_charge_is_taken_over(void **state)
 {
@@ -127,6 +166,12 @@ static void small_rises_are_skipped(void **state)
 		live_run(&l, 20);
 		assert_row_near(ROWS[r].name, live_order(&l, car), ROWS[r].w);
 	}
+	fresh(EV_UNSET); /* also from the minimum */
+	l.s.site.import_limit_w = 1500;
+	live_run(&l, 1);
+	l.s.site.import_limit_w = 1420;
+	live_run(&l, 20);
+	assert_near(live_order(&l, car), 1380);
 }
 
 /* 40 s after the start, or 2 s after a change: who is obeyed at once when the car shall stop? */
@@ -170,6 +215,7 @@ static void what_passes_at_once(void **state)
 		l.s.paused = ROWS[r].what == PAUSED;
 		live_run(&l, ROWS[r].what == PLAN_WAITS ? 5 : 1);
 		assert_row_near(ROWS[r].name, live_order(&l, car), ROWS[r].w);
+		assert_row(ROWS[r].name, ROWS[r].what != PLAN_WAITS || !l.d.limited_by);
 	}
 }
 
@@ -189,6 +235,7 @@ static void patience_ends(void **state)
 		live_run(&l, 1);
 		assert_near(live_order(&l, car), 1380);
 		assert_int_equal(l.d.d[car].code, REASON_CAR_DWELL);
+		assert_non_null(strstr(l.d.d[car].why, "no change within 5 s, no pause within 60 s of the start"));
 	}
 	live_run(&l, 1);
 	assert_near(live_order(&l, car), 0);
@@ -220,6 +267,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_charge_rises_in_steps),
 		cmocka_unit_test(the_car_is_waited_for),
+		cmocka_unit_test(an_old_draw_is_no_sign),
+		cmocka_unit_test(a_loop_is_snapped_too),
 		cmocka_unit_test(a_charge_is_taken_over),
 		cmocka_unit_test(the_minimum_moves),
 		cmocka_unit_test(small_rises_are_skipped),

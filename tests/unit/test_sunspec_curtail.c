@@ -260,14 +260,14 @@ static void test_a_dead_hub_gives_the_sun_back(void **state)
 	rig_stop(r);
 }
 
-/* An earlier life of ours left a limit: it bears our time, or the device has none. Anything else is somebody else's. */
+/* An earlier life of ours left a limit: it bears our time. Anything else is somebody else's. */
 static const struct {
 	const char *name;
 	int what, timer; /* -1 = not implemented */
 	bool ours;
 } LEFT[] = {
 	{ "our time", SUN_123 | SUN_TIMER, 60, true },
-	{ "no timers at all", SUN_123, -1, true },
+	{ "no timers at all", SUN_123, -1, false },
 	{ "for ever", SUN_123 | SUN_TIMER, 0, false },
 	{ "another time", SUN_123 | SUN_TIMER, 900, false },
 	{ "for ever, 704", SUN_704 | SUN_TIMER, 0, false },
@@ -300,14 +300,14 @@ static void test_found_at_start(void **state)
 			assert_true(fake_sun_w(&r->s) == 1600);
 			/* Only 704 can go back to theirs by itself. */
 			assert_int_equal(r->run.state.caps.guarded_by, is_704 ? GUARDED_DEVICE : GUARDED_NONE);
-			assert_int_equal(model_get(&r->s.unit, model_of(r), timer), is_704 ? 60 : LEFT[i].timer);
+			assert_int_equal(model_get(&r->s.unit, model_of(r), timer), is_704 ? 60 : (uint16_t)LEFT[i].timer);
 			if (is_704) {
 				r->s.unit.on_time(&r->s.unit, r->run.now_ms + 61000);
 				assert_true(fake_sun_w(&r->s) == 4000);
 			}
 			release(r);
 			assert_true(fake_sun_w(&r->s) == 4000);
-			assert_int_equal(model_get(&r->s.unit, model_of(r), timer), LEFT[i].timer);
+			assert_int_equal(model_get(&r->s.unit, model_of(r), timer), (uint16_t)LEFT[i].timer);
 			assert_true(r->run.state.released);
 		}
 		rig_stop(r);

@@ -110,6 +110,12 @@ static void no_zero_above(struct wishes *w)
 	wish_limit_device(w, 1, 100, 200, REASON_RATING, "would force a charge");
 }
 
+static void less_than_the_limit_forces(struct wishes *w)
+{
+	no_zero_above(w);
+	wish_order(w, 1, order_power(50), 0, REASON_OWNER, "50 W");
+}
+
 static void no_zero_below(struct wishes *w)
 {
 	wish_limit_device(w, 1, -200, -100, REASON_RATING, "would force a discharge");
@@ -180,6 +186,7 @@ static void the_chain_minds_what_it_is_asked(void **state)
 	static const struct { const char *name; void (*rogue)(struct wishes *); uint32_t bad; double w; enum rank rank; } ROWS[] = {
 		{ "nothing", nothing, 0, 700, RANK_SELF_USE },
 		{ "a limit above 0 is widened to 0", no_zero_above, 1, 200, RANK_SELF_USE },
+		{ "and forces nothing", less_than_the_limit_forces, 1, 50, RANK_RESERVE },
 		{ "a limit below 0 is widened to 0", no_zero_below, 1, 0, RANK_SELF_USE },
 		{ "a limit of no numbers is 0..0", no_numbers, 1, 0, RANK_SELF_USE },
 		{ "0 at both ends is a limit like any", zero_at_both_ends, 0, 0, RANK_SELF_USE },
@@ -208,6 +215,97 @@ static void the_chain_minds_what_it_is_asked(void **state)
 	}
 }
 
+static void equal_limits(struct wishes *w)
+{
+	wish_limit_device(w, 1, -900, 500, REASON_RATING, "first");
+	wish_limit_device(w, 1, -900, 500, REASON_FULL, "second");
+	wish_limit_device(w, 1, -900, 501, REASON_FLOOR, "wider");
+}
+
+static void equal_limits_below(struct wishes *w)
+{
+	equal_limits(w);
+	wish_order(w, 1, order_power(-1000), 0, REASON_OWNER, "1000 W out");
+}
+
+/* Of several that cut as far, who spoke first is named. */
+static void the_first_of_equals_is_named(void **state)
+{
+	(void)state;
+	desk_init(&s);
+	desk_battery(&s, 50);
+	rogue = equal_limits;
+	chain_init(&chain);
+	chain_step(&chain, &s, &out);
+	assert_true(out.d[1].order.w == 500 && out.d[1].code == REASON_RATING && out.d[1].limited_by == 1u << RANK_RESERVE);
+	rogue = equal_limits_below;
+	chain_step(&chain, &s, &out);
+	assert_true(out.d[1].order.w == -900 && out.d[1].code == REASON_RATING);
+}
+
+/* No guard stands in this registry: what it would have forbidden is caught by the last look. */
+static void the_last_look_needs_no_guard(void **state)
+{
+	static const struct { const char *name; double rating_w, soc_pct, w; enum reason code; bool cut; } ROWS[] = {
+		{ "within the rating", 700, 50, 700, REASON_SELF_USE, false },
+		{ "beyond the rating", 699, 50, 699, REASON_LAST_CHECK, true },
+		{ "no SoC, no charge", 700, NAN, 0, REASON_LAST_CHECK, true },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		desk_init(&s);
+		desk_battery(&s, ROWS[r].soc_pct);
+		desk_power(&s, 1, 0);
+		s.dev[1].charge_max_w = ROWS[r].rating_w;
+		rogue = nothing;
+		chain_init(&chain);
+		chain_step(&chain, &s, &out);
+		assert_row(ROWS[r].name, out.d[1].order.w == ROWS[r].w && out.d[1].code == ROWS[r].code);
+		assert_row(ROWS[r].name, out.d[1].limited_by == (ROWS[r].cut ? 1u << RANK_GUARD : 0));
+	}
+}
+
+/* Why nobody's order is in force. */
+static void nobody_leads(void **state)
+{
+	enum { METER_ONLY, BATTERY, CHARGER, BOTH, CHARGES_TOO };
+	static const struct { const char *name; int what; enum availability battery, charger; const char *why; } ROWS[] = {
+		{ "a meter alone", METER_ONLY, 0, 0, "there is no device to steer" },
+		{ "a battery that is away", BATTERY, AVAIL_OFFLINE, 0, "no device answers" },
+		{ "a battery never heard of", BATTERY, AVAIL_UNKNOWN, 0, "no device answers" },
+		{ "a battery that takes nothing", BATTERY, AVAIL_ONLINE, 0, "no device that answers takes orders" },
+		{ "a battery with a fault", BATTERY, AVAIL_FAULT, 0, "no device that answers takes orders" },
+		{ "a charger that is away", CHARGER, 0, AVAIL_OFFLINE, "no device answers" },
+		{ "a charger that takes nothing", CHARGER, 0, AVAIL_ONLINE, "no device that answers takes orders" },
+		{ "the first answers, the second does not", BOTH, AVAIL_ONLINE, AVAIL_OFFLINE, "no device that answers takes orders" },
+		{ "a battery with a socket for a car", CHARGES_TOO, AVAIL_ONLINE, 0, "no device that answers takes orders" },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		desk_init(&s);
+		if (ROWS[r].what == BATTERY || ROWS[r].what == BOTH || ROWS[r].what == CHARGES_TOO) {
+			struct snap_device *d = &s.dev[desk_battery(&s, 50)];
+
+			d->state.caps = (struct device_caps){ .charge_max_w = 5000 };
+			d->state.availability = ROWS[r].battery;
+			d->roles |= ROWS[r].what == CHARGES_TOO ? ROLE_CHARGER : 0;
+		}
+		if (ROWS[r].what == CHARGER || ROWS[r].what == BOTH) {
+			struct snap_device *d = &s.dev[desk_charger(&s, 0)];
+
+			d->state.caps.can_power = false;
+			d->state.availability = ROWS[r].charger;
+		}
+		rogue = nothing;
+		chain_init(&chain);
+		chain_step(&chain, &s, &out);
+		assert_row(ROWS[r].name, out.mode == RANK_GUARD && out.code == REASON_NO_ORDER);
+		assert_string_equal(out.why, ROWS[r].why);
+	}
+}
+
 static void memory_is_kept_and_begun_once(void **state)
 {
 	(void)state;
@@ -227,6 +325,9 @@ int main(void)
 		cmocka_unit_test(a_full_table_is_counted),
 		cmocka_unit_test(a_rank_goes_to_the_last_order),
 		cmocka_unit_test(the_chain_minds_what_it_is_asked),
+		cmocka_unit_test(the_first_of_equals_is_named),
+		cmocka_unit_test(the_last_look_needs_no_guard),
+		cmocka_unit_test(nobody_leads),
 		cmocka_unit_test(memory_is_kept_and_begun_once),
 	};
 

@@ -25,10 +25,6 @@ void verb_limit_set(struct request *rq)
 	int r = limit_message_parse(rq->args, &m, &err);
 
 	if (r == 0) {
-		if (!outside_room(h->outside)) {
-			request_error(rq, "busy", "too many limits wait for the disk");
-			return;
-		}
 		snprintf(m.source, sizeof(m.source), "%s", rq->user[0] ? rq->user : "hub");
 		r = outside_limit(h->outside, &m, &err);
 	}
@@ -39,5 +35,9 @@ void verb_limit_set(struct request *rq)
 	rq->quiet = r == 0; /* a heartbeat changes nothing, and ten a second would fill the audit */
 	if (r & LIMIT_CHANGED)
 		tick_now(h->tick); /* first: the device does not wait, the answer does */
+	if (!outside_room(h->outside)) {
+		request_error(rq, "unavailable", "in force, but too many limits wait for the disk");
+		return;
+	}
 	outside_stored(h->outside, on_stored, rq);
 }
