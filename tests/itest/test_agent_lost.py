@@ -36,9 +36,7 @@ def test_without_broker_and_meter():
         home.sim.wait(lambda s: s["battery_w"] > 1900 and abs(s["grid_w"]) < 100, 15)
 
         home.sim.control("fault", unit=10, kind="silent")              # ... and so does safety
-        lost = time.monotonic()
-        home.sim.wait(lambda s: not seeks(s), METER_LOST_S * SLOW + SPARE_S)
-        assert time.monotonic() - lost < METER_LOST_S * SLOW + SPARE_S
+        time.sleep(METER_LOST_S * SLOW + SPARE_S)                      # before that, setpoints may still come and go
         watch(home, 3, seeks, "a setpoint without a meter")
 
         home.sim.control("clear")
