@@ -56,6 +56,12 @@ static int load_setting(void *context, const struct store_row *row)
 	return 0;
 }
 
+static int load_daily(void *context, const struct store_row *row)
+{
+	outside_load_interval(context, row);
+	return 0;
+}
+
 static int load_memory(struct app *a, struct errbuf *err)
 {
 	struct hub *h = &a->hub;
@@ -73,9 +79,10 @@ static int load_memory(struct app *a, struct errbuf *err)
 	if (r == 1) {
 		log_error("store", "%s", err->text);
 		snprintf(h->damaged, sizeof(h->damaged), "%s", err->text);
+		outside_lost(h->outside);
 	}
-	r = store_load(h->store, STORE_SETTING, load_setting, h, err);
-	if (r < 0)
+	if ((r = store_load(h->store, STORE_SETTING, load_setting, h, err)) < 0 ||
+	    (r = store_load(h->store, STORE_DAILY, load_daily, h->outside, err)) < 0)
 		return r;
 	o.store = b.store = h->store;
 	r = outbox_open(&h->outbox, &o, err);

@@ -22,27 +22,38 @@ static void on_device(void *context, int device)
 	(void)device;
 }
 
+static bool free_now(const struct plant *p, int i)
+{
+	return plant_state(p, i)->availability == AVAIL_ONLINE && plant_state(p, i)->released;
+}
+
+/* The sun's inverter at night is no failure, but only time tells it from one that is still being looked for. */
+static bool asleep(const struct plant *p, int i, bool over)
+{
+	const enum availability a = plant_state(p, i)->availability;
+
+	return !(plant_roles(p, i) & (ROLE_BATTERY | ROLE_CHARGER)) && (a == AVAIL_OFFLINE || (a == AVAIL_UNKNOWN && over));
+}
+
 /* Devices join one by one; each is told once it is there. */
 static void on_look(uv_timer_t *timer)
 {
 	static const struct order RELEASE = { .kind = ORDER_RELEASE };
 	struct release *r = timer->data;
+	const bool over = loop_now_ms() >= r->until_ms;
 	bool all = true;
 
 	for (int i = 0; i < plant_count(r->plant); i++) {
-		bool asleep = !(plant_roles(r->plant, i) & (ROLE_BATTERY | ROLE_CHARGER)) &&
-			      plant_state(r->plant, i)->availability != AVAIL_ONLINE; /* the sun's inverter at night */
-
 		if (!(plant_roles(r->plant, i) & (ROLE_BATTERY | ROLE_CHARGER | ROLE_PV)))
 			continue;
 		if (!r->aimed[i]) {
 			plant_aim(r->plant, i, &RELEASE);
 			r->aimed[i] = true;
 		}
-		all = all && (asleep || (plant_state(r->plant, i)->availability == AVAIL_ONLINE && plant_state(r->plant, i)->released));
+		all = all && (free_now(r->plant, i) || asleep(r->plant, i, over));
 	}
 	r->done = all;
-	if (all || loop_now_ms() >= r->until_ms)
+	if (all || over)
 		uv_stop(timer->loop);
 }
 
@@ -61,7 +72,7 @@ int release_run(const struct config *cfg)
 	uv_timer_start(&r.timer, on_look, LOOK_MS, LOOK_MS);
 	uv_run(loop, UV_RUN_DEFAULT);
 	for (int i = 0; i < plant_count(r.plant); i++)
-		if (plant_roles(r.plant, i) & (ROLE_BATTERY | ROLE_CHARGER))
+		if (plant_roles(r.plant, i) & (ROLE_BATTERY | ROLE_CHARGER | ROLE_PV))
 			log_notice("release", "device %s: %s", plant_config(r.plant, i)->id,
 				   plant_state(r.plant, i)->released ? "under its own control" :
 				   plant_state(r.plant, i)->availability == AVAIL_ONLINE ? "could not be released" : "does not answer");

@@ -5,7 +5,8 @@
 
 #include "core/config.h"
 
-/** Returns 0 when every reachable device was read back released within 8 s, else 1. Devices that do not answer are said. */
+/** Returns 0 when every reachable device was read back released within 8 s, else 1. Devices that do not answer are said; a sun's
+ *  inverter that never did counts as asleep when the time is over. */
 int release_run(const struct config *cfg);
 
 #endif

@@ -1,9 +1,8 @@
 /* Rank 1: does the grid meter tell the truth? Evidence are the steps of our own devices (edge.c) and the numbers themselves
  * (sane.c). Three steps in a row that say the same wrong thing make a suspicion; then the batteries are held for half a minute
- * and one of them charges a little: what the meter makes of that decides. A meter that is not believed counts as lost; a small
- * charge every five minutes asks again whether it is right. Single-phase devices that move another phase than they should are
- * named too, and count on each phase. */
-#include "policies/floor.h"
+ * and one of them moves a little, or where there is none a car is taken down: what the meter makes of that decides. A meter that
+ * is not believed counts as lost; a small charge every five minutes asks again whether it is right. Single-phase devices that
+ * move another phase than they should are named too, and count on each phase. */
 #include "policies/policies.h"
 #include "policies/sane.h"
 
@@ -39,8 +38,8 @@ struct doubt_memory {
 	bool jumped;                     /* the present jumps were looked into */
 	enum act act;
 	int64_t act_ms, rest_ms;         /* the act began; our devices last moved */
-	int prober;                      /* the battery that charges; -1 = none can */
-	float probe_w;
+	int prober;                      /* who makes the step: a battery, without any a charger; -1 = none can */
+	float probe_w, hold_w;           /* the step's power; a charger's before it */
 	int n_right, n_wrong, n_vague;   /* steps of this trial: right ones, clean wrong ones that agree, and those that say nothing */
 	int64_t probe_ms, trial_ms;      /* not before */
 	int64_t negative_ms, bad_ms;     /* since when; 0 = it is not */
@@ -65,17 +64,66 @@ static bool holdable(const struct snapshot *s, int i, double *soc_pct)
 	       !view_faulty(d) && view_soc(s, i, soc_pct);
 }
 
-/* A little charging must be harmless: guarded, room in the battery, no command, no tight limit from outside. */
-static double probe_w(const struct snapshot *s, int i)
+/* May import grow by @w at device @i? Not where a command forbids it or some limit may be near: what the meter shows is taken
+ * for import, and if it is thought to show too little, for as much more. */
+static bool import_fits(const struct doubt_memory *m, const struct snapshot *s, int i, double w)
 {
 	const struct snap_device *d = &s->dev[i];
-	double soc, w = double_min(PROBE_W, view_charge_max(d)), full_pct = isfinite(d->soc_max_pct) ? d->soc_max_pct : 100;
+	double shown = m->own_w != 0 ? double_clamp(fabs((double)(m->meter_w / m->own_w)), 0.01, 1) : 1, grid_w, phase_w;
+	double limit_w = s->site.import_limit_w > 0 ? s->site.import_limit_w : INFINITY;
+
+	for (int k = 0; k < s->n_devices; k++)
+		if (view_command(s, &s->dev[k]) && s->dev[k].command.grid_import == TRI_NO)
+			return false;
+	if (s->external.demand_w > 0)
+		limit_w = double_min(limit_w, s->external.demand_w);
+	if (s->external.import_w < 10 * w || !view_grid(s, &grid_w) || fabs(grid_w) / shown + w > limit_w)
+		return false;
+	for (int p = 0; p < 3 && s->site.fuse_a > 0; p++)
+		if (fabs(view_phase(s, p, &phase_w) ? phase_w : grid_w) / shown + w / view_phases(d) > s->site.fuse_a * view_phase_v(s, p))
+			return false;
+	return true;
+}
+
+/* Which way a battery may be pushed a little: in a command only as that says. */
+static double push_dir(const struct snapshot *s, const struct snap_device *d)
+{
+	if (!view_command(s, d) || d->command.mode == MODE_CHARGE)
+		return 1;
+	return d->command.mode == MODE_DISCHARGE ? -1 : 0;
+}
+
+/* A little power must be harmless: guarded, room in the battery, within every limit. 0 = it is not. */
+static double probe_w(const struct doubt_memory *m, const struct snapshot *s, int i)
+{
+	const struct snap_device *d = &s->dev[i];
+	double soc, dir = push_dir(s, d), full_pct = isfinite(d->soc_max_pct) ? d->soc_max_pct : 100;
+	double w = double_min(PROBE_W, dir < 0 ? view_discharge_max(d) : view_charge_max(d));
 
 	if (!holdable(s, i, &soc) || !d->state.caps.can_power || (d->state.caps.guarded_by == GUARDED_NONE && !d->allow_unguarded))
 		return 0;
-	if (soc >= full_pct - 2 || view_command(s, d) || s->external.import_w < 10 * w)
+	if (dir > 0 && (soc >= full_pct - 2 || !import_fits(m, s, i, w)))
 		return 0;
-	return w >= EDGE_MIN_W ? w : 0;
+	return w >= EDGE_MIN_W ? dir * w : 0;
+}
+
+/* A charging car can be taken down to its minimum. */
+static bool car_steps(const struct snapshot *s, int i)
+{
+	const struct snap_device *d = &s->dev[i];
+	double power_w;
+
+	return view_charger(d) && d->ordered.kind == ORDER_POWER && view_power(s, i, &power_w, NULL) && power_w >= view_min_w(d) + EDGE_MIN_W;
+}
+
+/* Once the batteries are held: by what the meter shows then, and a limit leaves. */
+static void prober_choose(struct doubt_memory *m, const struct snapshot *s)
+{
+	for (int i = 0; i < s->n_devices && m->prober < 0; i++)
+		if (probe_w(m, s, i) != 0) {
+			m->prober = i;
+			m->probe_w = (float)probe_w(m, s, i);
+		}
 }
 
 static bool trial_begin(struct doubt_memory *m, const struct snapshot *s)
@@ -85,13 +133,15 @@ static bool trial_begin(struct doubt_memory *m, const struct snapshot *s)
 
 	m->prober = -1;
 	m->n_right = m->n_wrong = m->n_vague = 0;
-	for (int i = 0; i < s->n_devices; i++) {
+	for (int i = 0; i < s->n_devices; i++)
 		any = any || holdable(s, i, &soc);
-		if (m->prober < 0 && probe_w(s, i) > 0) {
+	for (int i = 0; i < s->n_devices && !any; i++)
+		if (car_steps(s, i)) {
+			any = true;
 			m->prober = i;
-			m->probe_w = (float)probe_w(s, i);
+			m->probe_w = (float)view_min_w(&s->dev[i]);
+			m->hold_w = (float)s->dev[i].ordered.w;
 		}
-	}
 	if (!any)
 		return false;
 	m->act = ACT_HOLD;
@@ -128,10 +178,13 @@ static void verdict(struct doubt_memory *m, const struct snapshot *s)
 		believe(m, s->now_ms + (m->n_right > 0 ? AGAIN_RIGHT_MS : AGAIN_UNCLEAR_MS));
 }
 
-/* Hold, a little charge, hold again: each step once our devices and the meter have come to rest after the last. */
+/* Hold, a little power, hold again: each step once our devices and the meter have come to rest after the last. A car is only
+ * taken down, once: up again it goes at its own pace. */
 static void trial_step(struct doubt_memory *m, const struct snapshot *s)
 {
-	if (!view_may_order(s) || (m->act == ACT_PUSH && probe_w(s, m->prober) <= 0)) {
+	bool car = m->prober >= 0 && view_charger(&s->dev[m->prober]);
+
+	if (!view_may_order(s) || (m->act == ACT_PUSH && !car && (float)probe_w(m, s, m->prober) != m->probe_w)) {
 		m->act = ACT_NONE;
 		if (m->belief == TRIED)
 			believe(m, s->now_ms + AGAIN_UNCLEAR_MS);
@@ -142,10 +195,10 @@ static void trial_step(struct doubt_memory *m, const struct snapshot *s)
 	if (s->now_ms - m->rest_ms < double_max(REST_MS, 3 * s->site.tick_ms))
 		return;
 	m->rest_ms = s->now_ms;
+	if (m->act == ACT_HOLD)
+		prober_choose(m, s);
 	m->act = m->prober >= 0 ? (enum act)(m->act + 1) : ACT_NONE;
-	if (m->act == ACT_PUSH && probe_w(s, m->prober) <= 0)
-		m->act = ACT_NONE;
-	if (m->act == ACT_NONE || m->act > ACT_BACK)
+	if (m->act == ACT_NONE || m->act > (car ? ACT_PUSH : ACT_BACK))
 		verdict(m, s);
 }
 
@@ -315,6 +368,11 @@ static void act_wishes(const struct doubt_memory *m, const struct snapshot *s, s
 
 		if (holdable(s, i, &soc))
 			wish_order(out, i, order_power(w), 0, REASON_DOUBT, "the grid meter is tried: %.0f W for some seconds, to see what it shows", w);
+	}
+	if (m->prober >= 0 && view_charger(&s->dev[m->prober])) {
+		double w = (double)(m->act == ACT_PUSH ? m->probe_w : m->hold_w);
+
+		wish_limit_device(out, m->prober, 0, w, REASON_DOUBT, "the grid meter is tried: %.0f W for some seconds, to see what it shows", w);
 	}
 }
 

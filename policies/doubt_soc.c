@@ -10,7 +10,8 @@
 #define STEP_MAX_PCT 5.0        /* a larger step is no resolution */
 #define FROZEN_PART 0.1         /* of the capacity, moved unseen */
 #define FROZEN_STEPS 2.0
-#define RIM_PCT 5.0             /* near empty and full a SoC may well stand still */
+#define RIM_PCT 5.0             /* near full a SoC may well stand still while it charges, near empty while it discharges */
+#define UNKNOWN_WH 30000.0      /* a battery that nobody knows the size of is taken for a large one: doubted late, not wrongly */
 #define REST_W 60.0             /* what a battery at rest is measured with is not energy */
 #define JUMP_PCT 10.0
 #define JUMP_MS 60000           /* an older reading may have missed anything */
@@ -23,7 +24,8 @@ struct soc_memory {
 	int64_t at_ms;                  /* of the reading */
 	int64_t since_ms, wrong_ms;     /* the trouble began; was seen last */
 	float pct, step_pct;            /* step 0 = none seen yet */
-	float moved_wh;                 /* since the SoC last moved */
+	float moved_wh;                 /* since the SoC last moved, by however little */
+	float from_pct, net_wh;         /* since the SoC last was where energy had brought it */
 	float seen_pct, seen_wh;        /* for the sentence */
 	enum trouble trouble;
 };
@@ -43,8 +45,16 @@ static void energy_count(struct soc_memory *m, const struct snapshot *s, int i, 
 {
 	double power_w;
 
-	if (view_power(s, i, &power_w, NULL) && fabs(power_w) > REST_W)
-		m->moved_wh += (float)(power_w * (double)(s->now_ms - step_ms) / 3.6e6);
+	if (!view_power(s, i, &power_w, NULL) || fabs(power_w) <= REST_W)
+		return;
+	m->moved_wh += (float)(power_w * (double)(s->now_ms - step_ms) / 3.6e6);
+	m->net_wh += (float)(power_w * (double)(s->now_ms - step_ms) / 3.6e6);
+}
+
+static void count_anew(struct soc_memory *m)
+{
+	m->from_pct = m->pct;
+	m->net_wh = 0;
 }
 
 static void wrong(struct soc_memory *m, enum trouble trouble, int64_t now_ms)
@@ -66,33 +76,56 @@ static void reading_take(struct soc_memory *m, const struct value *v, double cap
 	m->pct = (float)v->v;
 	if (m->trouble == SOC_FROZEN)
 		m->wrong_ms = now_ms; /* it moves again: from now on it must be steady */
+	if (m->trouble != SOC_FINE || !close)
+		count_anew(m);
 	if (known && close && fabs(moved_pct) > may_pct) {
 		m->seen_pct = (float)moved_pct;
 		m->seen_wh = m->moved_wh;
 		wrong(m, SOC_JUMPS, now_ms);
+		count_anew(m);
 	} else if (known && fabs(moved_pct) <= STEP_MAX_PCT && !(m->step_pct > 0 && (double)m->step_pct <= fabs(moved_pct))) {
 		m->step_pct = (float)fabs(moved_pct);
 	}
 	m->moved_wh = 0;
 }
 
-/* Away from the rims so much energy must show. */
+/* Energy and SoC, both net: one that only jitters ends up counted from its far end, and explains nothing from there on. */
 static void still_look(struct soc_memory *m, double capacity_wh, int64_t now_ms)
 {
-	double step_pct = m->step_pct > 0 ? (double)m->step_pct : STEP_PCT;
-	double must_wh = (FROZEN_PART + FROZEN_STEPS * step_pct / 100) * capacity_wh;
+	double step_pct = m->step_pct > 0 ? (double)m->step_pct : STEP_PCT, net_pct = (double)m->net_wh / capacity_wh * 100;
+	double shown_pct = LOSSES * (double)(net_pct < 0 ? m->from_pct - m->pct : m->pct - m->from_pct);
+	bool rim = net_pct < 0 ? m->pct <= (float)RIM_PCT : m->pct >= (float)(100 - RIM_PCT);
 
-	if (m->trouble == SOC_FROZEN || m->pct <= (float)RIM_PCT || m->pct >= (float)(100 - RIM_PCT) ||
-	    fabs((double)m->moved_wh) <= must_wh)
-		return;
-	m->seen_wh = m->moved_wh;
-	wrong(m, SOC_FROZEN, now_ms);
+	if (rim || shown_pct >= fabs(net_pct))
+		count_anew(m);
+	else if (m->trouble != SOC_FROZEN && fabs(net_pct) - double_max(0, shown_pct) > 100 * FROZEN_PART + FROZEN_STEPS * step_pct) {
+		m->seen_wh = m->net_wh;
+		wrong(m, SOC_FROZEN, now_ms);
+	}
 }
 
-/* Steady for a minute: a frozen one only once it has moved, which empties moved_wh. */
+/* Steady for a minute: a frozen one only once it has moved. */
 static bool over(const struct soc_memory *m, int64_t now_ms)
 {
 	return now_ms - m->wrong_ms >= STEADY_MS && (m->trouble == SOC_JUMPS || m->wrong_ms > m->since_ms);
+}
+
+static bool told(const struct order *o)
+{
+	return o->kind == ORDER_POWER || (o->kind == ORDER_BALANCE && !o->native);
+}
+
+/* Batteries left to themselves beside each other swing, faster than they are read: what is counted then is no energy. */
+static bool may_fight(const struct snapshot *s)
+{
+	int n = 0, left = 0;
+
+	for (int i = 0; i < s->n_devices; i++)
+		if (view_battery(&s->dev[i])) {
+			n++;
+			left += s->dev[i].ordered.kind != ORDER_POWER && s->dev[i].ordered.kind != ORDER_BALANCE;
+		}
+	return n > 1 && left > 0;
 }
 
 static void wishes_leave(const struct soc_memory *m, const struct snapshot *s, int i, struct wishes *out)
@@ -113,19 +146,24 @@ static void wishes_leave(const struct soc_memory *m, const struct snapshot *s, i
 static void doubt_soc_step(void *memory, const struct snapshot *s, struct wishes *out)
 {
 	struct doubt_soc_memory *m = memory;
+	bool wild = may_fight(s);
 
 	for (int i = 0; i < s->n_devices; i++) {
 		struct soc_memory *soc = &m->soc[i];
 		const struct value *v = &s->dev[i].state.f[F_BATTERY_SOC_PCT];
 		double capacity_wh = view_capacity_wh(&s->dev[i]), pct;
 
-		if (!view_battery(&s->dev[i]) || isnan(capacity_wh))
+		if (!view_battery(&s->dev[i]))
 			continue;
+		if (isnan(capacity_wh))
+			capacity_wh = UNKNOWN_WH;
 		energy_count(soc, s, i, m->step_ms);
 		if (value_usable(v) && v->at_ms != soc->at_ms && view_soc(s, i, &pct))
 			reading_take(soc, v, capacity_wh, s->now_ms);
 		if (s->now_ms - soc->at_ms > JUMP_MS)
 			soc->moved_wh = 0; /* unknown, which is the guard's, not frozen */
+		if (s->now_ms - soc->at_ms > JUMP_MS || (wild && !told(&s->dev[i].ordered)))
+			count_anew(soc);
 		still_look(soc, capacity_wh, s->now_ms);
 		if (soc->trouble != SOC_FINE && over(soc, s->now_ms))
 			soc->trouble = SOC_FINE;

@@ -91,7 +91,7 @@ static double probe_w(const struct wishes *out, int i)
 {
 	for (int n = 0; n < out->n_orders; n++)
 		if (out->orders[n].device == i && out->orders[n].code == REASON_DOUBT)
-			return out->orders[n].order.w;
+			return double_max(0, out->orders[n].order.w);
 	return 0;
 }
 

@@ -148,7 +148,7 @@ static void load_move(struct chain_loop *loop, double low_w, double high_w)
 	if (off_w == 0 && low_w < high_w)
 		return;
 	loop->run = off_w * loop->run < 0 ? 0 : loop->run;
-	loop->run += off_w < 0 ? -1 : 1;
+	loop->run += (off_w > 0) - (off_w < 0);
 	if (fabs(off_w) <= double_max(JUMP_W, JUMP_NOISE * loop->noise_w))
 		part = double_min(1, FOLLOW * double_max(1, abs(loop->run) - FOLLOW_AFTER));
 	noise_see(loop, off_w);

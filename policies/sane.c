@@ -6,8 +6,6 @@
 #define REACH_MIN_W 10000.0
 #define REACH_W 50000.0     /* of a house that says nothing of its fuse */
 #define ABSURD_W 100000.0
-#define SPIKE_W 5000.0
-#define SPIKE_MS 2500       /* samples further apart may have seen a real load come and go */
 #define MOVED_W 500.0       /* our own power that must show */
 #define STILL_MS 10000
 #define STILL_SAMPLES 4
@@ -34,33 +32,16 @@ static void misbehaves(struct sane *m, bool *how, int64_t now_ms)
 	m->misbehaved_ms = now_ms;
 }
 
-/* Batteries that look after themselves may fight: that swings for real. */
-static bool left_alone(const struct edge *e, const struct snapshot *s)
-{
-	for (int i = 0; i < s->n_devices; i++)
-		if (view_battery(&s->dev[i]) && (e->dev[i].part == EDGE_OTHER || e->dev[i].part == EDGE_UNSEEN))
-			return true;
-	return false;
-}
-
-/* One sample up and down again, by more than anything that is switched for a second; ours did not do it. */
-static bool spike(const struct sane *m, const struct edge *e, const struct snapshot *s)
-{
-	double up_w = (double)(m->w[1] - m->w[2]), down_w = (double)(m->w[1] - m->w[0]);
-
-	return m->count == 3 && !left_alone(e, s) && fabs(up_w) > SPIKE_W && fabs(down_w) > SPIKE_W && up_w * down_w > 0 &&
-	       fabs(up_w - down_w) < 0.25 * fabs(up_w) && m->at_ms[0] - m->at_ms[2] <= 2 * SPIKE_MS &&
-	       fabsf(m->own_w[1] - m->own_w[0]) + fabsf(m->own_w[1] - m->own_w[2]) < (float)(SPIKE_W / 5);
-}
-
-static void jumps_look(struct sane *m, const struct edge *e, const struct snapshot *s)
+/* Changes that no house can make. A spike within its reach may be a heater that is switched every few seconds: no meter is
+ * doubted for that. */
+static void jumps_look(struct sane *m, const struct snapshot *s)
 {
 	double jump_w = m->count > 1 ? fabs((double)(m->w[0] - m->w[1])) : 0;
 	double own_w = m->count > 1 ? fabs((double)(m->own_w[0] - m->own_w[1])) : 0;
 	int64_t now_ms = s->now_ms;
 
 	m->absurd = fabsf(m->w[0]) > (float)double_max(ABSURD_W, 2 * sane_reach_w(s));
-	if (!m->absurd && jump_w - own_w <= sane_reach_w(s) && !spike(m, e, s))
+	if (!m->absurd && jump_w - own_w <= sane_reach_w(s))
 		return;
 	if (m->jumps)
 		m->misbehaved_ms = now_ms;
@@ -150,15 +131,11 @@ static void sample_take(struct sane *m, const struct edge *e, const struct snaps
 	double own_w;
 
 	edge_sum(e, s->n_devices, &own_w, &oldest_ms);
-	for (int k = 2; k > 0; k--) {
-		m->w[k] = m->w[k - 1];
-		m->own_w[k] = m->own_w[k - 1];
-		m->at_ms[k] = m->at_ms[k - 1];
-	}
+	m->w[1] = m->w[0];
+	m->own_w[1] = m->own_w[0];
 	m->w[0] = (float)s->grid_w.v;
 	m->own_w[0] = (float)own_w;
-	m->at_ms[0] = s->grid_w.at_ms;
-	m->count += m->count < 3;
+	m->count += m->count < 2;
 }
 
 void sane_step(struct sane *m, const struct edge *e, const struct snapshot *s)
@@ -167,11 +144,13 @@ void sane_step(struct sane *m, const struct edge *e, const struct snapshot *s)
 	    isfinite(s->grid_w.v)) {
 		m->grid_sample = s->grid_sample;
 		sample_take(m, e, s);
-		jumps_look(m, e, s);
-		if (m->count == 1)
+		jumps_look(m, s);
+		if (m->count == 1) {
 			range_begin(m, s->now_ms);
-		else
+			m->before = m->range; /* not 0 W: that would be a range of its own */
+		} else {
 			still_look(m, e, s);
+		}
 		swings_look(m, s->now_ms);
 		if (m->frozen && m->w[0] == m->frozen_w)
 			m->misbehaved_ms = s->now_ms;

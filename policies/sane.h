@@ -22,8 +22,7 @@ struct sane_turn {
 struct sane {
 	uint32_t grid_sample;
 	int count;                     /* samples kept below */
-	float w[3], own_w[3];          /* the last three, newest first; what our devices did then */
-	int64_t at_ms[3];
+	float w[2], own_w[2];          /* the last two, newest first; what our devices did then */
 	int64_t changed_ms;            /* the numbers last changed */
 	float still_own_w;             /* what our devices did when they had settled after that */
 	bool caught_up;                /* all of them have been read well after that */

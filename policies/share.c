@@ -57,8 +57,8 @@ static double over(const struct work_device *d)
 /* Where the device is now, in the room's direction: best estimate, worst, and least. */
 static double estimate(const struct work_device *d, const struct room *r)
 {
-	if (d->known && (r->overdue || (d->charger && (d->memory->over > 0 || d->memory->stuck_w > 0))))
-		return r->dir * d->now_w; /* it does not do as it is told: what it is read to do is the better guess */
+	if (d->known && r->overdue)
+		return r->dir * d->now_w; /* the guess was wrong */
 	return r->dir > 0 ? d->guess_high_w : -d->guess_low_w;
 }
 
@@ -149,21 +149,18 @@ static bool is_low(const struct slice *s)
 	return !s->dropped && s->w < s->least_w - 0.5 && s->w < s->was_w - 0.5;
 }
 
-/* Of the devices that cannot run that low, the first to give way, or the last; -1 = none. */
-static int below_minimum(const struct work *w, const struct slice *s, int n, bool first)
+/* Of the devices that cannot run that low, the last to give way; -1 = none. */
+static int below_minimum(const struct work *w, const struct slice *s, int n)
 {
 	int found = -1;
 
-	for (int k = 0; k < n; k++) {
-		if (!is_low(&s[k]))
-			continue;
-		if (found < 0 || gives_way(w, &w->d[s[k].i], &w->d[s[found].i]) == first)
+	for (int k = 0; k < n; k++)
+		if (is_low(&s[k]) && (found < 0 || !gives_way(w, &w->d[s[k].i], &w->d[s[found].i])))
 			found = k;
-	}
 	return found;
 }
 
-/* What all get when @amount must go. Returns what could not be taken. */
+/* What all get where there is @limit_w for them. Returns what could not be taken. */
 static double deal(const struct work *w, struct slice *s, int n, double limit_w)
 {
 	double sum_w = 0;
@@ -200,10 +197,10 @@ static void settle(const struct work *w, struct slice *s, int n, double limit_w)
 	int low;
 
 	deal(w, s, n, limit_w);
-	while ((low = below_minimum(w, s, n, false)) >= 0) {
+	while ((low = below_minimum(w, s, n)) >= 0) {
 		if (pin(w, s, n, low, limit_w))
 			continue;
-		s[below_minimum(w, s, n, true)].dropped = true;
+		s[low].dropped = true; /* all who come after it have given what they can, and may still run where it cannot */
 		deal(w, s, n, limit_w);
 	}
 }
@@ -259,8 +256,6 @@ static void fit(struct work *w, const struct room *r, bool rising)
 			continue;
 		plan_w = planned(w, i, r);
 		now_w = rising ? least(d, r) : estimate(d, r);
-		if (phase_unknown(d, r->point) && plan_w <= 0 && now_w <= 0 && plan_w <= now_w)
-			continue;
 		other_w -= share * now_w;
 		floor_w = rising ? double_max(0, double_max(most(d, r) / over(d), r->dir * d->ordered_w)) : 0;
 		spare = spare_w(d);

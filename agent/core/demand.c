@@ -53,16 +53,17 @@ static double quotient(const struct demand *d, double target_w, int64_t least_ms
 	return target_w + spare_wh * HOUR_MS / (double)(left_ms > least_ms ? left_ms : least_ms);
 }
 
-/* Enters an interval of which nobody knows what it was so far; if it is the one that was left, not less than what was known. */
+/* Enters an interval of which nobody knows what it was so far; if it is the one that was left, not less than what was known, and
+ * the target since. */
 static void enter(struct demand *d, const struct demand_config *cfg, const struct zone *zone, int64_t utc_ms)
 {
-	const int64_t start_utc_ms = d->start_utc_ms;
+	const int64_t start_utc_ms = d->start_utc_ms, gap_ms = utc_ms > d->last_utc_ms ? utc_ms - d->last_utc_ms : 0;
 	const double used_wh = d->used_wh;
 
 	begin(d, cfg, zone, utc_ms);
 	d->used_wh = kept(d, cfg) * (double)(utc_ms - d->start_utc_ms) / HOUR_MS;
 	if (start_utc_ms == d->start_utc_ms)
-		d->used_wh = fmax(d->used_wh, used_wh);
+		d->used_wh = fmax(d->used_wh, used_wh + kept(d, cfg) * (double)gap_ms / HOUR_MS);
 }
 
 static void count(struct demand *d, const struct demand_config *cfg, int64_t ms)
@@ -114,7 +115,8 @@ bool demand_step(struct demand *d, const struct demand_config *cfg, const struct
 		count(d, cfg, r->utc_ms - end_utc_ms);
 	}
 	d->last_ms = r->now_ms;
-	d->last_utc_ms = r->utc_ms;
+	if (d->running)
+		d->last_utc_ms = r->utc_ms;
 	d->last_w = r->import_w;
 	if (!isnan(r->import_w))
 		d->known_w = r->import_w;
@@ -175,5 +177,32 @@ int demand_decode(const cJSON *j, struct demand *out, struct errbuf *err)
 	if (r < 0)
 		return r;
 	*out = (struct demand){ .month = (int)month, .peak_w = peak_w };
+	return 0;
+}
+
+cJSON *demand_encode_interval(const struct demand *d)
+{
+	cJSON *j = cJSON_CreateObject();
+
+	json_add_time(j, "start", d->start_utc_ms);
+	json_add_time(j, "at", d->last_utc_ms);
+	json_add_number(j, "used_wh", d->used_wh, 1);
+	return j;
+}
+
+int demand_decode_interval(const cJSON *j, struct demand *d, struct errbuf *err)
+{
+	char start[64] = "", at[64] = "";
+	int64_t start_utc_ms, at_utc_ms;
+	double used_wh;
+
+	if (json_get_text(j, "start", start, sizeof(start), err) < 0 || json_get_text(j, "at", at, sizeof(at), err) < 0 ||
+	    calendar_parse(start, &start_utc_ms) < 0 || calendar_parse(at, &at_utc_ms) < 0 || at_utc_ms < start_utc_ms)
+		return errbuf_set(err, -EINVAL, "start and at: no times");
+	if (json_get_number(j, "used_wh", 0, 1e9, &used_wh, err) != 1)
+		return errbuf_set(err, -EINVAL, "used_wh: no energy");
+	d->start_utc_ms = start_utc_ms;
+	d->last_utc_ms = at_utc_ms;
+	d->used_wh = used_wh;
 	return 0;
 }

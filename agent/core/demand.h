@@ -30,7 +30,7 @@ struct demand {
 	double late_w;          /* what was allowed when the last seconds of it began; NAN = they have not */
 	int month;              /* local, year * 12 + month - 1; 0 = not known */
 	double peak_w;          /* highest interval of that month */
-	int64_t last_ms, last_utc_ms;
+	int64_t last_ms, last_utc_ms; /* the latter while running: until then the interval is accounted */
 	double last_w, known_w; /* the last reading (NAN = none), and the last one that was known */
 };
 
@@ -50,5 +50,9 @@ void demand_view(const struct demand *d, const struct demand_config *cfg, struct
 /** For the store: the month and its peak. What is wrong is an error, @out untouched. */
 cJSON *demand_encode(const struct demand *d);
 int demand_decode(const cJSON *j, struct demand *out, struct errbuf *err);
+/** The running interval, so that a restart does not wash away what was used of it. Decode after demand_decode, which clears all:
+ *  it counts when the first step is in the same interval. */
+cJSON *demand_encode_interval(const struct demand *d);
+int demand_decode_interval(const cJSON *j, struct demand *d, struct errbuf *err);
 
 #endif

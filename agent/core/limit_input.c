@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define APART_MS 2000 /* less than that apart, two clocks agree */
+#define KEEP_MS 60000 /* a later end alone is stored this late at most */
 
 void limit_input_init(struct limit_input *in)
 {
@@ -50,29 +51,49 @@ static bool align(struct limit_demand *d, const struct limit_clock *c)
 	return true;
 }
 
-bool limit_view_differs(const struct limit_view *a, const struct limit_view *b)
+bool limit_view_power_differs(const struct limit_view *a, const struct limit_view *b)
 {
 	for (int i = 0; i < LIMIT_SIDES; i++) {
 		const struct limit_view_side *x = &a->side[i], *y = &b->side[i];
 
-		if (x->state != y->state || x->until_utc_ms != y->until_utc_ms || isnan(x->w) != isnan(y->w) || (!isnan(x->w) && x->w != y->w))
+		if (x->state != y->state || isnan(x->w) != isnan(y->w) || (!isnan(x->w) && x->w != y->w))
 			return true;
 	}
 	return a->failsafe != b->failsafe || a->state != b->state;
+}
+
+bool limit_view_differs(const struct limit_view *a, const struct limit_view *b)
+{
+	for (int i = 0; i < LIMIT_SIDES; i++)
+		if (a->side[i].until_utc_ms != b->side[i].until_utc_ms)
+			return true;
+	return limit_view_power_differs(a, b);
+}
+
+static void settle(struct limit_side *s, bool is_watched, bool lost)
+{
+	if (is_watched && lost)
+		s->state = LIMIT_FAILSAFE;
+	else if (!is_watched && !s->unread)
+		s->state = heard_state(&s->demand);
+	else if (!is_watched || (s->unsure && s->state != LIMIT_FAILSAFE))
+		s->state = LIMIT_INIT;
+	else if (s->state == LIMIT_LIMITED || s->state == LIMIT_UNLIMITED)
+		s->state = heard_state(&s->demand);
+	s->unsure |= is_watched && (s->state == LIMIT_INIT || s->state == LIMIT_FAILSAFE);
 }
 
 /* Everything that time does; the view before it is the caller's. */
 static int pass(struct limit_input *in, const struct limit_config *cfg, const struct limit_clock *clock)
 {
 	int changed = 0;
-	bool lost;
 
 	if (in->heartbeat_s == 0 && cfg->heartbeat_s > 0)
 		in->watch_ms = clock->now_ms; /* from now on the source has its time to speak */
 	in->heartbeat_s = cfg->heartbeat_s;
-	lost = clock->now_ms - (in->heard_ms > in->watch_ms ? in->heard_ms : in->watch_ms) > (int64_t)cfg->heartbeat_s * 1000;
 	for (int i = 0; i < LIMIT_SIDES; i++) {
 		struct limit_side *s = &in->side[i];
+		const int64_t alive_ms = s->heard_ms > in->watch_ms ? s->heard_ms : in->watch_ms;
 
 		if (align(&s->demand, clock))
 			changed |= LIMIT_STORE;
@@ -80,12 +101,26 @@ static int pass(struct limit_input *in, const struct limit_config *cfg, const st
 			s->demand = (struct limit_demand){ .stated = true, .w = NAN };
 			changed |= LIMIT_STORE;
 		}
-		if (!watched(cfg, i))
-			s->state = heard_state(&s->demand);
-		else if (lost)
-			s->state = LIMIT_FAILSAFE;
-		else if (s->state == LIMIT_LIMITED || s->state == LIMIT_UNLIMITED)
-			s->state = heard_state(&s->demand);
+		settle(s, watched(cfg, i), clock->now_ms - alive_ms > (int64_t)cfg->heartbeat_s * 1000);
+	}
+	return changed;
+}
+
+/* An end that only moved later may wait, but never while less than half of the time is on disk. What is stored takes all along. */
+static int keep(struct limit_input *in, int changed, int64_t now_ms)
+{
+	for (int i = 0; i < LIMIT_SIDES; i++) {
+		const struct limit_side *s = &in->side[i];
+
+		if (s->prolonged && (now_ms - s->kept_ms >= KEEP_MS || 2 * (s->kept_until_ms - now_ms) < s->demand.until_ms - now_ms))
+			changed |= LIMIT_STORE;
+	}
+	for (int i = 0; i < LIMIT_SIDES && changed & LIMIT_STORE; i++) {
+		struct limit_side *s = &in->side[i];
+
+		s->prolonged = false;
+		s->kept_ms = now_ms;
+		s->kept_until_ms = s->demand.until_ms;
 	}
 	return changed;
 }
@@ -96,7 +131,7 @@ int limit_input_step(struct limit_input *in, const struct limit_config *cfg, con
 	int changed;
 
 	limit_input_view(in, cfg, &before);
-	changed = pass(in, cfg, clock);
+	changed = keep(in, pass(in, cfg, clock), clock->now_ms);
 	limit_input_view(in, cfg, &after);
 	return changed | (limit_view_differs(&before, &after) ? LIMIT_CHANGED : 0);
 }
@@ -123,11 +158,32 @@ static bool same(const struct limit_demand *a, const struct limit_demand *b)
 	       a->until_utc_ms == b->until_utc_ms && a->unproven == b->unproven;
 }
 
+static bool prolongs(const struct limit_demand *old, const struct limit_demand *d)
+{
+	return old->w == d->w && old->unproven == d->unproven && old->until_ms && d->until_ms >= old->until_ms;
+}
+
+enum statement { SAME, LATER, OTHER };
+
+static enum statement state_side(struct limit_side *s, const struct limit_demand *d, const char *source)
+{
+	enum statement is = OTHER;
+
+	if (!s->unread && !strcmp(s->source, source))
+		is = same(d, &s->demand) ? SAME : prolongs(&s->demand, d) ? LATER : OTHER;
+	s->prolonged |= is == LATER;
+	s->unsure = s->unread = false;
+	s->demand = *d;
+	s->state = heard_state(d);
+	memcpy(s->source, source, sizeof(s->source));
+	return is;
+}
+
 int limit_input_message(struct limit_input *in, const struct limit_config *cfg, const struct limit_message *m,
 			const struct limit_clock *clock, struct errbuf *err)
 {
 	struct limit_view before, after;
-	int changed;
+	int changed, said[OTHER + 1] = { 0 };
 
 	if (clock->trusted && m->until_utc_ms && m->until_utc_ms <= clock->utc_ms)
 		return errbuf_set(err, -ETIME, "until: it is over");
@@ -138,18 +194,20 @@ int limit_input_message(struct limit_input *in, const struct limit_config *cfg, 
 	in->heard = true;
 	in->heard_ms = clock->now_ms;
 	for (int i = 0; i < LIMIT_SIDES; i++) {
-		struct limit_demand d = demanded(m, m->w[i], clock);
+		struct limit_side *s = &in->side[i];
+		const struct limit_demand d = demanded(m, m->w[i], clock);
 
-		if (!m->states[i])
-			continue;
-		if (!same(&d, &in->side[i].demand) || strcmp(in->source, m->source) != 0)
-			changed |= LIMIT_STORE;
-		in->side[i].demand = d;
-		in->side[i].state = heard_state(&d);
+		if (m->states[i] || !s->source[0] || !strcmp(s->source, m->source))
+			s->heard_ms = clock->now_ms;
+		if (m->states[i])
+			said[state_side(s, &d, m->source)]++;
 	}
 	if (m->states[LIMIT_IMPORT] || m->states[LIMIT_EXPORT])
 		memcpy(in->source, m->source, sizeof(in->source));
+	changed = keep(in, changed | (said[OTHER] ? LIMIT_STORE : 0), clock->now_ms);
 	limit_input_view(in, cfg, &after);
+	if (said[LATER] && !said[OTHER] && !limit_view_power_differs(&before, &after))
+		changed |= LIMIT_PROLONGED;
 	return changed | (limit_view_differs(&before, &after) ? LIMIT_CHANGED : 0);
 }
 
@@ -162,7 +220,8 @@ void limit_input_view(const struct limit_input *in, const struct limit_config *c
 	for (int i = 0; i < LIMIT_SIDES; i++) {
 		const struct limit_demand *d = &in->side[i].demand;
 		struct limit_view_side *v = &out->side[i];
-		const bool unheard = watched(cfg, i) && (in->side[i].state == LIMIT_INIT || in->side[i].state == LIMIT_FAILSAFE);
+		const bool unread = in->side[i].unread && !isnan(cfg->failsafe_w[i]);
+		const bool unheard = unread || (watched(cfg, i) && (in->side[i].state == LIMIT_INIT || in->side[i].state == LIMIT_FAILSAFE));
 
 		*v = (struct limit_view_side){ .state = in->side[i].state, .w = d->w, .until_utc_ms = d->until_utc_ms };
 		if (unheard && !(d->w < cfg->failsafe_w[i])) {
@@ -172,7 +231,7 @@ void limit_input_view(const struct limit_input *in, const struct limit_config *c
 		out->failsafe |= unheard;
 		if (v->until_utc_ms && (!out->until_utc_ms || v->until_utc_ms < out->until_utc_ms))
 			out->until_utc_ms = v->until_utc_ms;
-		if (!watched(cfg, i) && !d->stated)
+		if (!watched(cfg, i) && !d->stated && !in->side[i].unread)
 			continue;
 		if (!any || GRAVITY[v->state] > GRAVITY[out->state])
 			out->state = v->state;

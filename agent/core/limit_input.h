@@ -26,9 +26,14 @@
  *
  *   init, failsafe -> unlimited, limited   only by a message that states this side (which is a heartbeat as well)
  *   unlimited <-> limited                  by a message, or because the limit ended
- *   any -> failsafe                        no message for longer than heartbeat_s; any message is a heartbeat
+ *   any -> failsafe                        no message for longer than heartbeat_s
  *
- * A restart begins in init. */
+ * Any message is a heartbeat for the sides its source stated last, for those it states, and for those nobody ever stated: who
+ * speaks of export does not vouch for another source's import. A restart begins in init. A side that was in init or failsafe
+ * when watching ended begins in init when it is watched again, unless it was stated meanwhile.
+ *
+ * A side whose stored limit could not be read is in init, watched or not, until it is stated: the tighter of failsafe limit (where
+ * there is one) and what could be read. */
 enum limit_state { LIMIT_INIT = 0, LIMIT_UNLIMITED, LIMIT_LIMITED, LIMIT_FAILSAFE, LIMIT_STATES };
 enum limit_direction { LIMIT_IMPORT = 0, LIMIT_EXPORT, LIMIT_SIDES };
 
@@ -54,12 +59,18 @@ struct limit_input {
 	struct limit_side {
 		enum limit_state state;
 		struct limit_demand demand;
+		char source[LIMIT_SOURCE_MAX]; /* who stated it last, "" = nobody */
+		bool unsure;            /* not stated since the start, or since it was in failsafe: so watching begins in init */
+		bool unread;            /* what was stored could not be read, not stated since */
+		int64_t heard_ms;       /* the last message that was a heartbeat for it */
+		bool prolonged;         /* the end in force is later than the stored one */
+		int64_t kept_ms, kept_until_ms; /* monotonic: when the end was last stored, and which one */
 	} side[LIMIT_SIDES];
 	char source[LIMIT_SOURCE_MAX];  /* who stated something last, "" = nobody */
 	int heartbeat_s;                /* as configured at the last step */
 	int64_t watch_ms;               /* when watching began */
 	bool heard;                     /* since the start */
-	int64_t heard_ms;               /* the last message */
+	int64_t heard_ms;               /* the last message, whoever sent it */
 };
 
 /* A message, taken apart. */
@@ -84,7 +95,12 @@ struct limit_view {
 };
 
 /* What a step or a message changed, bits. */
-enum limit_change { LIMIT_CHANGED = 1 /* the view */, LIMIT_STORE = 2 /* what limit_input_encode says */ };
+enum limit_change {
+	LIMIT_CHANGED = 1,   /* the view */
+	LIMIT_STORE = 2,     /* what limit_input_encode says. A later end alone: at most a minute later, and before less than half of
+			      * the time that is left is stored */
+	LIMIT_PROLONGED = 4, /* the message only moved an end later: nothing else in force is different */
+};
 
 void limit_input_init(struct limit_input *in);
 
@@ -101,6 +117,8 @@ int limit_input_message(struct limit_input *in, const struct limit_config *cfg, 
 
 void limit_input_view(const struct limit_input *in, const struct limit_config *cfg, struct limit_view *out);
 bool limit_view_differs(const struct limit_view *a, const struct limit_view *b);
+/** The same, but for the ends. */
+bool limit_view_power_differs(const struct limit_view *a, const struct limit_view *b);
 /** Since the last message, ms; -1 = none since the start. */
 int64_t limit_input_age_ms(const struct limit_input *in, int64_t now_ms);
 
@@ -110,5 +128,8 @@ const char *limit_state_word(enum limit_state s);
 /** For the store. The tree belongs to the caller. Decode checks every range; what is wrong is an error, @out untouched. */
 cJSON *limit_input_encode(const struct limit_input *in, int64_t now_ms);
 int limit_input_decode(const cJSON *j, int64_t now_ms, struct limit_input *out, struct errbuf *err);
+/** When that fails: what can be read of it, without the ends of what is damaged (a limit rather lasts too long); the sides that
+ *  are damaged or cannot be found are `unread`. @j NULL: nothing can be read. */
+void limit_input_salvage(const cJSON *j, int64_t now_ms, struct limit_input *out);
 
 #endif

@@ -36,16 +36,19 @@ static bool fresh(const struct recent *r, int i, int64_t now_ms)
 	return r->at[i].hash && now_ms - r->at[i].at_ms <= RECENT_MS;
 }
 
-enum recent_state recent_ask(struct recent *r, const char *user, const char *transaction, int64_t now_ms)
+enum recent_state recent_ask(struct recent *r, const char *user, const char *transaction, const char *args, int64_t now_ms)
 {
-	const uint64_t hash = hash_of(user, transaction);
+	const uint64_t hash = hash_of(user, transaction), args_hash = hash_of("", args);
 	const int i = find(r, hash);
 
+	if (i >= 0 && fresh(r, i, now_ms) && r->at[i].args != args_hash)
+		return RECENT_OTHER;
 	if (i >= 0 && fresh(r, i, now_ms))
 		return r->at[i].hash & 1 ? RECENT_ANSWERED : RECENT_UNDER_WAY;
 	if (fresh(r, r->next, now_ms))
 		return RECENT_FULL;
 	r->at[r->next].hash = hash;
+	r->at[r->next].args = args_hash;
 	r->at[r->next].at_ms = now_ms;
 	r->next = (r->next + 1) % RECENT_MAX;
 	return RECENT_NEW;

@@ -44,6 +44,14 @@ int hub_store_setting(struct hub *h, const char *key, const char *body, store_do
 	return store_submit(h->store, &op, 1, done, context, NULL);
 }
 
+int hub_store_unsynced(struct hub *h, const char *key, const char *body)
+{
+	struct store_op op = { .verb = STORE_PUT, .table = STORE_DAILY, .at_ms = loop_utc_ms(), .body = body };
+
+	snprintf(op.key, sizeof(op.key), "%s", key);
+	return store_submit(h->store, &op, 1, NULL, NULL, NULL);
+}
+
 void hub_store_owner(struct hub *h)
 {
 	AUTO_JSON *o = owner_encode(&h->owner);

@@ -89,6 +89,8 @@ void hub_audit(struct hub *h, const char *origin, const char *request, const cha
 void hub_store_owner(struct hub *h);
 /** Stores one setting (a promise); @body is JSON text. */
 int hub_store_setting(struct hub *h, const char *key, const char *body, store_done_fn done, void *context);
+/** Stores a row of STORE_DAILY, whose keys of days have a slash: a power cut may lose it. */
+int hub_store_unsynced(struct hub *h, const char *key, const char *body);
 /** R/agent: version, boot, clock, lateness, warnings. The caller owns the tree. */
 cJSON *hub_encode_agent(const struct hub *h);
 /** Reads the configuration again and applies what changed, soon. 0; -EINVAL with every error in @errors; -EBUSY while another

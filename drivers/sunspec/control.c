@@ -72,6 +72,27 @@ static bool as_before(const struct inforce *b, const struct inforce *now, double
 	       (!b->active || (near(b->lo_w, now->lo_w, tolerance) && near(b->hi_w, now->hi_w, tolerance)));
 }
 
+/* An inverter that cannot go so low (or so high) keeps what it can. But where it has held as much before it was somebody else. */
+static bool clamps(const struct sunspec *s, double asked_w, double now_w, double tolerance)
+{
+	const double asked = -asked_w, now = -now_w;
+
+	if (!s->held_any)
+		return true;
+	return now > asked ? now <= s->held_least_w + tolerance : now >= s->held_most_w - tolerance;
+}
+
+void control_held(struct sunspec *s, const struct inforce *now)
+{
+	const double w = -now->hi_w;
+
+	if (!control_way(s)->curtails || !now->active)
+		return;
+	s->held_least_w = s->held_any ? fmin(s->held_least_w, w) : w;
+	s->held_most_w = s->held_any ? fmax(s->held_most_w, w) : w;
+	s->held_any = true;
+}
+
 enum seen control_seen(const struct sunspec *s, const struct inforce *now)
 {
 	double lo, hi, tolerance = control_step_w(s) * 1.001 + 1;
@@ -85,7 +106,7 @@ enum seen control_seen(const struct sunspec *s, const struct inforce *now)
 		if (now->active && near(now->lo_w, lo, tolerance) && near(now->hi_w, hi, tolerance))
 			return SEEN_SAME;
 		if (now->active && control_way(s)->curtails && !as_before(b, now, tolerance))
-			return SEEN_LESS; /* an inverter that cannot go so low keeps what it can */
+			return clamps(s, hi, now->hi_w, tolerance) ? SEEN_LESS : SEEN_OTHER;
 		/* A clamp keeps the direction and takes from the size. */
 		if (now->active && lo == hi && near(now->lo_w, now->hi_w, tolerance) && fabs(now->hi_w) < fabs(hi) &&
 		    now->hi_w * hi >= 0 && !(b->active && near(b->hi_w, now->hi_w, tolerance)))

@@ -354,6 +354,7 @@ static void image_answer(struct sunspec *s, int slot, const struct modbus_reques
 static void control_answer(struct sunspec *s, const struct batch_result *r)
 {
 	struct inforce now;
+	enum seen seen;
 	bool power;
 
 	if (control_way(s)->curtails)
@@ -362,7 +363,10 @@ static void control_answer(struct sunspec *s, const struct batch_result *r)
 	power = now.active && now.lo_w == now.hi_w;
 	if (!now.known)
 		return;
-	setpoint_judge(&s->setpoint, control_seen(s, &now), power ? now.hi_w : (double)NAN, r->begun_ms);
+	seen = control_seen(s, &now);
+	if (seen == SEEN_SAME)
+		control_held(s, &now);
+	setpoint_judge(&s->setpoint, seen, power ? now.hi_w : (double)NAN, r->begun_ms);
 	control_check_timer(s);
 	if (now.active)
 		return;

@@ -98,6 +98,8 @@ struct sunspec {
 	bool timer_ok;         /* our reversion time read back */
 	bool timer_tried;      /* curtailment: there was a bound of ours to prove it by */
 	bool ours;             /* curtailment: a bound we wrote may be in force */
+	bool held_any;         /* curtailment: some bound of ours read back as written, these are the least and the most of them */
+	double held_least_w, held_most_w;
 	struct found_limit found;
 	struct reserve reserve;
 	int64_t touched_ms;    /* the last write that may have reached the device, answered or not */
@@ -135,6 +137,8 @@ void control_band(const struct sunspec *s, const struct order *o, double *lo, do
 int control_writes(struct sunspec *s, struct batch *batch);
 struct inforce control_inforce(const struct sunspec *s);
 enum seen control_seen(const struct sunspec *s, const struct inforce *now);
+/** Remembers a bound on the sun that reads as ordered. */
+void control_held(struct sunspec *s, const struct inforce *now);
 /** The smallest step of the setpoint, W; 0 when unknown. */
 double control_step_w(const struct sunspec *s);
 /** True when the control model has a reversion time at all. */

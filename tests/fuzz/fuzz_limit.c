@@ -51,6 +51,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct limit_message m;
 	struct limit_input in;
 
+	limit_input_salvage(j, NOW, &in);
+	store_again(&in);
+	limit_input_step(&in, &cfg, &clock);
+	check(&in, &cfg);
 	limit_input_init(&in);
 	if (j && limit_input_decode(j, NOW, &in, NULL) == 0) {
 		store_again(&in);

@@ -1,6 +1,7 @@
 """The grid operator's limit: cut at once, kept over kill -9, ended on time, failsafe when its source falls silent; ten a second do
 neither shake the house nor wear the disk. Real agent, simulated home, real broker."""
 import os
+import sqlite3
 import subprocess
 import time
 
@@ -94,6 +95,8 @@ def test_the_same_transaction_is_not_done_again():
     first = home.mqtt.request(R, "limit.set", {"import_w": 6500, "transaction": "once"})
     set_limit(import_w=7500)
     assert home.mqtt.request(R, "limit.set", {"import_w": 6500, "transaction": "once"}) == first
+    other = home.mqtt.request(R, "limit.set", {"import_w": 6501, "transaction": "once"})
+    assert other["error"]["code"] == "bad_request" and "other arguments" in other["error"]["message"], other
     wrong = home.mqtt.request(R, "ping", {"transaction": "once"})
     assert wrong["error"]["code"] == "bad_request", wrong
     refused = home.mqtt.request(R, "limit.set", {"import_w": -1, "transaction": "twice"})
@@ -203,6 +206,10 @@ def test_failsafe():
     assert "failsafe limits hold" in home.ctl("limit")
     set_limit(import_w=None)
     limit(lambda v: v["state"] == "unlimited_controlled" and v["import_w"] is None)
+    for _ in range(8):                                                # the same transaction is not done again, but its source lives
+        assert home.mqtt.request(R, "limit.set", {"import_w": 8000, "transaction": "beat"})["status"] == "ok"
+        time.sleep(0.5)
+    assert limit(lambda v: True)["state"] == "limited"
     set_limit(import_w=5000)                                          # tighter than the failsafe limit: that holds on
     assert limit(lambda v: v["state"] == "failsafe", 5)["import_w"] == 5000
     home.agent.kill()
@@ -211,6 +218,43 @@ def test_failsafe():
     assert v["import_w"] == 5000 and v["failsafe"], v
     home.ready()
     assert home.sim.get()["grid_w"] <= 6000
+
+
+def test_a_rolling_limit_does_not_wear_the_disk():
+    """Each quarter of a second the same limit for the next minute: in force, hardly stored, not audited."""
+    before = home.mqtt.count()
+    set_limit(import_w=7300, duration_s=60)
+    wait_for(lambda: home.mqtt.seen(R + "/audit", before), 10, "the first is audited, behind its answer")
+    writes, audits = home.agent.log().count("limit: to be kept"), len(home.mqtt.seen(R + "/audit"))
+    for _ in range(20):
+        set_limit(import_w=7300, duration_s=60)
+        time.sleep(0.25)
+    assert home.agent.log().count("limit: to be kept") <= writes + 1 and len(home.mqtt.seen(R + "/audit")) == audits
+    assert limit(lambda v: True)["import_until"] > stamp(time.time() + 56)
+    set_limit(import_w=5000)
+
+
+def test_a_stored_limit_that_cannot_be_read():
+    """Is no reason to lift it, with heartbeats or without."""
+    home.agent.configure(home.config(extra="\n[site]\nlimit_failsafe_import_w = 6000\n"))
+    home.agent.stop()
+    with sqlite3.connect(os.path.join(home.agent.state_dir, "hearth.db")) as db:
+        assert db.execute("UPDATE setting SET body = '{\"import\":{\"w\":7000,\"unt' WHERE key = 'limit'").rowcount == 1
+    db.close()
+    for _ in range(2):                                                # the next start knows it too
+        since = home.mqtt.count()
+        home.agent.start()
+        wait_for(lambda: home.mqtt.seen(R + "/limit", since), 15, "R/limit of the next agent")
+        v = home.mqtt.seen(R + "/limit", since)[0].json
+        assert v["failsafe"] and v["import_w"] == 6000 and v["state"] == "init", v
+        home.ready()
+        assert any("stored limit could not be read" in w for w in home.mqtt.ok(R, "state.get", {"parts": ["agent"]})["agent"]["warnings"])
+        home.agent.stop()
+    home.agent.start()
+    home.ready()
+    set_limit(import_w=7000, export_w=None)
+    limit(lambda v: v["import_w"] == 7000 and not v["failsafe"])
+    assert not any("could not be read" in w for w in home.mqtt.ok(R, "state.get", {"parts": ["agent"]})["agent"]["warnings"])
 
 
 def test_failsafe_must_be_configured():
@@ -235,4 +279,4 @@ if __name__ == "__main__":
         home.mqtt.ok(R, "ev.set", {"device": "charger", "mode": "now"})
         run_tests([test_the_same_transaction_is_not_done_again, test_bad_limits_change_nothing, test_rights, test_hearthctl,
                    test_until_ends_it, test_ten_a_second, test_a_limit_cuts_the_car_at_once, test_contradicting_limits, test_kill_keeps_the_limit,
-                   test_failsafe, test_failsafe_must_be_configured, test_demand_is_shown])
+                   test_failsafe, test_a_rolling_limit_does_not_wear_the_disk, test_a_stored_limit_that_cannot_be_read, test_failsafe_must_be_configured, test_demand_is_shown])

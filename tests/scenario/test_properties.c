@@ -412,7 +412,8 @@ static bool lies(const struct scenario *sc)
 	return false;
 }
 
-/* Doubts of homes in which nothing lies: no breach, but each is a false alarm (a deaf device does ignore, and a car may overdraw). */
+/* Doubts of homes in which nothing lies. Of the meter and of a SoC they are a breach (invariant.c); these are not: a deaf device
+ * does ignore, a car may overdraw, a load may swing. */
 struct doubts {
 	long ticks, named[DOUBT_COUNT];
 	uint64_t seed[DOUBT_COUNT]; /* the first home */

@@ -305,11 +305,20 @@ static bool calm(struct check *k)
 
 	if (!honest(k->h))
 		k->m->lied_ms = k->s->now_ms;
-	else if (doubted(k, -1, METER_DOUBTS))
-		is = false; /* without a meter nothing is held by it; whether the doubt is just, is counted elsewhere */
 	for (int i = 0; i < k->h->n; i++)
 		is = is && !(k->h->d[i].deaf || k->h->d[i].offline || k->h->d[i].fault);
 	return is && (!k->m->lied_ms || k->s->now_ms - k->m->lied_ms > INVARIANT_RECOVER_MS);
+}
+
+/* Where nothing has ever lied these are false alarms, and each takes power from people. (A deaf device does ignore, a car may
+ * overdraw, a loop may swing, a house may jump: those are not.) */
+static void check_doubts(struct check *k)
+{
+	static const enum doubt_kind NEVER[] = { DOUBT_METER_INVERTED, DOUBT_METER_SCALE, DOUBT_METER_FROZEN, DOUBT_SOC_FROZEN, DOUBT_SOC_JUMPS };
+
+	for (size_t n = 0; n < sizeof(NEVER) / sizeof(NEVER[0]) && !k->m->lied_ms; n++)
+		if (doubted(k, -1, 1u << NEVER[n]))
+			invariant_bad(k, "%s is doubted in a home that never lied", doubt_word(NEVER[n]));
 }
 
 void invariants_check(struct invariants *m, const struct home *h, const struct snapshot *s, const struct chain *c,
@@ -333,4 +342,5 @@ void invariants_check(struct invariants *m, const struct home *h, const struct s
 			invariant_pv(&k, i);
 	}
 	invariant_site(&k);
+	check_doubts(&k);
 }

@@ -229,6 +229,7 @@ static void a_swing_is_named(void **state)
 	c.loop.swing = (struct swing){ .level = 2, .calm_ms = s.now_ms, .said_w = 1500, .said_s = 40 };
 	desk_chain(&c, &s, &d);
 	assert_int_equal(d.doubts[d.n_doubts - 1].kind, DOUBT_SWING);
+	assert_int_equal(d.doubts[d.n_doubts - 1].device, -1);
 	assert_string_equal(d.doubts[d.n_doubts - 1].why,
 			    "the balance loop swung: 5 turns of 1500 W in 40 s; it now waits longer for an effect and changes 1/4 as fast");
 }
@@ -358,6 +359,53 @@ static void what_limits_cut_is_no_error(void **state)
 	}
 }
 
+/* What the detector is shown: what was asked, and how far the meter is off. */
+static void what_the_detector_sees(void **state)
+{
+	(void)state;
+	fresh();
+	desk_battery(&s, 50);
+	desk_battery(&s, 50);
+	desk_grid(&s, 3000);
+	desk_chain(&c, &s, &d);
+	assert_near(c.loop.swing.error_w, 3000);
+	assert_near(c.loop.sum_w, -3000);
+	for (int t = 0; t < 60; t++)
+		later(3000);
+	c.loop.swing.error_w = 0;
+	c.loop.swing.seen_ms = 0;
+	later(3500);
+	assert_near(c.loop.swing.error_w, 500);
+	fresh(); /* more than they may give is no error */
+	desk_battery(&s, 50);
+	desk_grid(&s, 9000);
+	desk_chain(&c, &s, &d);
+	assert_near(c.loop.swing.error_w, 5000);
+}
+
+/* Where the loop begins: with what the device was told, else with what it does. */
+static void where_it_begins(void **state)
+{
+	static const struct { const char *name; enum order_kind kind; bool native; double told, does, w; } ROWS[] = {
+		{ "an order of power", ORDER_POWER, false, -1000, -1005, -1000 },
+		{ "our own balance", ORDER_BALANCE, false, -1000, -1005, -1000 },
+		{ "its own", ORDER_BALANCE, true, 0, -1005, -1005 },
+		{ "left to itself", ORDER_RELEASE, false, 0, -1005, -1005 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		fresh();
+		desk_battery(&s, 50);
+		s.dev[1].ordered = (struct order){ .kind = ROWS[r].kind, .native = ROWS[r].native, .w = ROWS[r].told, .min_w = -5000, .max_w = 5000 };
+		s.dev[1].ordered_at_ms = 1000;
+		desk_power(&s, 1, ROWS[r].does);
+		desk_grid(&s, 2);
+		desk_chain(&c, &s, &d);
+		assert_row_near(ROWS[r].name, d.d[1].order.w, ROWS[r].w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +421,8 @@ int main(void)
 		cmocka_unit_test(beside_a_stranger),
 		cmocka_unit_test(who_may_feed_the_car),
 		cmocka_unit_test(a_gain_is_made_up_for),
+		cmocka_unit_test(what_the_detector_sees),
+		cmocka_unit_test(where_it_begins),
 		cmocka_unit_test(what_limits_cut_is_no_error),
 	};
 

@@ -267,6 +267,8 @@ static void a_store_that_fails(void **state)
 	fake_submit_error = 0;
 	diary_stats(y, &stats);
 	assert_int_equal(stats.dropped, 36);
+	tick(5 * MINUTE_MS);
+	fake_commit(0);
 	read_all((struct diary_query){ 0 });
 	assert_int_equal(cJSON_GetArraySize(answer), 66);
 	assert_true(!strncmp(numbers(), "102 101 100 ", 12));
@@ -282,6 +284,41 @@ static void a_store_that_fails(void **state)
 	fake_read_error = -EAGAIN;
 	assert_int_equal(diary_read(y, &q, on_rows, &answer), -EAGAIN);
 	fake_read_error = fake_submit_error = 0;
+}
+
+/* The disk is full: each reading sees every row, and does not try the disk. */
+static void a_read_while_it_fails(void **state)
+{
+	(void)state;
+	change(1);
+	tick(1000);
+	tick(5 * MINUTE_MS);
+	change(2);
+	tick(1000);
+	assert_int_equal(diary_read(y, &(struct diary_query){ .limit = 10, .text_max = 60000 }, on_rows, &answer), 0); /* while 1 is under way */
+	fake_commit(-ENOSPC);
+	assert_string_equal(numbers(), "2 1");
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(diary_read(y, &(struct diary_query){ .limit = 10, .text_max = 60000 }, on_rows, &answer), 0);
+		assert_int_equal(fake_n_queue, 1); /* the reading alone */
+		fake_commit(-ENOSPC);
+		assert_string_equal(numbers(), "2 1");
+	}
+	tick(5 * MINUTE_MS);
+	change(3);
+	tick(1000);
+	assert_int_equal(diary_read(y, &(struct diary_query){ .limit = 10, .text_max = 60000, .device = "other" }, on_rows, &answer), 0);
+	fake_commit(-ENOSPC);
+	assert_string_equal(numbers(), "");
+	tick(5 * MINUTE_MS);
+	assert_int_equal(diary_read(y, &(struct diary_query){ .limit = 2, .text_max = 60000 }, on_rows, &answer), 0);
+	fake_commit(-ENOSPC);
+	assert_string_equal(numbers(), "3 2");
+	assert_true(answer_truncated);
+	tick(5 * MINUTE_MS);
+	assert_int_equal(diary_read(y, &(struct diary_query){ .limit = 10, .text_max = 60000 }, on_rows, &answer), 0);
+	fake_commit(0); /* taken: each once */
+	assert_string_equal(numbers(), "3 2 1");
 }
 
 /* Two weeks behind until the clock is set: the rows of before get their right times. */
@@ -412,6 +449,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_read_sees_all_newest_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_restart_and_a_damaged_row, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_store_that_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_read_while_it_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_clock_that_comes_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(rows_stay_for_seven_days, setup, teardown),
 		cmocka_unit_test_setup_teardown(doubts_are_said_once, setup, teardown),

@@ -429,6 +429,7 @@ static void standing_jumping_and_bad_numbers(void **state)
 		}
 		assert_row(ROWS[r].name, t >= ROWS[r].least && t <= ROWS[r].most);
 		assert_row(ROWS[r].name, kit.w->meter_lost == (ROWS[r].what != 2)); /* bad numbers: the guard says it */
+		assert_row(ROWS[r].name, ROWS[r].what != 1 || strstr(kit_doubt(ROWS[r].kind)->why, "until 60 s without") != NULL);
 		assert_row(ROWS[r].name, ROWS[r].what != 2 || strstr(kit_doubt(ROWS[r].kind)->why, "for 10 s") != NULL);
 		kit.frozen = kit.blind = false;
 		kit.jump_w = 0;

@@ -108,14 +108,17 @@ static void on_its_way(void **state)
 	kit.power_w[battery] = 0;
 	kit_run(100);
 	assert_int_equal(kit.w->n_doubts, 0);
-	kit_tell(battery, order_release());
-	kit.power_w[battery] = 4000;
-	kit_run(20);
-	kit_tell(battery, order_power(0));
-	kit_run(64); /* excused for 4 s, then a minute */
-	assert_int_equal(kit.w->n_doubts, 0);
-	kit_run(4);
-	assert_int_equal(kit.w->n_doubts, 1);
+	for (int way = -1; way <= 1; way += 2) {
+		kit_tell(battery, order_release());
+		kit.power_w[battery] = way * 4000;
+		kit_run(100);
+		assert_int_equal(kit.w->n_doubts, 0);
+		kit_tell(battery, order_power(0));
+		kit_run(64); /* excused for 4 s, then a minute */
+		assert_int_equal(kit.w->n_doubts, 0);
+		kit_run(4);
+		assert_int_equal(kit.w->n_doubts, 1);
+	}
 	kit_tell(battery, order_balance(0, -5000, 5000));
 	kit.power_w[battery] = 0;
 	kit_run(100);

@@ -25,11 +25,14 @@ static void standing_still(void **state)
 {
 	/* 10 % and two steps of 1 % of 1 kWh are 120 Wh: at 720 W ten minutes */
 	static const struct { const char *name; double soc, power_w, capacity; int ticks; bool must; } ROWS[] = {
+		{ "full, and gives", 100, -720, 1000, 605, true }, { "near full, and gives", 95, -720, 1000, 605, true },
+		{ "near full, not yet", 95, -720, 1000, 597, false }, { "near empty, and takes", 5, 720, 1000, 605, true },
+		{ "empty, and takes", 0, 720, 1000, 605, true }, { "nobody knows how large it is, 3.6 kWh", 50, -7200, NAN, 1810, true },
 		{ "at rest", 50, 0, 1000, 1200, false }, { "noise of a battery at rest", 50, -60, 1000, 9000, false },
 		{ "more than that", 50, -61, 1000, 7200, true }, { "119 Wh out", 50, -720, 1000, 597, false },
 		{ "121 Wh out", 50, -720, 1000, 605, true }, { "in", 50, 720, 1000, 605, true }, { "near empty", 5, -720, 1000, 605, false },
 		{ "above", 5.1, -720, 1000, 605, true }, { "near full", 95, 720, 1000, 605, false }, { "below", 94.9, 720, 1000, 605, true },
-		{ "nobody knows how large it is", 50, -720, NAN, 605, false },
+		{ "nobody knows how large it is", 50, -7200, NAN, 1790, false },
 	};
 
 	(void)state;
@@ -73,6 +76,75 @@ static void back_and_forth_needs_no_change(void **state)
 		kit_tell(battery, order_power(k % 2 ? 720 : -720));
 		kit_run(300);
 		assert_int_equal(kit.w->n_doubts, 0);
+	}
+}
+
+/* A last digit that never rests is no movement; energy and SoC are taken net. */
+static void jitter_does_not_hide_it(void **state)
+{
+	static const struct { const char *name; double soc, by, power_w, falls; bool must; } ROWS[] = {
+		{ "a step up and down, gives", 50, 1, -720, 0, true }, { "takes", 50, 1, 720, 0, true }, { "a fine one", 50, 0.1, -720, 0, true },
+		{ "full and jitters", 99, 1, -720, 0, true }, { "jitters, and follows", 60, 1, -720, 0.02, false },
+		{ "jitters and follows by two thirds", 60, 1, -720, 0.0135, false }, { "half", 60, 1, -720, 0.005, true },
+		{ "jitters at rest", 50, 1, 0, 0, false },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		bool seen = false;
+
+		begin(ROWS[r].soc, ROWS[r].power_w);
+		for (int t = 0; t < 1000; t++) {
+			desk_soc(&kit.s, battery, ROWS[r].soc - floor(t * ROWS[r].falls) + (t / 3 % 2 ? ROWS[r].by : 0));
+			kit_tick();
+			seen = seen || kit_doubt(DOUBT_SOC_FROZEN);
+		}
+		assert_row(ROWS[r].name, seen == ROWS[r].must);
+	}
+}
+
+/* Charged until it is full, and on: what it then gives counts from there. After a gap nothing is known of before. */
+static void what_was_before_does_not_count(void **state)
+{
+	(void)state;
+	begin(96, 720);
+	kit_run(2000);
+	kit_tell(battery, order_power(-720));
+	assert_in_range(kit_until(DOUBT_SOC_FROZEN, true, 700), 595, 607);
+	begin(50, -720);
+	kit_run(500);
+	kit.s.dev[battery].state.f[F_BATTERY_SOC_PCT].q = Q_STALE;
+	kit_run(70);
+	desk_soc(&kit.s, battery, 70);
+	kit_run(300);
+	desk_soc(&kit.s, battery, 66);
+	assert_int_equal(kit_until(DOUBT_SOC_FROZEN, true, 400), -1);
+}
+
+/* Two that fight swing faster than they are read: nothing is counted of those that follow no order. */
+static void batteries_left_to_themselves(void **state)
+{
+	static const struct { const char *name; bool second; struct order own, other; bool must; } ROWS[] = {
+		{ "alone, told", false, { .kind = ORDER_POWER, .w = -720 }, { 0 }, true },
+		{ "alone, released", false, { .kind = ORDER_RELEASE }, { 0 }, true },
+		{ "both released", true, { .kind = ORDER_RELEASE }, { .kind = ORDER_RELEASE }, false },
+		{ "by itself beside one", true, { .kind = ORDER_BALANCE, .native = true }, { .kind = ORDER_RELEASE }, false },
+		{ "by itself beside one that is held", true, { .kind = ORDER_BALANCE, .native = true }, { .kind = ORDER_POWER }, true },
+		{ "by our loop beside one", true, { .kind = ORDER_BALANCE, .w = -720 }, { .kind = ORDER_RELEASE }, true },
+		{ "told beside one", true, { .kind = ORDER_POWER, .w = -720 }, { .kind = ORDER_RELEASE }, true },
+		{ "told beside one that is not there", true, { .kind = ORDER_RELEASE }, { .kind = ORDER_NONE }, false },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		begin(50, -720);
+		kit.wilful = true;
+		kit.power_w[battery] = -720;
+		kit_tell(battery, ROWS[r].own);
+		if (ROWS[r].second)
+			kit_tell(desk_battery(&kit.s, 50), ROWS[r].other);
+		kit_run(610);
+		assert_row(ROWS[r].name, (kit_doubt(DOUBT_SOC_FROZEN) != NULL) == ROWS[r].must);
 	}
 }
 
@@ -180,6 +252,9 @@ int main(void)
 		cmocka_unit_test(standing_still),
 		cmocka_unit_test(steps_are_learnt),
 		cmocka_unit_test(back_and_forth_needs_no_change),
+		cmocka_unit_test(jitter_does_not_hide_it),
+		cmocka_unit_test(what_was_before_does_not_count),
+		cmocka_unit_test(batteries_left_to_themselves),
 		cmocka_unit_test(jumping),
 		cmocka_unit_test(jumps_again_and_again_hold_on),
 		cmocka_unit_test(a_frozen_one_comes_back_when_it_moves),

@@ -153,6 +153,61 @@ static void a_full_battery_claims_no_sun(void **state)
 	}
 }
 
+static double sun_for_car(int b, int c, double grid_w, double battery_w, double car_w, int seconds)
+{
+	double w = 0;
+
+	for (int t = 0; t < seconds; t++) {
+		desk_grid(&s, grid_w);
+		desk_power(&s, b, battery_w);
+		desk_power(&s, c, car_w);
+		w = step(c)->order.w;
+		desk_wait(&s, 1000);
+	}
+	return w;
+}
+
+/* What it takes is what it can take, until it takes more, or gives: then all that it is allowed. */
+static void what_a_battery_can_take_is_remembered(void **state)
+{
+	int b, c;
+
+	(void)state;
+	fresh();
+	b = desk_battery(&s, 98);
+	c = desk_charger(&s, 0);
+	s.dev[c].ev_mode = EV_SOLAR;
+	s.dev[b].ordered = order_balance(0, -5000, 5000);
+	assert_near(sun_for_car(b, c, 0, 3000, 0, 30), 0);        /* all of the sun, and it could take more: nothing is learnt */
+	assert_near(sun_for_car(b, c, -5000, 3000, 0, 1), 3000);
+	assert_near(sun_for_car(b, c, -3000, 500, 0, 22), 2950);  /* that it leaves sun to the grid */
+	assert_near(sun_for_car(b, c, 0, 500, 3000, 5), 2950);    /* also when the car has taken that */
+	assert_near(sun_for_car(b, c, 0, 1500, 3000, 1), 2950);   /* it takes more: believed at once */
+	assert_near(sun_for_car(b, c, 0, 500, 3000, 1), 1950);
+	assert_near(sun_for_car(b, c, -149, 500, 3000, 25), 2099);
+	assert_near(sun_for_car(b, c, 0, -100, 4000, 1), 2350);
+	assert_near(sun_for_car(b, c, 0, -101, 7000, 1), 1899);   /* it gave: empty enough for all */
+}
+
+/* Under orders a battery takes what it was told, whether it is read to do so yet or not. */
+static void a_told_charge_is_claimed(void **state)
+{
+	int b, c;
+
+	(void)state;
+	fresh();
+	b = desk_battery(&s, 50);
+	c = desk_charger(&s, 0);
+	s.dev[c].ev_mode = EV_SOLAR;
+	s.dev[b].ordered = order_power(3000);
+	desk_grid(&s, -5000);
+	assert_near(step(c)->order.w, 2000);
+	s.dev[b].ordered = order_power(0);
+	desk_power(&s, b, 3000);
+	desk_grid(&s, -2000);
+	assert_near(step(c)->order.w, 2000);
+}
+
 static void meter_lost_is_no_sun(void **state)
 {
 	int c;
@@ -298,6 +353,7 @@ static void who_is_not_there(void **state)
 	off = desk_charger(&s, 0);
 	s.dev[c].ev_mode = EV_SOLAR;
 	s.dev[off].state.availability = AVAIL_OFFLINE;
+	s.dev[off].ev_mode = EV_SOLAR;
 	s.dev[b].ordered = order_balance(0, -5000, 5000);
 	s.dev[b].state.ac_power_w.q = Q_ABSENT; /* claims nothing that anybody could check */
 	desk_grid(&s, -3000);
@@ -425,6 +481,8 @@ int main(void)
 		cmocka_unit_test(a_cloud_is_ridden_out_for_a_minute),
 		cmocka_unit_test(an_old_reading_is_not_the_car),
 		cmocka_unit_test(a_full_battery_claims_no_sun),
+		cmocka_unit_test(what_a_battery_can_take_is_remembered),
+		cmocka_unit_test(a_told_charge_is_claimed),
 		cmocka_unit_test(meter_lost_is_no_sun),
 		cmocka_unit_test(cheap_follows_the_plan_or_the_deadline),
 		cmocka_unit_test(phases_are_part_of_it),

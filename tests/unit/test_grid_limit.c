@@ -102,6 +102,7 @@ static void fuse_by_phase_where_measured(void **state)
 	point_bounds(desk_step(&POLICY_GRID_LIMIT, &s, NULL), POINT_L1, &lo, &hi);
 	assert_near(hi, 4600);
 	assert_near(lo, -4600);
+	assert_string_equal(said(desk_step(&POLICY_GRID_LIMIT, &s, NULL), REASON_FUSE, true)->why, "fuse 20 A on L1");
 	point_bounds(desk_step(&POLICY_GRID_LIMIT, &s, NULL), POINT_L2, &lo, &hi);
 	assert_near(hi, 4800);
 	point_bounds(desk_step(&POLICY_GRID_LIMIT, &s, NULL), POINT_L3, &lo, &hi);

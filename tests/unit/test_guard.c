@@ -139,6 +139,7 @@ static void a_doubted_meter_and_its_probe(void **state)
 	static const struct { const char *name; bool lost, doubted; double probe_w; enum reason other; double must; enum reason code; } ROWS[] = {
 		{ "believed", false, false, 0, REASON_DOUBT, 5000, REASON_RATING }, { "doubted", false, true, 0, REASON_DOUBT, 0, REASON_DOUBT },
 		{ "doubted, and tried", false, true, 300, REASON_DOUBT, 300, REASON_DOUBT },
+		{ "doubted, and tried the other way", false, true, -300, REASON_DOUBT, 0, REASON_DOUBT },
 		{ "doubted, and somebody else wants to charge", false, true, 300, REASON_OWNER, 0, REASON_DOUBT },
 		{ "gone altogether", true, true, 0, REASON_DOUBT, 0, REASON_METER_LOST },
 	};

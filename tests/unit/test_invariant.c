@@ -140,7 +140,11 @@ static void balances_elsewhere(void) { balance(BATTERY, -1, 1, true); d.d[BATTER
 static void soc_old(void) { power(BATTERY, 1); s.dev[BATTERY].state.f[F_BATTERY_SOC_PCT].at_ms = s.now_ms - 60001; }
 static void soc_young(void) { power(BATTERY, 1); s.dev[BATTERY].state.f[F_BATTERY_SOC_PCT].at_ms = s.now_ms - 60000; }
 static void soc_doubted(void) { power(BATTERY, 1); doubt(BATTERY, DOUBT_SOC_JUMPS); }
-static void other_doubted(void) { power(BATTERY, 1); doubt(SECOND, DOUBT_SOC_JUMPS); }
+static void other_doubted(void) { power(BATTERY, 1); doubt(SECOND, DOUBT_SOC_JUMPS); m.lied_ms = 1; }
+static void doubted_for_nothing(void) { doubt(SECOND, DOUBT_SOC_FROZEN); }
+static void meter_doubted_for_nothing(void) { doubt(4, DOUBT_METER_SCALE); }
+static void liar_doubted(void) { meter_doubted_for_nothing(); home.lie.gain = 3; }
+static void loop_doubted(void) { doubt(SECOND, DOUBT_SWING); doubt(SECOND, DOUBT_DEVICE_LATE); }
 static void blind_charge(void) { power(BATTERY, 1); s.grid_w.at_ms = s.now_ms - 10001; }
 static void blind_discharge(void) { power(BATTERY, -1); s.grid_w.at_ms = s.now_ms - 10001; }
 static void blind_native(void) { balance(BATTERY, -1000, 0, true); s.grid_w.at_ms = s.now_ms - 10001; }
@@ -249,6 +253,8 @@ static void each_rule_is_named(void **state)
 		R(unguarded_allowed, ""), R(island, "battery 0: not released"), R(just_back, "battery 0: not released"), R(long_back, ""),
 		R(paused, "battery 0: not released"), R(cannot_balance, "which it cannot"), R(balances_elsewhere, "which it cannot"),
 		R(soc_old, "SoC unknown"), R(soc_young, ""), R(soc_doubted, "SoC that is doubted"), R(other_doubted, ""),
+		R(doubted_for_nothing, "soc_frozen is doubted in a home that never lied"), R(liar_doubted, ""), R(loop_doubted, ""),
+		R(meter_doubted_for_nothing, "meter_scale is doubted in a home that never lied"),
 		R(blind_charge, "without a meter"), R(blind_discharge, "without a meter"), R(blind_native, ""), R(seeing, ""),
 		R(meter_doubted, "without a meter"), R(phases_doubted, ""), R(imports, "forbids grid import"), R(imports_by_owner, ""),
 		R(event_without, "no command in force"), R(event_in_savings, "no such command"), R(event_too_long, "the command ends"),

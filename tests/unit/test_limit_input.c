@@ -25,7 +25,7 @@ enum { INIT = LIMIT_INIT, FREE = LIMIT_UNLIMITED, LIMITED = LIMIT_LIMITED, SAFE 
 struct step {
 	bool used;
 	double at_s;
-	const char *message;        /* NULL = time passes, "restart", "config:N" = heartbeat_s from now on */
+	const char *message;        /* NULL = time passes, "restart", "config:N" = heartbeat_s from now on; "!" before it: by another source */
 	int state, import, export;
 	double import_w, export_w;
 	int error;                  /* of the message */
@@ -176,6 +176,28 @@ static const struct script SCRIPTS[] = {
 		AT(1120, NULL, LIMITED, LIMITED, INIT, 6000, NONE), AT(1120.001, NULL, SAFE, SAFE, INIT, 4200, NONE) } },
 	{ "heartbeats are configured before anybody spoke: failsafe limits at once", 0, 4200, NONE, {
 		AT(0, NULL, INIT, INIT, INIT, NONE, NONE), AT(1, "config:120", INIT, INIT, INIT, 4200, NONE) } },
+	{ "failsafe is not left by two reloads", 120, 4200, 500, {
+		AT(0, "{'import_w':6000,'export_w':2000}", LIMITED, LIMITED, LIMITED, 6000, 2000), AT(121, NULL, SAFE, SAFE, SAFE, 4200, 500),
+		AT(122, "config:0", LIMITED, LIMITED, LIMITED, 6000, 2000), AT(123, "config:120", INIT, INIT, INIT, 4200, 500),
+		AT(124, "{}", INIT, INIT, INIT, 4200, 500), AT(125, "config:0", LIMITED, LIMITED, LIMITED, 6000, 2000),
+		AT(126, "{'import_w':5000}", LIMITED, LIMITED, LIMITED, 5000, 2000), AT(127, "config:120", INIT, LIMITED, INIT, 5000, 500),
+		AT(247, NULL, INIT, LIMITED, INIT, 5000, 500), AT(247.001, NULL, SAFE, SAFE, SAFE, 4200, 500) } },
+	{ "nor by a restart between them, nor is init", 120, 4200, NONE, {
+		AT(0, "{'import_w':6000}", LIMITED, LIMITED, INIT, 6000, NONE), AT(1, "restart", INIT, INIT, INIT, 4200, NONE),
+		AT(2, "config:0", LIMITED, LIMITED, INIT, 6000, NONE), AT(3, "config:120", INIT, INIT, INIT, 4200, NONE),
+		AT(4, "config:0", LIMITED, LIMITED, INIT, 6000, NONE), AT(5, "restart", LIMITED, LIMITED, INIT, 6000, NONE),
+		AT(6, "config:120", INIT, INIT, INIT, 4200, NONE) } },
+	{ "who speaks of export does not vouch for another's import", 120, 4200, 500, {
+		AT(0, "{'import_w':6000}", INIT, LIMITED, INIT, 6000, 500), AT(60, "!{'export_w':2000}", LIMITED, LIMITED, LIMITED, 6000, 2000),
+		AT(120, "!{}", LIMITED, LIMITED, LIMITED, 6000, 2000), AT(120.001, "!{'export_w':3000}", SAFE, SAFE, LIMITED, 4200, 3000),
+		AT(200, "{}", SAFE, SAFE, LIMITED, 4200, 3000), AT(240.001, NULL, SAFE, SAFE, LIMITED, 4200, 3000),
+		AT(240.002, NULL, SAFE, SAFE, SAFE, 4200, 500), AT(241, "!{'import_w':1}", SAFE, LIMITED, SAFE, 1, 500),
+		AT(300, "!{}", SAFE, LIMITED, SAFE, 1, 500), AT(420, "{}", SAFE, LIMITED, SAFE, 1, 500), AT(420.001, NULL, SAFE, SAFE, SAFE, 1, 500) } },
+	{ "before a side was ever stated everybody is heard, after a restart who stated it is remembered", 120, 4200, NONE, {
+		AT(0, "!{}", INIT, INIT, INIT, 4200, NONE), AT(120, NULL, INIT, INIT, INIT, 4200, NONE),
+		AT(120, "{'import_w':6000}", LIMITED, LIMITED, INIT, 6000, NONE), AT(121, "!{'export_w':9}", LIMITED, LIMITED, LIMITED, 6000, 9),
+		AT(122, "restart", INIT, INIT, LIMITED, 4200, 9), AT(200, "!{}", INIT, INIT, LIMITED, 4200, 9),
+		AT(242.001, NULL, SAFE, SAFE, LIMITED, 4200, 9) } },
 	{ "the installer takes heartbeats away: what was said last", 120, 4200, NONE, {
 		AT(0, "{'import_w':6000}", LIMITED, LIMITED, INIT, 6000, NONE), AT(121, NULL, SAFE, SAFE, INIT, 4200, NONE),
 		AT(122, "config:0", LIMITED, LIMITED, INIT, 6000, NONE) } },
@@ -208,11 +230,11 @@ static int send_message(struct limit_input *in, const struct limit_config *cfg, 
 	AUTO_JSON *j = NULL;
 	int r;
 
-	expand(text, json, sizeof(json));
+	expand(text + (*text == '!'), json, sizeof(json));
 	j = json_parse(json, strlen(json), 4096, 8, &err);
 	if (!j || limit_message_parse(j, &m, &err) < 0)
 		fail_msg("%s: %s", json, err.text);
-	snprintf(m.source, sizeof(m.source), "dso");
+	snprintf(m.source, sizeof(m.source), "%s", *text == '!' ? "other" : "dso");
 	r = limit_input_message(in, cfg, &m, clock, &err);
 	assert_true(r >= 0 || err.text[0]);
 	return r;
@@ -255,7 +277,7 @@ static void play(const struct script *s)
 			r = send_message(&in, &cfg, p->message, &clock);
 		if (p->error ? r != p->error : r < 0)
 			fail_msg("%s: step %d: %d", s->name, i, r);
-		if (!p->message || p->message[0] != '{')
+		if (!p->message || (p->message[0] != '{' && p->message[0] != '!'))
 			r = limit_input_step(&in, &cfg, &clock);
 		limit_input_view(&in, &cfg, &v);
 		if ((int)v.state != p->state || (int)v.side[0].state != p->import || (int)v.side[1].state != p->export ||
@@ -281,7 +303,7 @@ static void test_stored(void **state)
 	static const struct { const char *message; double at_s; bool store; } ROWS[] = {
 		{ "{}", 0, false }, { "{'import_w':3000}", 1, true }, { "{'import_w':3000}", 2, false }, { "{}", 3, false },
 		{ "{'import_w':3001}", 4, true }, { "{'import_w':3001,'until':'$60'}", 5, true }, { "{'import_w':3001,'until':'$60'}", 6, false },
-		{ "{'import_w':3001,'duration_s':54}", 6, false }, { "{'import_w':3001,'duration_s':54}", 7, true },
+		{ "{'import_w':3001,'duration_s':54}", 6, false }, { "{'import_w':3001,'duration_s':54}", 7, false },
 		{ "{'export_w':null}", 8, true }, { "{'export_w':null}", 9, false }, { NULL, 60.999, false }, { NULL, 61, true }, { NULL, 62, false },
 		{ "{'import_w':null}", 63, false }, { "{'import_w':0}", 64, true },
 	};
@@ -298,8 +320,68 @@ static void test_stored(void **state)
 			fail_msg("row %zu (%s): %d", i, ROWS[i].message ? ROWS[i].message : "time", r);
 	}
 	/* another source that says the same is another source */
-	memcpy(in.source, "else", 5);
-	assert_true(send_message(&in, &cfg, "{'import_w':0}", &(struct limit_clock){ NOW + 65000, T + 65000, true }) & LIMIT_STORE);
+	assert_true(send_message(&in, &cfg, "!{'import_w':0}", &(struct limit_clock){ NOW + 65000, T + 65000, true }) & LIMIT_STORE);
+}
+
+/* The same limit again and again with a later end: stored once a minute, and before less than half of what is left is on disk. */
+static void test_prolonged(void **state)
+{
+	static const struct { const char *name, *first, *message; double every_s, for_s; int stores; bool trusted; } ROWS[] = {
+		{ "a minute, each second: each half minute and a second", "{'import_w':9,'duration_s':60}", "{'import_w':9,'duration_s':60}", 1, 600, 19, true },
+		{ "an hour: each minute", "{'import_w':9,'duration_s':3600}", "{'import_w':9,'duration_s':3600}", 1, 600, 10, true },
+		{ "both sides: together", "{'import_w':9,'export_w':0,'duration_s':3600}", "{'import_w':9,'export_w':0,'duration_s':3600}", 1, 600, 10, true },
+		{ "and a clock that is not trusted", "{'import_w':9,'duration_s':3600}", "{'import_w':9,'duration_s':3600}", 1, 600, 10, false },
+		{ "a minute more, then silence", "{'import_w':9,'until':'$3600'}", "{'import_w':9,'until':'$3660'}", 600, 600, 1, true },
+		{ "twice the time that is stored, and a second", "{'import_w':9,'until':'$3600'}", "{'import_w':9,'until':'$7201'}", 1, 1, 1, true },
+	};
+	const struct limit_config cfg = { 0, { NAN, NAN } };
+	struct limit_input in;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		struct limit_clock c = { NOW, T, ROWS[i].trusted };
+		int stores = 0, r;
+
+		limit_input_init(&in);
+		assert_int_equal(send_message(&in, &cfg, ROWS[i].first, &c), LIMIT_CHANGED | LIMIT_STORE);
+		for (double s = 1; s <= ROWS[i].for_s; s++) {
+			c = (struct limit_clock){ NOW + llround(s * 1000), T + llround(s * 1000), ROWS[i].trusted };
+			r = limit_input_step(&in, &cfg, &c);
+			stores += (r & LIMIT_STORE) != 0;
+			if (fmod(s, ROWS[i].every_s) != 0)
+				continue;
+			r = send_message(&in, &cfg, ROWS[i].message, &c);
+			stores += (r & LIMIT_STORE) != 0;
+			if ((r & ~LIMIT_STORE) != (LIMIT_CHANGED | LIMIT_PROLONGED) && s > 1)
+				fail_msg("%s: %d after %g s", ROWS[i].name, r, s);
+		}
+		r = 0;
+		for (int s = 1; s <= 61; s++)
+			r |= limit_input_step(&in, &cfg, &(struct limit_clock){ c.now_ms + s * 1000, c.utc_ms + s * 1000, c.trusted });
+		stores += (r & LIMIT_STORE) != 0 && ROWS[i].every_s > 1;
+		if (stores != ROWS[i].stores)
+			fail_msg("%s: stored %d times", ROWS[i].name, stores);
+	}
+}
+
+/* What is no mere prolongation: at once. */
+static void test_not_prolonged(void **state)
+{
+	static const char *const ROWS[] = {
+		"{'import_w':10,'until':'$3601'}", "{'import_w':9}", "{'import_w':9,'until':'$3599'}", "{'import_w':null}", "!{'import_w':9,'until':'$3601'}",
+		"{'import_w':9,'export_w':1,'until':'$3601'}", "{'import_w':8,'until':'$3601'}",
+	};
+	const struct limit_config cfg = { 0, { NAN, NAN } };
+	struct limit_input in;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		limit_input_init(&in);
+		send_message(&in, &cfg, "{'import_w':9,'until':'$3600'}", &(struct limit_clock){ NOW, T, true });
+		if (send_message(&in, &cfg, ROWS[i], &(struct limit_clock){ NOW + 1000, T + 1000, true }) & LIMIT_PROLONGED ||
+		    !(in.side[0].kept_ms == NOW + 1000))
+			fail_msg("%s", ROWS[i]);
+	}
 }
 
 /* A duration's end by the wall clock follows its steps, so that a restart finds it where it is. */
@@ -413,7 +495,8 @@ static void test_decode_refuses(void **state)
 	static const char *const ROWS[] = {
 		"[]", "{'import':7}", "{'import':{'w':-1}}", "{'import':{'w':'x'}}", "{'import':{'until':'2026-01-15T12:00:00Z'}}",
 		"{'import':{'w':1,'left_ms':5}}", "{'import':{'w':1,'until':'2026-01-15T12:00:00Z','left_ms':-1}}", "{'export':{'w':1e9}}",
-		"{'export':{'w':1,'until':'x'}}", "{'source':7}", "{'source':'0123456789012345678901234567890123456789'}",
+		"{'export':{'w':1,'until':'x'}}", "{'import':{'v':1}}", "{'imqort':{'w':1}}", "{'import':{'w':1,'w':2}}", "{'import':{'w':1,'unread':7}}",
+		"{'import':{'w':1,'source':7}}", "{'source':7}", "{'source':'0123456789012345678901234567890123456789'}",
 	};
 	struct limit_input in;
 
@@ -431,10 +514,59 @@ static void test_decode_refuses(void **state)
 	}
 }
 
+/* What is left of a damaged row, with and without failsafe limits and heartbeats, until each side is stated. */
+static void test_salvage(void **state)
+{
+	static const struct { const char *json; bool import_unread, export_unread; double import_w, export_w; } ROWS[] = {
+		{ NULL, true, true, NONE, NONE }, { "[]", true, true, NONE, NONE }, { "{'source':7}", false, false, NONE, NONE },
+		{ "{'source':'x','import':{'w':3000,'until':'20'}}", true, false, 3000, NONE },
+		{ "{'import':{'w':3000,'until':'$60','left_ms':-1},'export':{'w':7}}", true, false, 3000, 7 },
+		{ "{'import':{'w':-5},'export':{'w':7,'until':'$600'}}", true, false, NONE, 7 },
+		{ "{'import':{'u':3000}}", true, false, NONE, NONE }, { "{'imp':{'w':3000},'export':{'w':7}}", true, false, NONE, 7 },
+		{ "{'import':7,'export':[]}", true, true, NONE, NONE }, { "{'import':{'w':5000,'w':1,'until':'$60'}}", true, false, 5000, NONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++)
+		for (int heartbeat_s = 0; heartbeat_s <= 120; heartbeat_s += 120)
+			for (int safe = 0; safe < 2; safe++) {
+				const struct limit_config cfg = { heartbeat_s, { safe ? 4200 : NAN, safe ? 500 : NAN } };
+				const double import_w = safe && (heartbeat_s || ROWS[i].import_unread) ? fmin(4200, ROWS[i].import_w) : ROWS[i].import_w;
+				const double export_w = safe && (heartbeat_s || ROWS[i].export_unread) ? fmin(500, ROWS[i].export_w) : ROWS[i].export_w;
+				struct limit_clock c = { NOW + 1000, T + 1000, true };
+				struct limit_input in;
+				struct limit_view v;
+				char json[256];
+				AUTO_JSON *j = NULL;
+
+				expand(ROWS[i].json ? ROWS[i].json : "", json, sizeof(json));
+				j = cJSON_Parse(json);
+				limit_input_salvage(j, NOW, &in);
+				for (int k = 0; k < 2; k++) { /* a second start finds the same */
+					limit_input_step(&in, &cfg, &c);
+					c.now_ms += 61000;
+					c.utc_ms += 61000;
+					limit_input_step(&in, &cfg, &c);
+					limit_input_view(&in, &cfg, &v);
+					if (in.side[0].unread != ROWS[i].import_unread || in.side[1].unread != ROWS[i].export_unread ||
+					    !watts(v.side[0].w, import_w) || !watts(v.side[1].w, export_w))
+						fail_msg("%s, %d s, start %d: import %g, export %g", json, heartbeat_s, k, v.side[0].w, v.side[1].w);
+					assert_true(v.failsafe == (safe && (heartbeat_s || ROWS[i].import_unread || ROWS[i].export_unread)));
+					restart(&in, &c);
+				}
+				send_message(&in, &cfg, "{'import_w':null}", &c);
+				assert_true(!in.side[0].unread && in.side[1].unread == ROWS[i].export_unread);
+				send_message(&in, &cfg, "{'export_w':9000}", &c);
+				limit_input_view(&in, &cfg, &v);
+				assert_true(!in.side[1].unread && !v.failsafe && isnan(v.side[0].w) && v.side[1].w == 9000);
+			}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_scripts), cmocka_unit_test(test_stored), cmocka_unit_test(test_duration_follows_steps),
+		cmocka_unit_test(test_scripts), cmocka_unit_test(test_stored), cmocka_unit_test(test_prolonged), cmocka_unit_test(test_not_prolonged),
+		cmocka_unit_test(test_salvage), cmocka_unit_test(test_duration_follows_steps),
 		cmocka_unit_test(test_view), cmocka_unit_test(test_view_differs), cmocka_unit_test(test_messages), cmocka_unit_test(test_decode_refuses),
 	};
 

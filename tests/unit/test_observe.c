@@ -1,5 +1,6 @@
 /* What every device did when the meter was read, and what the house takes without them: ranges, the estimate that moves only as
  * far as it must, noise, steps that teach. Through the whole chain. */
+#include "policies/work.h"
 #include "support/cm.h"
 #include "support/desk.h"
 
@@ -218,6 +219,8 @@ static void clean_steps_teach_the_window(void **state)
 		{ "the smallest", 300, 60, 1, true },
 		{ "too small", 299, 60, 1, false },
 		{ "what was left to itself just now may still be about it", 3000, 1, 1, false },
+		{ "for two windows", 3000, 4, 1, false },
+		{ "not longer", 3000, 5, 1, true },
 	};
 
 	(void)state;
@@ -237,14 +240,17 @@ static void clean_steps_teach_the_window(void **state)
 static void a_step_is_clean_only_alone(void **state)
 {
 	enum { ALONE, NOISE, STILL_MOVING, TWO_AGAINST, CAR_TOO, DISTURBED, BLOCKED };
-	static const struct { const char *name; int what; bool learned; } ROWS[] = {
-		{ "alone", ALONE, true },
-		{ "in a restless house", NOISE, false },
-		{ "the last one is hardly over", STILL_MOVING, false },
-		{ "two that go against each other", TWO_AGAINST, false },
-		{ "a car beside it", CAR_TOO, false },
-		{ "another one on its heels", DISTURBED, false },
-		{ "it stands still where it was", BLOCKED, false },
+	static const struct { const char *name; int what; double other, w; bool learned; } ROWS[] = {
+		{ "alone", ALONE, 0, 1800, true },
+		{ "in a restless house", NOISE, 90.1, 1800, false },
+		{ "hardly a restless one", NOISE, 90, 1800, true },
+		{ "the last one is hardly over", STILL_MOVING, 235, 1800, false },
+		{ "but it was a small one", STILL_MOVING, 234, 1800, true },
+		{ "two that go against each other", TWO_AGAINST, 151, 2150, false },
+		{ "a little", TWO_AGAINST, 150, 2150, true },
+		{ "a car beside it", CAR_TOO, 0, 1800, false },
+		{ "another one on its heels", DISTURBED, 0, 1800, false },
+		{ "it stands still where it was", BLOCKED, 0, 1800, false },
 	};
 
 	(void)state;
@@ -262,22 +268,235 @@ static void a_step_is_clean_only_alone(void **state)
 			s.dev[other].ev_mode = EV_OFF;
 		run(b, 500, 0, 0, 60);
 		if (what == STILL_MOVING)
-			run(b, 500, 500, 0, 3);
+			run(b, 500, ROWS[r].other, 0, 3);
 		c.device[b].response.learned = false;
 		if (what == TWO_AGAINST)
-			s.dev[other].override = (struct override_view){ OVERRIDE_DISCHARGE, 900, s.utc_ms + 3600000 };
+			s.dev[other].override = (struct override_view){ OVERRIDE_DISCHARGE, ROWS[r].other, s.utc_ms + 3600000 };
 		if (what == TWO_AGAINST)
 			desk_soc(&s, other, 50);
 		if (what == CAR_TOO)
 			s.dev[other].ev_mode = EV_NOW;
 		run(b, 500, 0, 0, 0);
 		if (what == NOISE)
-			c.loop.noise_w = 100;
-		run(b, 500, 1800, what == BLOCKED ? 100 : 1, what == DISTURBED ? 2 : 8);
+			c.loop.noise_w = ROWS[r].other * 16 / 15; /* one quiet sample is still to come */
+		run(b, 500, ROWS[r].w, what == BLOCKED ? 100 : 1, what == DISTURBED ? 2 : 8);
 		if (what == DISTURBED)
 			run(b, 500, 2500, 1, 8);
 		assert_row(ROWS[r].name, c.device[b].response.learned == ROWS[r].learned);
 	}
+}
+
+/* A device with a fifth of a step would be missed if it were not there; with less nobody would see. */
+static void who_learns_from_a_step(void **state)
+{
+	(void)state;
+	for (int fifth = 0; fifth < 2; fifth++) {
+		int b, other;
+
+		fresh();
+		b = desk_battery(&s, 50);
+		other = desk_battery(&s, 50);
+		charge(other, 0);
+		run(b, 500, 0, 0, 60);
+		charge(other, fifth ? 400 : 399);
+		desk_soc(&s, other, 50);
+		run(b, 500, fifth ? 1600 : 1601, 1, 8);
+		assert_true(c.device[b].response.learned);
+		assert_int_equal(c.device[other].response.learned, fifth);
+	}
+}
+
+static void small_or_large(void **state)
+{
+	static const struct { const char *name; double grid, noise, load; } ROWS[] = {
+		{ "small", 1015, 0, 1001.8 }, { "large", 1015.1, 0, 1015.1 }, { "small in a restless house", 1040, 10, 1004.8 },
+		{ "large in one", 1040.1, 10, 1040.1 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		fresh();
+		desk_grid(&s, 1000);
+		desk_chain(&c, &s, &d);
+		c.loop.noise_w = ROWS[r].noise;
+		desk_grid(&s, ROWS[r].grid);
+		desk_chain(&c, &s, &d);
+		assert_row(ROWS[r].name, fabs(c.loop.load_w - ROWS[r].load) < 0.05);
+	}
+	for (int t = 0; t < 40; t++) { /* a house that stands still is no longer restless */
+		desk_grid(&s, c.loop.load_w);
+		desk_chain(&c, &s, &d);
+	}
+	assert_true(c.loop.noise_w < 2);
+}
+
+/* A small deviation is followed by an eighth; from the fifth sample on the same side faster; another side begins anew. */
+static void small_ones_that_last(void **state)
+{
+	static const double AFTER[] = { 1.2, 2.256, 3.185, 4.003, 5.442, 7.083 };
+
+	(void)state;
+	for (int sign = -1; sign <= 1; sign += 2) {
+		fresh();
+		desk_grid(&s, 1000);
+		desk_chain(&c, &s, &d);
+		for (size_t k = 0; k < sizeof(AFTER) / sizeof(AFTER[0]); k++) {
+			desk_grid(&s, 1000 + sign * 10);
+			desk_chain(&c, &s, &d);
+			assert_true(fabs(sign * (c.loop.load_w - 1000) - AFTER[k]) < 0.002);
+		}
+		desk_grid(&s, 1000);
+		desk_chain(&c, &s, &d);
+		assert_true(fabs(sign * (c.loop.load_w - 1000) - 6.233) < 0.002);
+	}
+}
+
+/* What share.c is told of one device. */
+static struct work_device look(int b)
+{
+	static struct work w;
+
+	memset(&w, 0, sizeof(w));
+	w.s = &s;
+	w.c = &c;
+	w.n = s.n_devices;
+	w.meter = view_grid(&s, &w.grid_w);
+	for (int i = 0; i < w.n; i++) {
+		w.d[i].dev = &s.dev[i];
+		w.d[i].memory = &c.device[i];
+		w.d[i].charger = view_charger(&s.dev[i]);
+	}
+	observe(&w);
+	return w.d[b];
+}
+
+/* Settle time 1 s: by the driver's word an order is there after 1.25 s; its window is 2.5 s. The load was 2000 W before. */
+static void what_limits_are_told(void **state)
+{
+	static const struct {
+		const char *name;
+		enum order_kind kind;
+		double told, reads;
+		int64_t told_ms, read_ms; /* before the meter's sample; the reading: after the order */
+		bool known, learned;
+		double grid, guess_low, guess_high, low, high;
+	} ROWS[] = {
+		{ "not read: anything up to its order", ORDER_POWER, 2000, 0, 9000, 0, false, false, 1000, 0, 2000, 0, 2000 },
+		{ "or down", ORDER_POWER, -2000, 0, 9000, 0, false, false, 1000, -2000, 0, -2000, 0 },
+		{ "not told: as read", ORDER_RELEASE, 0, -700, 9000, 8000, true, false, 1000, -700, -700, -700, -700 },
+		{ "just told: where the load has it", ORDER_BALANCE, -2000, 0, 100, 100, true, false, 1300, -700, -700, -2000, 0 },
+		{ "almost settled", ORDER_BALANCE, -2000, -1900, 1249, 1249, true, false, 1300, -700, -700, -2000, 0 },
+		{ "settled: as read", ORDER_BALANCE, -2000, -1900, 1250, 1250, true, false, 1300, -1900, -1900, -2000, 0 },
+		{ "the meter was read before that", ORDER_BALANCE, -2000, -1900, 1249, 1250, true, false, 1300, -700, -700, -2000, 0 },
+		{ "the device was", ORDER_BALANCE, -2000, -1900, 1250, 1249, true, false, 1300, -700, -700, -2000, 0 },
+		{ "steps have taught otherwise", ORDER_BALANCE, -2000, -1900, 1250, 1250, true, true, 1300, -700, -700, -2000, 0 },
+		{ "it is over for them too", ORDER_BALANCE, -2000, -1900, 2500, 2500, true, true, 100, -1900, -1900, -2000, -1700 },
+		{ "does more than told: that is its way", ORDER_POWER, -2000, -2200, 9000, 9000, true, false, 0, -2000, -2000, -2200, -2200 },
+		{ "the other way too", ORDER_POWER, 2000, 2200, 9000, 9000, true, false, 0, 2000, 2000, 2200, 2200 },
+		{ "much more: as read", ORDER_POWER, 2000, 2500, 9000, 9000, true, false, 0, 2500, 2500, 2500, 2500 },
+		{ "just not so much", ORDER_POWER, 2000, 2499, 9000, 9000, true, false, 0, 2000, 2000, 2499, 2499 },
+		{ "less: as read", ORDER_POWER, 2000, 1500, 9000, 9000, true, false, 0, 1500, 1500, 1500, 1500 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		struct work_device w;
+		int64_t meter_ms;
+		int b;
+
+		fresh();
+		meter_ms = s.now_ms + 100000;
+		b = desk_battery(&s, 50);
+		s.dev[b].ordered = order_power(0);
+		s.dev[b].ordered_at_ms = 1000;
+		look(b);
+		s.now_ms = meter_ms;
+		desk_grid(&s, ROWS[r].grid);
+		s.now_ms = meter_ms + 5000;
+		s.dev[b].ordered = (struct order){ .kind = ROWS[r].kind, .w = ROWS[r].told, .min_w = -5000, .max_w = 5000 };
+		s.dev[b].ordered_at_ms = meter_ms - ROWS[r].told_ms;
+		value_set(&s.dev[b].state.ac_power_w, ROWS[r].reads, s.dev[b].ordered_at_ms + ROWS[r].read_ms, ROWS[r].known ? Q_GOOD : Q_ABSENT);
+		c.loop.load_w = 2000;
+		c.device[b].response.learned = ROWS[r].learned;
+		w = look(b);
+		assert_row(ROWS[r].name, w.known == ROWS[r].known);
+		assert_row_near(ROWS[r].name, w.guess_low_w, ROWS[r].guess_low);
+		assert_row_near(ROWS[r].name, w.guess_high_w, ROWS[r].guess_high);
+		assert_row_near(ROWS[r].name, w.low_w, ROWS[r].low);
+		assert_row_near(ROWS[r].name, w.high_w, ROWS[r].high);
+	}
+}
+
+/* Between two readings it may have been at either. */
+static void between_two_readings(void **state)
+{
+	(void)state;
+	for (int up = 0; up < 2; up++) {
+		struct work_device w;
+		int b;
+
+		fresh();
+		b = desk_battery(&s, 50);
+		desk_power(&s, b, up ? 1000 : 3000);
+		look(b);
+		desk_wait(&s, 100);
+		desk_grid(&s, 0);
+		desk_wait(&s, 900);
+		desk_power(&s, b, up ? 3000 : 1000);
+		w = look(b);
+		assert_near(w.guess_low_w, up ? 1000 : 3000);
+		assert_near(w.low_w, 1000);
+		assert_near(w.high_w, 3000);
+		assert_near(w.now_w, up ? 3000 : 1000);
+	}
+}
+
+/* A device that fails stands where it reads, for limits, before the loop believes it. */
+static void who_fails(void **state)
+{
+	struct work_device w;
+	int b;
+
+	(void)state;
+	fresh();
+	b = desk_battery(&s, 50);
+	s.dev[b].ordered = order_balance(0, -5000, 5000);
+	s.dev[b].ordered_at_ms = 1000;
+	look(b);
+	c.device[b].response.max_ms = 20000; /* a slow one: limits would have to wait for long */
+	c.device[b].response.learned = true;
+	s.dev[b].ordered.w = -2000;
+	s.dev[b].ordered_at_ms = s.now_ms;
+	c.loop.load_w = 2000;
+	for (int t = 0; t < 22; t++) {
+		desk_wait(&s, 1000);
+		desk_power(&s, b, 0);
+		desk_grid(&s, 1000);
+		w = look(b);
+		assert_near(w.guess_low_w, t < 19 ? -1000 : 0);
+	}
+	assert_true(response_fails(&c.device[b].response));
+}
+
+/* What the sun's inverter is told is a bound, and no guess of ours. */
+static void the_sun_is_as_read(void **state)
+{
+	struct work_device w;
+	int b;
+
+	(void)state;
+	fresh();
+	b = desk_battery(&s, 50);
+	s.dev[b].roles = ROLE_PV;
+	s.dev[b].state.caps.can_curtail = true;
+	s.dev[b].ordered = order_power(-3000);
+	s.dev[b].ordered_at_ms = 1000;
+	desk_power(&s, b, -1200);
+	s.dev[b].roles = ROLE_PV;
+	w = look(b);
+	assert_near(w.guess_low_w, w.known ? -1200 : -3000);
+	assert_near(c.device[b].seen_w, 0);
+	assert_near(c.device[b].response.told_w, -3000);
 }
 
 int main(void)
@@ -290,6 +509,13 @@ int main(void)
 		cmocka_unit_test(noise_is_followed_slowly_and_steps_at_once),
 		cmocka_unit_test(clean_steps_teach_the_window),
 		cmocka_unit_test(a_step_is_clean_only_alone),
+		cmocka_unit_test(who_learns_from_a_step),
+		cmocka_unit_test(small_or_large),
+		cmocka_unit_test(small_ones_that_last),
+		cmocka_unit_test(what_limits_are_told),
+		cmocka_unit_test(between_two_readings),
+		cmocka_unit_test(who_fails),
+		cmocka_unit_test(the_sun_is_as_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

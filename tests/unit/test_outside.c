@@ -1,6 +1,7 @@
 /* What is asked of the grid point, with a disk that is slow, full and back: when it is written, who is answered when, and that a
  * limit is never lifted by a disk. The parts around are played by this file; the loop's timer is real, its clock is not. */
 #include "flow/hub.h"
+#include "io/log.h"
 #include "io/loop.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 #include <cmocka.h>
 
 #define T 1768478400000LL /* 2026-01-15T12:00:00Z */
-#define ANSWERS 400
+#define ANSWERS 1000
 
 static struct hub hub;
 static int64_t now_ms;
@@ -22,6 +23,8 @@ static int n_stores, submitted, submit_error;
 static int answers[ANSWERS], n_answers; /* status in the order of the answers */
 static char limit_topic[600], demand_topic[400];
 static int n_limit_topics, n_demand_topics;
+static char unsynced[200];
+static int n_unsynced;
 
 int64_t loop_now_ms(void)
 {
@@ -54,6 +57,15 @@ int hub_store_setting(struct hub *h, const char *key, const char *body, store_do
 	return 0;
 }
 
+int hub_store_unsynced(struct hub *h, const char *key, const char *body)
+{
+	assert_ptr_equal(h, &hub);
+	assert_string_equal(key, "demand");
+	snprintf(unsynced, sizeof(unsynced), "%s", body);
+	n_unsynced++;
+	return -EAGAIN; /* nobody minds */
+}
+
 void publish_text(struct publish *p, const char *below, const cJSON *o, int64_t utc_ms)
 {
 	AUTO_TEXT *text = o ? cJSON_PrintUnformatted(o) : NULL;
@@ -78,6 +90,7 @@ static int setup(void **state)
 	hub.cfg.site.limit_failsafe_import_w = hub.cfg.site.limit_failsafe_export_w = NAN;
 	hub.cfg.plan.demand_interval_min = 15;
 	now_ms = 1000000;
+	n_unsynced = 0;
 	n_stores = submitted = submit_error = n_answers = n_limit_topics = n_demand_topics = 0;
 	limit_topic[0] = demand_topic[0] = '\0';
 	return outside_start(&hub.outside, &hub, &err);
@@ -228,6 +241,34 @@ static void test_full_disk(void **state)
 	ends(0);
 }
 
+static int said(const char *text)
+{
+	static struct log_line lines[LOG_KEEP];
+	int n = 0, all = log_recent(lines, LOG_KEEP);
+
+	for (int i = 0; i < all; i++)
+		n += strstr(lines[i].text, text) != NULL;
+	return n;
+}
+
+/* Full for a minute: one line for each limit, however often it is tried. */
+static void test_full_disk_is_said_once(void **state)
+{
+	(void)state;
+	ask("{\"import_w\":1234}");
+	for (int i = 0; i < 60; i++) {
+		ends(-ENOSPC);
+		now_ms += 1000;
+		if (i == 30)
+			ask("{\"import_w\":4321}");
+		tick(0);
+	}
+	ends(0);
+	assert_true(submitted > 50);
+	assert_int_equal(said("to be kept: import 1234 W"), 1);
+	assert_int_equal(said("to be kept: import 4321 W"), 1);
+}
+
 static void test_too_many_wait(void **state)
 {
 	struct errbuf err;
@@ -258,12 +299,69 @@ static void test_end_with_more_to_write(void **state)
 	outside_flush(NULL);
 }
 
+/* At the end nobody tries again what is under way: so it is given to the disk twice. */
+static void test_end_with_a_write_that_fails(void **state)
+{
+	(void)state;
+	ask("{\"import_w\":1}");
+	outside_flush(hub.outside);
+	assert_int_equal(n_stores, 2);
+	assert_string_equal(stores[1].body, "{\"source\":\"dso\",\"import\":{\"w\":1}}");
+	ends(-EIO);
+	ends(0);
+	outside_flush(hub.outside);
+	assert_int_equal(n_stores, 1); /* failed since: again */
+	ends(0);
+	outside_flush(hub.outside);
+	assert_int_equal(n_stores, 0);
+}
+
+/* Each second the same limit for the next minute: seldom on disk, no new plan, answered at once; another limit is one. */
+static void test_prolonged(void **state)
+{
+	(void)state;
+	hub.replan_last_ms = -1000000;
+	ask("{\"import_w\":3000,\"duration_s\":60}");
+	ends(0);
+	tick(0);
+	assert_true(hub.replan_due_ms != 0);
+	hub.replan_due_ms = 0;
+	for (int i = 1; i <= 600; i++) {
+		now_ms += 1000;
+		assert_int_equal(ask("{\"import_w\":3000,\"duration_s\":60}") & ~LIMIT_STORE, LIMIT_CHANGED | LIMIT_PROLONGED);
+		assert_int_equal(tick(0)->external.until_utc_ms, T + now_ms + 60000);
+		if (n_stores)
+			ends(0);
+		assert_int_equal(n_answers, i + 1);
+	}
+	assert_int_equal(submitted, 20);
+	assert_int_equal(hub.replan_due_ms, 0);
+	for (int i = 1; i <= 300; i++) {
+		now_ms += 1000;
+		ask("{\"import_w\":3000,\"duration_s\":60}");
+		tick(0);
+		if (n_stores)
+			ends(0);
+	}
+	assert_true(hub.replan_due_ms != 0); /* a quarter of an hour later than the plan knows */
+	hub.replan_due_ms = 0;
+	ask("{\"import_w\":3001,\"duration_s\":60}");
+	tick(0);
+	assert_true(hub.replan_due_ms != 0);
+	hub.replan_due_ms = 0;
+	now_ms += 1000;
+	ask("{\"import_w\":3001,\"duration_s\":30}"); /* ends earlier */
+	tick(0);
+	assert_true(hub.replan_due_ms != 0);
+	while (n_stores)
+		ends(0);
+}
+
 static void test_load(void **state)
 {
 	(void)state;
 	assert_true(outside_load(hub.outside, &(struct store_row){ .key = "limit", .body = "{\"import\":{\"w\":0},\"export\":{\"w\":7}}" }));
 	assert_false(outside_load(hub.outside, &(struct store_row){ .key = "owner", .body = "{}" }));
-	assert_true(outside_load(hub.outside, &(struct store_row){ .key = "limit", .body = "{\"import\":7}" })); /* the last good one stays */
 	assert_true(outside_load(hub.outside, &(struct store_row){ .key = "demand", .body = "{\"month\":24312,\"peak_w\":5000}" }));
 	assert_true(outside_load(hub.outside, &(struct store_row){ .key = "demand", .body = "nonsense" }));
 	hub.cfg.plan.demand_target_w = 4000;
@@ -271,6 +369,53 @@ static void test_load(void **state)
 	assert_true(tick(0)->external.import_w == 0 && tick(0)->external.export_w == 7);
 	assert_true(tick(0)->site.demand_target_w == 5000 && tick(0)->external.demand_w == 5000);
 	assert_int_equal(submitted, 0);
+}
+
+static void load(const char *body)
+{
+	assert_true(outside_load(hub.outside, &(struct store_row){ .key = "limit", .body = body }));
+}
+
+/* A stored limit that cannot be read is no reason to lift it: failsafe limits, a warning, until the next one. */
+static void test_unreadable(void **state)
+{
+	(void)state;
+	load("{\"import\":{\"w\":3000,\"until\":\"2026-01-1\"},\"export\":{\"w\":7}}");
+	assert_true(tick(0)->external.import_w == 3000 && tick(0)->external.export_w == 7);
+	assert_non_null(strstr(outside_warning(hub.outside), "stored import limit could not be read"));
+	assert_true(n_stores == 1 && strstr(stores[0].body, "\"unread\":true")); /* the next start shall know */
+	ends(0);
+	load("{\"imp");
+	assert_true(isnan(tick(0)->external.import_w));
+	assert_non_null(strstr(outside_warning(hub.outside), "the stored limit could not"));
+	hub.cfg.site.limit_failsafe_import_w = 4200;
+	hub.cfg.site.limit_failsafe_export_w = 500;
+	assert_true(tick(0)->external.import_w == 4200 && tick(0)->external.export_w == 500 && tick(0)->external.failsafe);
+	ask("{}");
+	assert_true(tick(0)->external.import_w == 4200);
+	ask("{\"export_w\":null}");
+	assert_true(tick(0)->external.import_w == 4200 && isnan(tick(0)->external.export_w));
+	assert_non_null(strstr(outside_warning(hub.outside), "stored import limit could not be read"));
+	ask("{\"import_w\":6000}");
+	assert_true(tick(0)->external.import_w == 6000 && !tick(0)->external.failsafe);
+	assert_null(outside_warning(hub.outside));
+	while (n_stores || n_answers < 3) {
+		now_ms += 1000;
+		tick(0);
+		ends(0);
+	}
+}
+
+/* A new database in place of a damaged one: the same, where failsafe limits say that there is a source. */
+static void test_lost(void **state)
+{
+	(void)state;
+	outside_lost(hub.outside);
+	assert_true(isnan(tick(0)->external.import_w) && !outside_warning(hub.outside) && submitted == 0);
+	hub.cfg.site.limit_failsafe_import_w = 4200;
+	outside_lost(hub.outside);
+	assert_true(tick(0)->external.import_w == 4200 && isnan(tick(0)->external.export_w) && outside_warning(hub.outside));
+	ends(0);
 }
 
 /* R/limit when something changed, the age in coarse steps; again for a broker that came back. */
@@ -327,10 +472,52 @@ static void test_demand(void **state)
 	}
 	assert_int_equal(submitted, 1);
 	assert_string_equal(stores[0].key, "demand");
+	for (int i = 0; i < 100; i++) { /* a full disk: every 10 s, not each tick, and until it is there */
+		if (n_stores)
+			ends(-ENOSPC);
+		now_ms += 1000;
+		tick(-6000);
+	}
+	assert_in_range(submitted, 9, 12);
+	submit_error = -EAGAIN;
+	now_ms += 20000;
+	tick(0);
+	if (n_stores)
+		ends(-ENOSPC);
+	submit_error = 0;
+	now_ms += 10000;
+	tick(0);
+	ends(0);
+	submitted = 0;
+	now_ms += 60000;
+	tick(0);
+	assert_int_equal(submitted, 0);
 	/* a meter that is not read any more */
 	now_ms += 20000;
 	tick(NAN);
-	ends(0);
+}
+
+/* The running interval, each minute and at the end, and back. */
+static void test_interval_is_kept(void **state)
+{
+	(void)state;
+	outside_load_interval(hub.outside, &(struct store_row){ .key = "battery/2026-01-15", .body = "{}" });
+	outside_load_interval(hub.outside, &(struct store_row){ .key = "demand", .body = "{}" });
+	outside_load_interval(hub.outside, &(struct store_row){ .key = "demand", .body = "{\"start\":\"2026-01-15T12:30:00Z\","
+			      "\"at\":\"2026-01-15T12:34:00Z\",\"used_wh\":900}" });
+	now_ms = 1800000 + 300000;
+	tick(6000);
+	assert_int_equal(n_unsynced, 0); /* no target */
+	hub.cfg.plan.demand_target_w = 4000;
+	assert_true(tick(6000)->external.demand_w < 300); /* 900 Wh, a minute at the target, of 1000 Wh */
+	for (int i = 0; i < 300; i++) {
+		now_ms += 1000;
+		tick(0);
+	}
+	assert_int_equal(n_unsynced, 6);
+	assert_non_null(strstr(unsynced, "\"start\":\"2026-01-15T12:30:00.000Z\",\"at\":\"2026-01-15T12:40:00.000Z\",\"used_wh\":9"));
+	outside_flush(hub.outside);
+	assert_true(n_unsynced == 7 && submitted == 0);
 }
 
 int main(void)
@@ -341,6 +528,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown), cmocka_unit_test_setup_teardown(test_too_many_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_end_with_more_to_write, setup, teardown), cmocka_unit_test_setup_teardown(test_load, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_published, setup, teardown), cmocka_unit_test_setup_teardown(test_demand, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full_disk_is_said_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_end_with_a_write_that_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_prolonged, setup, teardown), cmocka_unit_test_setup_teardown(test_unreadable, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lost, setup, teardown), cmocka_unit_test_setup_teardown(test_interval_is_kept, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

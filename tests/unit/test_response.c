@@ -70,6 +70,12 @@ static void what_was_in_force(void **state)
 	response_told(&r, 50599, 400); /* closer ones are one */
 	response_told(&r, 60000, 500);
 	assert_near(response_orders(&r, 50400, 50500).high_w, 400);
+	fresh(); /* a slow device has a coarser past */
+	r.max_ms = RESPONSE_MAX_MS;
+	response_told(&r, 50000, 100);
+	response_told(&r, 54000, 200);
+	response_told(&r, 59000, 300);
+	assert_near(response_orders(&r, 50000, 50001).high_w, 200);
 	memset(&r, 0, sizeof(r));
 	response_told(&r, 5000, 700); /* nothing before: as if it had been for ever */
 	range = response_orders(&r, 0, 1000);
@@ -124,14 +130,15 @@ static void where_it_may_be(void **state)
 		assert_row_near(ROWS[i].name, range.high_w, ROWS[i].high);
 	}
 	fresh(); /* and a tail on the other side */
+	response_told(&r, 60000, -1000);
 	response_told(&r, 100000, 2000);
 	r.learned = true;
-	assert_near(response_power(&r, 102500, INT64_MAX).low_w, 1700);
+	assert_near(response_power(&r, 102500, INT64_MAX).low_w, 1550);
 	response_read(&r, 100100, 1939);
-	assert_near(response_power(&r, 103300, INT64_MAX).low_w, 1700);
+	assert_near(response_power(&r, 103300, INT64_MAX).low_w, 1550);
 	response_read(&r, 100200, 1942); /* it reads what it was told: three seconds later nothing is missing */
 	response_read(&r, 100300, 2000);
-	assert_near(response_power(&r, 103200, INT64_MAX).low_w, 1700);
+	assert_near(response_power(&r, 103200, INT64_MAX).low_w, 1550);
 	assert_near(response_power(&r, 103201, INT64_MAX).low_w, 2000);
 }
 
@@ -322,6 +329,14 @@ static void exactly(void **state)
 		readings(sign * 5000, 1);
 		assert_near(fabs(response_power(&r, 109000, INT64_MAX).low_w + response_power(&r, 109000, INT64_MAX).high_w), 12000);
 	}
+	fresh(); /* who does more than told stands still, and is told something else: it may begin to move */
+	r.exact = true;
+	response_told(&r, 100000, 4000);
+	readings(4400, 8);
+	response_told(&r, 107500, 3900);
+	readings(4400, 1);
+	assert_true(r.still);
+	assert_false(r.bound);
 	fresh(); /* who does more than told, and is told something else: anywhere between */
 	r.exact = true;
 	response_told(&r, 100000, 4000);
@@ -350,6 +365,15 @@ static void the_gain(void **state)
 		assert_row(ROWS[i].name, fabs(1 + r.gain_off - ROWS[i].gain) < 0.002);
 		assert_row(ROWS[i].name, fabs(response_order(&r, response_effect(&r, 1000)) - 1000) < 1e-6);
 	}
+	fresh(); /* what it does by its gain is what it was told */
+	r.gain_off = -0.1;
+	response_told(&r, 100000, -3000);
+	response_read(&r, 101000, -2700);
+	assert_int_equal(r.there_ms, 101000);
+	response_read(&r, 102000, -2700 - 75);
+	assert_int_equal(r.there_ms, 101000);
+	response_read(&r, 103000, -3000);
+	assert_int_equal(r.there_ms, 0);
 	fresh(); /* a device may be off by more than its gain when it is told little */
 	response_told(&r, 100000, 600);
 	readings(500, 60);
@@ -360,6 +384,7 @@ static void steps_teach(void **state)
 {
 	static const struct { const char *name; double min, max; struct response_times seen; double min_after, max_after; } ROWS[] = {
 		{ "narrows by half", 0, 10000, { 1000, 1500, 2000, 2500 }, 300, 6612.5 },
+		{ "narrows from where it was", 400, 10000, { 1000, 1500, 2000, 2500 }, 500, 6612.5 },
 		{ "widens at once", 0, 2000, { 0, 500, 2000, 4000 }, 0, 5500 },
 		{ "one beside the end does not widen", 0, 2000, { 0, 500, 1999, 4000 }, 0, 2000 },
 		{ "begins earlier than was known", 1500, 5000, { 0, 1499, 4000, 4900 }, 999.2, 5000 },

@@ -202,6 +202,55 @@ static void what_will_be_relief_is_no_load(void **state)
 	assert_true(live_order(&l, car) <= 4500.5);
 }
 
+/* Relief is counted when it is there, all of it, and not before. */
+static void relief_counts_once_it_is_there(void **state)
+{
+	int b, car;
+
+	(void)state;
+	live_init(&l);
+	b = desk_battery(&l.s, 50);
+	car = desk_charger(&l.s, 0);
+	l.s.dev[b].override = (struct override_view){ OVERRIDE_DISCHARGE, 3000, l.s.utc_ms + 3600000 };
+	l.s.site.import_limit_w = 5000;
+	l.load_w[0] = 6000;
+	live_run(&l, 60);
+	assert_near(live_order(&l, b), -3000);
+	assert_true(fabs(live_order(&l, car) - 2000) < 51);
+
+	live_init(&l);
+	b = desk_battery(&l.s, 50);
+	car = desk_charger(&l.s, 0);
+	l.s.dev[b].override = (struct override_view){ OVERRIDE_HOLD, 0, l.s.utc_ms + 3600000 };
+	l.s.site.import_limit_w = 5000;
+	l.load_w[0] = 1000;
+	live_run(&l, 60);
+	assert_near(live_order(&l, car), 4000);
+	l.s.dev[b].override = (struct override_view){ OVERRIDE_DISCHARGE, 3000, l.s.utc_ms + 3600000 };
+	l.load_w[0] = 2000;
+	live_run(&l, 1);
+	assert_near(live_order(&l, b), -3000);
+	assert_near(live_order(&l, car), 3000);
+}
+
+/* Nothing comes of its order just now; but the sun that stands in its way may go. */
+static void a_discharge_that_does_nothing_is_cut_too(void **state)
+{
+	int b;
+
+	(void)state;
+	live_init(&l);
+	b = desk_battery(&l.s, 50);
+	l.s.dev[b].override = (struct override_view){ OVERRIDE_DISCHARGE, 5000, l.s.utc_ms + 3600000 };
+	l.s.site.export_limit_w = 4000;
+	l.stubborn_w[b] = -1;
+	live_run(&l, 30);
+	l.load_w[0] = -6000;
+	live_run(&l, 30);
+	assert_near(live_order(&l, b), 0);
+	assert_near(l.d.limit_unreachable_w, 2000);
+}
+
 /* Support for one phase must not break the export side of another. */
 static void support_minds_the_other_phases(void **state)
 {
@@ -435,6 +484,20 @@ static void a_native_discharge_is_bounded_too(void **state)
 	assert_true(o->native);
 	assert_near(o->min_w, -750);
 	assert_int_equal(l.d.d[b].code, REASON_FUSE);
+
+	live_init(&l); /* it stores what L2 and L3 give, and L1 has no room for its part of that */
+	l.phases = true;
+	b = desk_battery(&l.s, 50);
+	l.s.dev[b].phases = 3;
+	l.s.dev[b].state.caps.native_balance = true;
+	l.s.site.fuse_a = 25;
+	l.load_w[0] = 5500;
+	l.load_w[1] = -5000;
+	l.load_w[2] = -3500;
+	live_run(&l, 1);
+	o = &l.d.d[b].order;
+	assert_true(o->native);
+	assert_near(o->max_w, 750);
 }
 
 /* Whose word it is, and that all of them hold. */
@@ -474,6 +537,28 @@ static void limits_meet(void **state)
 	}
 }
 
+static void limits_meet_on_the_way_out(void **state)
+{
+	static const struct { const char *name; double own_w, outside_w, w; enum reason code; } ROWS[] = {
+		{ "the owner's", 500, 3000, -500, REASON_EXPORT_LIMIT }, { "from outside", 3000, 500, -500, REASON_OUTSIDE_EXPORT },
+		{ "only one", 0, 3000, -3000, REASON_OUTSIDE_EXPORT }, { "nothing", 3000, 0, 0, REASON_OUTSIDE_EXPORT },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int b;
+
+		live_init(&l);
+		b = desk_battery(&l.s, 50);
+		l.s.site.export_limit_w = ROWS[r].own_w;
+		l.s.external.export_w = ROWS[r].outside_w;
+		l.s.dev[b].override = (struct override_view){ OVERRIDE_DISCHARGE, 5000, l.s.utc_ms + 3600000 };
+		live_run(&l, 20);
+		assert_row(ROWS[r].name, fabs(live_order(&l, b) - ROWS[r].w) < 1);
+		assert_row(ROWS[r].name, l.d.d[b].code == ROWS[r].code && l.d.d[b].limited_by == 1u << RANK_LIMIT);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -484,6 +569,8 @@ int main(void)
 		cmocka_unit_test(what_still_moves_counts_with_the_worse),
 		cmocka_unit_test(what_stands_gives_way_to_a_higher_rank),
 		cmocka_unit_test(what_will_be_relief_is_no_load),
+		cmocka_unit_test(relief_counts_once_it_is_there),
+		cmocka_unit_test(a_discharge_that_does_nothing_is_cut_too),
 		cmocka_unit_test(support_minds_the_other_phases),
 		cmocka_unit_test(support_that_still_charges_is_a_cut),
 		cmocka_unit_test(phases_and_priority),
@@ -492,6 +579,7 @@ int main(void)
 		cmocka_unit_test(who_supports),
 		cmocka_unit_test(a_native_discharge_is_bounded_too),
 		cmocka_unit_test(limits_meet),
+		cmocka_unit_test(limits_meet_on_the_way_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

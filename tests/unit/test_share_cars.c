@@ -139,6 +139,26 @@ static void a_car_that_draws_more_than_told(void **state)
 	assert_true(live_order(&l, car) >= 1380);
 }
 
+/* Once it does as told it has its room back; until then not for a tick. */
+static void a_car_that_mends_its_ways(void **state)
+{
+	int car;
+
+	(void)state;
+	live_init(&l);
+	car = desk_charger(&l.s, 0);
+	l.stubborn_w[car] = 5900;
+	l.s.site.import_limit_w = 6000;
+	live_run(&l, 15);
+	for (int t = 0; t < 100; t++) {
+		live_run(&l, 1);
+		assert_true(live_order(&l, car) >= 1380 && live_order(&l, car) < 1700);
+	}
+	l.stubborn_w[car] = 0;
+	live_run(&l, 50);
+	assert_true(live_order(&l, car) > 5949);
+}
+
 /* It was told to pause and goes on: then it is load, and others give way. */
 static void a_car_that_does_not_pause(void **state)
 {
@@ -213,6 +233,47 @@ static void a_turn_may_stop_who_could_run(void **state)
 	assert_true(both > 20);
 }
 
+/* The first may not run in what there is, the second may: the room is not lost. */
+static void what_one_cannot_use_another_can(void **state)
+{
+	int a, b;
+
+	(void)state;
+	for (int first = 0; first < 2; first++) {
+		live_init(&l);
+		a = first ? live_charger3(&l) : desk_charger(&l.s, 0);
+		b = first ? desk_charger(&l.s, 0) : live_charger3(&l);
+		l.s.dev[first ? a : b].priority = 1;
+		l.s.site.import_limit_w = 2000;
+		live_run(&l, 60);
+		assert_near(live_order(&l, first ? a : b), 0);
+		assert_near(live_order(&l, first ? b : a), 2000);
+	}
+}
+
+/* A slow car still draws what it was told before: that is no disobedience. */
+static void what_was_told_lately_is_no_overdraw(void **state)
+{
+	int car;
+
+	(void)state;
+	live_init(&l);
+	car = desk_charger(&l.s, 0);
+	l.s.dev[car].state.caps.settle_ms = 4000;
+	l.s.site.import_limit_w = 8000;
+	live_run(&l, 60);
+	assert_near(live_order(&l, car), 7360);
+	l.s.site.import_limit_w = 3000;
+	l.stubborn_w[car] = 7360;
+	for (int t = 0; t < 6; t++) {
+		live_run(&l, 1);
+		assert_near(live_order(&l, car), 3000);
+	}
+	l.stubborn_w[car] = 0;
+	live_run(&l, 30);
+	assert_near(live_order(&l, car), 3000);
+}
+
 /* The large car gets its minimum from its equal, and not from who comes before them. */
 static void equals_fill_up_to_the_minimum(void **state)
 {
@@ -258,9 +319,12 @@ int main(void)
 		cmocka_unit_test(room_for_one_is_taken_in_turns),
 		cmocka_unit_test(a_start_needs_a_little_more),
 		cmocka_unit_test(a_car_that_draws_more_than_told),
+		cmocka_unit_test(a_car_that_mends_its_ways),
 		cmocka_unit_test(a_car_that_does_not_pause),
 		cmocka_unit_test(too_little_for_either),
 		cmocka_unit_test(a_turn_may_stop_who_could_run),
+		cmocka_unit_test(what_one_cannot_use_another_can),
+		cmocka_unit_test(what_was_told_lately_is_no_overdraw),
 		cmocka_unit_test(equals_fill_up_to_the_minimum),
 		cmocka_unit_test(a_car_that_is_not_read),
 	};

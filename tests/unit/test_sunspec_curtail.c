@@ -428,6 +428,44 @@ static void test_verdicts(void **state)
 	rig_stop(r);
 }
 
+static int raised_raw;
+
+static void raised(struct fake_unit *u, uint16_t address, uint16_t count, int64_t now_ms)
+{
+	struct fake_sun *s = u->context;
+
+	(void)address;
+	(void)count;
+	(void)now_ms;
+	model_set(u, s->immediate, "WMaxLimPct", raised_raw);
+}
+
+/* Just when we write, something else is there: more than it has held before, or less, is nobody's clamp. */
+static void test_somebody_just_when_we_write(void **state)
+{
+	static const struct { const char *name; double first_w, then_w; int raw; enum verdict verdict; } ROWS[] = {
+		{ "more, though it has held less", -2400, -2480, 700, VERDICT_FOREIGN },
+		{ "a step more than that", -2400, -1600, 303, VERDICT_FOREIGN }, { "between asked and held", -2400, -1600, 250, VERDICT_CLAMPED },
+		{ "less, though it has held more", -2400, -1600, 100, VERDICT_FOREIGN }, { "no more than it has held", -2400, -4000, 400, VERDICT_CLAMPED },
+		{ "less than it has held", -2400, -4000, 200, VERDICT_FOREIGN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		struct rig *r = rig_new(SUN_123 | SUN_TIMER);
+
+		rig_start(r, ROLE_PV);
+		bound(r, ROWS[i].first_w);
+		assert_int_equal(r->run.state.verdict, VERDICT_APPLIED);
+		raised_raw = ROWS[i].raw;
+		r->s.unit.on_write = raised;
+		bound(r, ROWS[i].then_w);
+		if (r->run.state.verdict != ROWS[i].verdict)
+			fail_msg("%s: %s", ROWS[i].name, verdict_word(r->run.state.verdict));
+		rig_stop(r);
+	}
+}
+
 /* Lower bounds go out at once, whatever is under way; the inverter that wants function 6 gets it. */
 static void test_function_6(void **state)
 {
@@ -474,6 +512,7 @@ int main(void)
 		cmocka_unit_test(test_without_a_timer_nobody_gives_it_back),
 		cmocka_unit_test(test_a_timer_that_fails_its_proof),
 		cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_somebody_just_when_we_write),
 		cmocka_unit_test(test_function_6),
 		cmocka_unit_test(test_quiet_on_the_bus),
 	};

@@ -95,10 +95,27 @@ static void it_gets_worse_and_better(void **state)
 	assert_int_equal(s.level, 0);
 }
 
+static void the_error_is_a_mean(void **state)
+{
+	(void)state;
+	fresh();
+	v.error_w = -1000; /* the first one counts whole */
+	swing_see(&s, &v);
+	assert_near(s.error_w, 1000);
+	v.error_w = 0; /* then each by its time, over six windows */
+	v.now_ms += 1200;
+	swing_see(&s, &v);
+	assert_near(s.error_w, 900);
+	v.now_ms += 12000;
+	swing_see(&s, &v);
+	assert_near(s.error_w, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_a_swing),
+		cmocka_unit_test(the_error_is_a_mean),
 		cmocka_unit_test(it_gets_worse_and_better),
 	};
 

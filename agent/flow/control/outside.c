@@ -17,12 +17,17 @@
 #define DEMAND_MS 10000     /* R/demand, at most */
 #define REPLAN_MS 30000
 #define REPLAN_SOON_MS 1000
+#define REPLAN_LATER_MS 900000 /* a limit whose end only moves on is told to the planner this seldom */
+#define DEMAND_RETRY_MS 10000
+#define DEMAND_KEEP_MS 60000   /* the running interval, unsynced */
 
 struct outside {
 	struct hub *hub;
 	struct limit_input limit;
 	struct demand demand;
 	struct limit_view shown;     /* as said in the log */
+	struct limit_view planned;   /* as known to the last plan */
+	char kept[80];               /* the limits as last said to be kept */
 	int shown_age_s, shown_heartbeat_s; /* as on R/limit */
 	double shown_target_w;       /* as on R/demand */
 	bool publish_limit;
@@ -33,6 +38,7 @@ struct outside {
 	int64_t written_ms;          /* when the last transaction was begun; 0 = none yet */
 	uv_timer_t timer;            /* runs while something is to be written */
 	bool demand_dirty;
+	int64_t demand_try_ms, demand_keep_ms; /* not before */
 	struct waiting { outside_done_fn done; void *context; uint64_t write; } waiting[WAITING_MAX]; /* for this write */
 	int n_waiting;
 };
@@ -114,7 +120,9 @@ static void write_now(struct outside *o)
 	o->dirty = false;
 	o->begun++;
 	say(o, limits, sizeof(limits));
-	log_info("limit", "to be kept: %s", limits);
+	if (!o->failing || strcmp(limits, o->kept) != 0) /* once, however often it is tried */
+		log_info("limit", "to be kept: %s", limits);
+	memcpy(o->kept, limits, sizeof(o->kept));
 	if (text)
 		r = hub_store_setting(o->hub, "limit", text, on_written, o);
 	if (r < 0)
@@ -164,23 +172,47 @@ int outside_stored(struct outside *o, outside_done_fn done, void *context)
 	return 0;
 }
 
+/* A limit that cannot be read is no reason to lift it: what is left of it holds, and failsafe limits where there are any. */
+static void salvage(struct outside *o, const cJSON *j, const char *why)
+{
+	limit_input_salvage(j, loop_now_ms(), &o->limit);
+	o->dirty = true; /* the next start shall know too */
+	log_error("limit", "the stored limit cannot be read (%s): what is left of it and failsafe limits hold until the next one", why);
+}
+
 bool outside_load(struct outside *o, const struct store_row *row)
 {
 	const bool limit = !strcmp(row->key, "limit");
 	struct errbuf err = { "" };
 	AUTO_JSON *j = NULL;
-	int r;
+	int r = -EINVAL;
 
 	if (!limit && strcmp(row->key, "demand") != 0)
 		return false;
 	j = json_parse(row->body, strlen(row->body), 4096, 4, &err);
-	if (j) {
+	if (j)
 		r = limit ? limit_input_decode(j, loop_now_ms(), &o->limit, &err) : demand_decode(j, &o->demand, &err);
-		if (r == 0)
-			return true;
-	}
-	log_error("limit", "what was stored of '%s' cannot be read (%s): it is forgotten", row->key, err.text);
+	if (r < 0 && limit)
+		salvage(o, j, err.text);
+	else if (r < 0)
+		log_error("limit", "what was stored of '%s' cannot be read (%s): it is forgotten", row->key, err.text);
 	return true;
+}
+
+void outside_load_interval(struct outside *o, const struct store_row *row)
+{
+	AUTO_JSON *j = !strcmp(row->key, "demand") ? json_parse(row->body, strlen(row->body), 4096, 4, NULL) : NULL;
+
+	if (j && demand_decode_interval(j, &o->demand, NULL) < 0)
+		log_info("limit", "the running interval cannot be read: it counts as if the target had been used");
+}
+
+void outside_lost(struct outside *o)
+{
+	const struct limit_config cfg = limit_config(o);
+
+	if (!isnan(cfg.failsafe_w[LIMIT_IMPORT]) || !isnan(cfg.failsafe_w[LIMIT_EXPORT])) /* else nobody is expected to set limits */
+		salvage(o, NULL, "a new database");
 }
 
 /* ---- what is shown ---- */
@@ -252,18 +284,21 @@ cJSON *outside_encode_demand(const struct outside *o)
 
 const char *outside_warning(const struct outside *o)
 {
-	static char text[160];
+	static char text[240];
 	const struct limit_config cfg = limit_config(o);
+	const bool import = o->limit.side[LIMIT_IMPORT].unread, export = o->limit.side[LIMIT_EXPORT].unread;
 	struct limit_view v;
 	char limits[80];
 
 	limit_input_view(&o->limit, &cfg, &v);
-	if (!v.failsafe)
-		return NULL;
 	say(o, limits, sizeof(limits));
-	snprintf(text, sizeof(text), v.state == LIMIT_FAILSAFE ? "the source of limits is silent: failsafe limits hold (%s)"
-							       : "no limit was heard since the start: failsafe limits hold (%s)", limits);
-	return text;
+	if (import || export)
+		snprintf(text, sizeof(text), "the stored %slimit could not be read: until the next one is heard (limit.set) what could be read "
+			 "and failsafe limits hold (%s)", import && export ? "" : import ? "import " : "export ", limits);
+	else if (v.failsafe)
+		snprintf(text, sizeof(text), v.state == LIMIT_FAILSAFE ? "the source of limits is silent: failsafe limits hold (%s)"
+								       : "no limit was heard since the start: failsafe limits hold (%s)", limits);
+	return import || export || v.failsafe ? text : NULL;
 }
 
 static void log_state(struct outside *o, const struct limit_view *v)
@@ -283,11 +318,23 @@ static void log_state(struct outside *o, const struct limit_view *v)
 		log_notice("limit", "%s: %s", limit_state_word(v->state), limits);
 }
 
-/* Limits bound the plan too. They may come ten times a second: a plan every half minute is enough. */
-static void replan(struct hub *h, int64_t now_ms)
+/* A limit that is said again and again for the next minute is one limit for the plan. */
+static bool planned(const struct outside *o, const struct limit_view *v)
 {
+	const int64_t later_ms = v->until_utc_ms - o->planned.until_utc_ms;
+
+	return !limit_view_power_differs(v, &o->planned) && !v->until_utc_ms == !o->planned.until_utc_ms && later_ms >= 0 && later_ms < REPLAN_LATER_MS;
+}
+
+/* Limits bound the plan too. They may come ten times a second: a plan every half minute is enough. */
+static void replan(struct outside *o, const struct limit_view *v, int64_t now_ms)
+{
+	struct hub *h = o->hub;
 	const int64_t next_ms = h->replan_last_ms + REPLAN_MS;
 
+	if (planned(o, v))
+		return;
+	o->planned = *v;
 	if (!h->replan_due_ms)
 		h->replan_due_ms = next_ms > now_ms + REPLAN_SOON_MS ? next_ms : now_ms + REPLAN_SOON_MS;
 }
@@ -317,13 +364,41 @@ void outside_freeze(struct outside *o, struct snapshot *s)
 	s->site.demand_target_w = d.target_w;
 }
 
-static void store_demand(struct outside *o)
+static void on_demand(void *context, uint64_t ticket, int status)
+{
+	struct outside *o = context;
+
+	(void)ticket;
+	o->demand_dirty |= status < 0;
+}
+
+/* The peak is in force meanwhile, so there is no hurry when it fails. */
+static void store_peak(struct outside *o)
 {
 	AUTO_JSON *j = demand_encode(&o->demand);
 	AUTO_TEXT *text = j ? cJSON_PrintUnformatted(j) : NULL;
 
-	/* failed: tried again with the next tick; the peak is in force meanwhile */
-	o->demand_dirty = !text || hub_store_setting(o->hub, "demand", text, NULL, NULL) < 0;
+	o->demand_try_ms = loop_now_ms() + DEMAND_RETRY_MS;
+	o->demand_dirty = !text || hub_store_setting(o->hub, "demand", text, on_demand, o) < 0;
+}
+
+/* What was used of the running interval must not be washed away by a restart. Unsynced: a killed process loses a minute. */
+static void store_interval(struct outside *o)
+{
+	AUTO_JSON *j = demand_encode_interval(&o->demand);
+	AUTO_TEXT *text = j ? cJSON_PrintUnformatted(j) : NULL;
+
+	o->demand_keep_ms = loop_now_ms() + DEMAND_KEEP_MS;
+	if (text && hub_store_unsynced(o->hub, "demand", text) < 0)
+		log_debug("limit", "the running interval could not be stored"); /* again in a minute */
+}
+
+static void store_demand(struct outside *o, int64_t now_ms)
+{
+	if (o->demand_dirty && now_ms >= o->demand_try_ms)
+		store_peak(o);
+	if (o->demand.running && now_ms >= o->demand_keep_ms)
+		store_interval(o);
 }
 
 void outside_after(struct outside *o)
@@ -338,7 +413,7 @@ void outside_after(struct outside *o)
 	limit_input_view(&o->limit, &cfg, &v);
 	if (limit_view_differs(&v, &o->shown)) {
 		log_state(o, &v);
-		replan(h, now_ms);
+		replan(o, &v, now_ms);
 		o->publish_limit = true;
 	}
 	if (o->publish_limit || age != o->shown_age_s || cfg.heartbeat_s != o->shown_heartbeat_s) {
@@ -354,8 +429,7 @@ void outside_after(struct outside *o)
 		demand = outside_encode_demand(o);
 		publish_text(&h->publish, "demand", demand, loop_utc_ms());
 	}
-	if (o->demand_dirty)
-		store_demand(o);
+	store_demand(o, now_ms);
 	write_soon(o);
 }
 
@@ -395,8 +469,14 @@ int outside_start(struct outside **out, struct hub *hub, struct errbuf *err)
 
 void outside_flush(struct outside *o)
 {
-	if (o && o->dirty)
+	if (!o)
+		return;
+	if (o->dirty || o->begun - o->ended == 1) /* what is under way may fail, and nobody would try again */
 		write_now(o);
+	if (o->demand_dirty)
+		store_peak(o);
+	if (o->demand.running)
+		store_interval(o);
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -14,6 +14,10 @@ struct outside; /* opaque */
 int outside_start(struct outside **out, struct hub *hub, struct errbuf *err);
 /** A row of the settings read at start; true when it was ours. */
 bool outside_load(struct outside *o, const struct store_row *row);
+/** A row of STORE_DAILY: the running interval of the demand target is kept there, because nothing else is unsynced and keyed. */
+void outside_load_interval(struct outside *o, const struct store_row *row);
+/** The database was damaged and begun anew: nobody knows which limit stood in it. */
+void outside_lost(struct outside *o);
 
 /** A limit arrived: in force in memory at once. Bits of enum limit_change, or a negative errno with the reason. */
 int outside_limit(struct outside *o, const struct limit_message *m, struct errbuf *err);
@@ -35,7 +39,8 @@ void outside_after(struct outside *o);
 /** The broker came back. */
 void outside_publish_again(struct outside *o);
 
-/** A sentence for R/agent.warnings while failsafe limits hold, else NULL. Valid until the next call. */
+/** A sentence for R/agent.warnings while failsafe limits hold, or the stored limit could not be read and no other was heard since;
+ *  else NULL. Valid until the next call. */
 const char *outside_warning(const struct outside *o);
 /** R/limit and R/demand without "at"; the caller owns the tree. The latter NULL without a target. */
 cJSON *outside_encode_limit(const struct outside *o);

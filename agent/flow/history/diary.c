@@ -42,6 +42,9 @@ struct reading {
 	void *context;
 	cJSON *rows;
 	size_t text;
+	int64_t transactions;      /* the store had taken when it was asked */
+	int n_under_way;           /* rows of a transaction it had in hand then, in case that fails */
+	struct under_way { int64_t at_ms; struct change_row row; } under_way[];
 };
 
 int diary_start(struct diary **out, struct store *store, struct errbuf *err)
@@ -270,23 +273,37 @@ static bool row_add(struct reading *r, int64_t at_ms, const char *device, const 
 	return true;
 }
 
+/* A row from memory, if it is asked for. False when it does not fit any more. */
+static bool row_show(struct reading *r, int64_t at_ms, const struct change_row *row)
+{
+	char body[DIARY_BODY_MAX];
+
+	if ((r->q.device[0] && strcmp(r->q.device, row->device) != 0) || (r->q.since_utc_ms && at_ms < r->q.since_utc_ms) ||
+	    (r->q.until_utc_ms && at_ms >= r->q.until_utc_ms))
+		return true;
+	diary_body(row, body, sizeof(body));
+	return row_add(r, at_ms, row->device, body);
+}
+
 /* What the store does not have yet, newest first. */
 static bool rows_waiting(struct reading *r)
 {
 	const struct diary *y = r->diary;
-	char body[DIARY_BODY_MAX];
 
-	for (int i = y->n_rows - 1; i >= y->under_way; i--) {
-		const struct change_row *row = &y->row[i];
-		int64_t at_ms = row_utc_ms(y, row);
-
-		if ((r->q.device[0] && strcmp(r->q.device, row->device) != 0) || (r->q.since_utc_ms && at_ms < r->q.since_utc_ms) ||
-		    (r->q.until_utc_ms && at_ms >= r->q.until_utc_ms))
-			continue;
-		diary_body(row, body, sizeof(body));
-		if (!row_add(r, at_ms, row->device, body))
+	for (int i = y->n_rows - 1; i >= y->under_way; i--)
+		if (!row_show(r, row_utc_ms(y, &y->row[i]), &y->row[i]))
 			return false;
-	}
+	return true;
+}
+
+/* The transaction that was under way failed: the store's answer lacks its rows. */
+static bool rows_failed(struct reading *r)
+{
+	if (r->diary->stats.transactions > r->transactions)
+		return true;
+	for (int i = r->n_under_way - 1; i >= 0; i--)
+		if (!row_show(r, r->under_way[i].at_ms, &r->under_way[i].row))
+			return false;
 	return true;
 }
 
@@ -294,7 +311,7 @@ static void on_read(void *context, const struct store_row *rows, int n)
 {
 	struct reading *r = context;
 	struct diary *y = r->diary;
-	bool all = true;
+	bool all = rows_failed(r);
 
 	for (int i = 0; all && i < n; i++)
 		all = row_add(r, rows[i].at_ms, rows[i].kind, rows[i].body);
@@ -308,14 +325,19 @@ int diary_read(struct diary *y, const struct diary_query *q, diary_rows_fn done,
 {
 	struct store_query read = { .table = STORE_DIARY, .at_from_ms = q->since_utc_ms, .at_to_ms = q->until_utc_ms,
 				    .newest_first = true, .max_rows = q->limit + 1 };
-	struct reading *r = calloc(1, sizeof(*r));
+	struct reading *r;
 	int e;
 
+	if (!y->stats.failing) /* else one try in a while is enough, and memory has them all */
+		flush(y, false);
+	r = calloc(1, sizeof(*r) + sizeof(r->under_way[0]) * (size_t)y->under_way);
 	if (!r)
 		return -ENOMEM;
-	*r = (struct reading){ .diary = y, .q = *q, .done = done, .context = context, .rows = cJSON_CreateArray() };
+	*r = (struct reading){ .diary = y, .q = *q, .done = done, .context = context, .rows = cJSON_CreateArray(),
+			       .transactions = y->stats.transactions, .n_under_way = y->under_way };
+	for (int i = 0; i < y->under_way; i++)
+		r->under_way[i] = (struct under_way){ row_utc_ms(y, &y->row[i]), y->row[i] };
 	memcpy(read.kind, q->device, sizeof(q->device));
-	flush(y, false);
 	if (!rows_waiting(r)) {
 		done(context, r->rows, true, 0);
 		free(r);

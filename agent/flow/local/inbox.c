@@ -231,17 +231,35 @@ void inbox_submit(struct inbox *in, const char *verb, cJSON *args, enum user_rol
 	request_run_as(rq, role);
 }
 
-static bool often_ask(struct inbox *in, struct request *rq, int64_t now)
+/* Said again, word for word: nothing is done, but its source is alive. Not when it may not speak (any more), or is late. */
+static void often_again(struct request *rq, bool late)
 {
-	switch (recent_ask(&in->often, rq->user, rq->transaction, now)) {
+	if (!late && role_of(rq->user) >= verb_find(rq->verb_name)->least)
+		verb_limit_heard(rq);
+}
+
+static bool often_ask(struct inbox *in, struct request *rq, int64_t now, bool late)
+{
+	AUTO_TEXT *args = cJSON_PrintUnformatted(rq->args);
+
+	if (!args) {
+		request_error(rq, "unavailable", "no memory");
+		return false;
+	}
+	switch (recent_ask(&in->often, rq->user, rq->transaction, args, now)) {
 	case RECENT_NEW:
 		rq->remembered = true;
 		rq->verb = verb_find(rq->verb_name); /* whatever comes of it, answer() finds the note */
 		return true;
+	case RECENT_OTHER:
+		request_error(rq, "bad_request", "transaction '%s' was used with other arguments", rq->transaction);
+		return false;
 	case RECENT_UNDER_WAY:
+		often_again(rq, late);
 		request_error(rq, "busy", "transaction '%s' is still at work", rq->transaction);
 		return false;
 	case RECENT_ANSWERED:
+		often_again(rq, late);
 		rq->quiet = true;
 		request_ok(rq, NULL);
 		return false;
@@ -253,7 +271,7 @@ static bool often_ask(struct inbox *in, struct request *rq, int64_t now)
 }
 
 /* True when this transaction is new and shall run; else it has been answered. */
-static bool repeat_ask(struct inbox *in, struct request *rq)
+static bool repeat_ask(struct inbox *in, struct request *rq, bool late)
 {
 	int64_t now = loop_now_ms();
 	struct repeat *seen = repeat_find(in, rq->user, rq->transaction, now);
@@ -267,7 +285,7 @@ static bool repeat_ask(struct inbox *in, struct request *rq)
 		answer_send(rq, seen->answer);
 		request_free(rq);
 	} else if (often(verb)) {
-		return often_ask(in, rq, now);
+		return often_ask(in, rq, now, late);
 	} else if (recent_known(&in->often, rq->user, rq->transaction, now)) {
 		request_error(rq, "bad_request", "transaction '%s' was used for another verb", rq->transaction);
 	} else if (!repeat_begin(in, rq, verb && verb->change, now)) {
@@ -293,7 +311,7 @@ static void request_run(struct inbox *in, struct request *rq, const struct mqtt_
 		request_error(rq, "bad_request", "%s", err.text);
 		return;
 	}
-	if (rq->transaction[0] && !repeat_ask(in, rq))
+	if (rq->transaction[0] && !repeat_ask(in, rq, m->expiry_s == 0))
 		return;
 	if (m->expiry_s == 0)
 		request_error(rq, "expired", "the request was too old when it arrived");

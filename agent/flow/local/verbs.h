@@ -21,6 +21,8 @@ void verb_event_participate(struct request *rq);
 
 /* verbs_limit.c: the grid operator */
 void verb_limit_set(struct request *rq);
+/** A limit.set that was said again: no more than a heartbeat. Answers nothing. */
+void verb_limit_heard(const struct request *rq);
 
 /* verbs_agent.c: the agent itself */
 void verb_plan_refresh(struct request *rq);

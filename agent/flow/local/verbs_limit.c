@@ -4,6 +4,7 @@
 #include "flow/local/verbs.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,14 @@ static void on_stored(void *context, int status)
 		request_error(rq, "unavailable", "in force, but it could not be stored: %s", strerror(-status));
 	else
 		request_ok(rq, NULL);
+}
+
+void verb_limit_heard(const struct request *rq)
+{
+	struct limit_message m = { .w = { NAN, NAN } };
+
+	snprintf(m.source, sizeof(m.source), "%s", rq->user[0] ? rq->user : "hub");
+	outside_limit(rq->hub->outside, &m, NULL);
 }
 
 void verb_limit_set(struct request *rq)
@@ -32,8 +41,9 @@ void verb_limit_set(struct request *rq)
 		request_error(rq, r == -ETIME ? "expired" : "bad_request", "%s", err.text);
 		return;
 	}
-	rq->quiet = r == 0; /* a heartbeat changes nothing, and ten a second would fill the audit */
-	if (r & LIMIT_CHANGED)
+	/* a heartbeat changes nothing, a limit for the next minute the same; ten a second would fill the audit */
+	rq->quiet = r == 0 || r & LIMIT_PROLONGED;
+	if (r & LIMIT_CHANGED && !(r & LIMIT_PROLONGED))
 		tick_now(h->tick); /* first: the device does not wait, the answer does */
 	if (!outside_room(h->outside)) {
 		request_error(rq, "unavailable", "in force, but too many limits wait for the disk");
