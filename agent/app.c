@@ -48,7 +48,7 @@ static int load_setting(void *context, const struct store_row *row)
 
 	if (!strcmp(row->key, "clock"))
 		clock_load(h, row->body);
-	if (outside_load(h->outside, row) || strcmp(row->key, "owner") != 0)
+	if (outside_load(h->outside, row) || wear_load(h->wear, row) || strcmp(row->key, "owner") != 0)
 		return 0;
 	o = json_parse(row->body, strlen(row->body), 65536, 16, &err);
 	if (!o || owner_decode(o, &h->owner, &err) < 0)
@@ -142,8 +142,9 @@ static int start(struct app *a, struct errbuf *err)
 		a->misconfigured = true; /* trying again does not help: the service must not restart */
 		return r;
 	}
-	if ((r = outside_start(&h->outside, h, err)) < 0 || (r = load_memory(a, err)) < 0)
+	if ((r = outside_start(&h->outside, h, err)) < 0 || (r = wear_start(&h->wear, h, err)) < 0 || (r = load_memory(a, err)) < 0)
 		return r;
+	wear_recall(h->wear);
 	return start_parts(a, err);
 }
 
@@ -160,10 +161,13 @@ static void stop(struct app *a)
 	diary_stop(h->diary);
 	http_close(h->http);
 	outside_flush(h->outside);
+	if (h->store)
+		wear_step(h->wear);
 	store_close(h->store);
 	outbox_close(h->outbox);
 	backlog_close(h->backlog);
 	outside_stop(h->outside);
+	wear_stop(h->wear);
 	if (h->mqtt)
 		mqtt_publish(h->mqtt, a->links.status_topic, "offline", 7, 1, true, NULL);
 	mqtt_close(h->mqtt);
@@ -212,6 +216,7 @@ static void plant_rebuild(struct app *a)
 		}
 	}
 	h->plant_started_ms = loop_now_ms();
+	wear_recall(h->wear);
 	tick_reset(h->tick);
 	planning_configure(h->planning, &h->cfg, &h->zone);
 	publish_all_again(&h->publish);

@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define DRIVER_WORN_MAX 20
+
 /* What the configuration says of one device; strings live as long as the driver. NAN = not set. */
 struct driver_options {
 	const char *id;
@@ -49,6 +51,11 @@ struct driver {
 	 */
 	int64_t (*plan)(void *self, int64_t now_ms, struct batch *batch);
 	void (*feed)(void *self, const struct batch_result *result, int64_t now_ms, struct device_state *state);
+	/* Registers that may be written so many times a day, for they wear: that count must outlive the driver. Both NULL: it has none.
+	 * worn: when (monotonic) it wrote to one, the latest last, at most DRIVER_WORN_MAX; returns how many. recall: what another
+	 * life said so, before the first answer; times may be negative. */
+	int (*worn)(const void *self, int64_t at_ms[DRIVER_WORN_MAX]);
+	void (*recall)(void *self, const int64_t *at_ms, int n);
 };
 
 /** The driver for a profile: the SunSpec driver when the profile's transport says addressing "sunspec" or its name is

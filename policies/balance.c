@@ -167,6 +167,7 @@ static double keep(struct work_device *d)
 /* The loop as a whole. */
 struct loop_view {
 	double sum_w, seen_w;     /* what their orders will do; what they did at the last sample */
+	double in_w, out_w;       /* of that sum: those who take, those who give */
 	double least_w, most_w;   /* what they may do */
 	double window_ms;
 	double target_w;
@@ -185,6 +186,7 @@ static bool loop_find(struct work *w, struct loop_view *v)
 
 	for (int i = 0; i < w->n; i++) {
 		struct work_device *d = &w->d[i];
+		double keeps_w;
 
 		v->beside = v->beside || stranger(d);
 		if (!looped(d))
@@ -192,13 +194,23 @@ static bool loop_find(struct work *w, struct loop_view *v)
 		if (!any)
 			v->target_w = d->order.grid_w;
 		any = true;
-		v->sum_w += keep(d);
+		keeps_w = keep(d);
+		v->sum_w += keeps_w;
+		v->in_w += double_max(0, keeps_w);
+		v->out_w += double_max(0, -keeps_w);
 		v->seen_w += d->memory->seen_w;
 		v->least_w += d->order.min_w;
 		v->most_w += d->order.max_w;
 		v->window_ms = double_max(v->window_ms, d->memory->response.max_ms);
 	}
 	return any;
+}
+
+/* One that comes back from its own control or from somebody's order may give what another takes: the sum is right, and yet one
+ * feeds the other at the cost of both. */
+static bool opposed(const struct loop_view *v)
+{
+	return double_min(v->in_w, v->out_w) >= DEAD_BAND_W;
 }
 
 /* What batteries may not do, or limits took away after us, is no error of the loop. */
@@ -254,7 +266,7 @@ void balance_step(struct work *w)
 	swing_watch(w, &v, wanted);
 	swing_say(w);
 	loop->sum_w = v.sum_w;
-	if (fabs(wanted - v.sum_w) < DEAD_BAND_W + loop->noise_w / 2)
+	if (fabs(wanted - v.sum_w) < DEAD_BAND_W + loop->noise_w / 2 && !opposed(&v))
 		return;
 	most_w = slew_w(w, &v);
 	spread(w, v.sum_w + double_clamp(wanted - v.sum_w, -most_w, most_w));

@@ -117,7 +117,7 @@ static void begin(struct work *w, struct chain *c, const struct snapshot *s)
 	w->s = s;
 	w->c = c;
 	w->n = s->n_devices < DEVICE_MAX ? s->n_devices : DEVICE_MAX;
-	w->unreachable_w = 0;
+	w->unreachable_w = w->offer_w = 0;
 	w->meter = view_grid(s, &w->grid_w) && !c->wishes.meter_lost;
 	for (int i = 0; i < w->n; i++) {
 		struct work_device *d = &w->d[i];

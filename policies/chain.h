@@ -26,6 +26,7 @@ struct chain {
 		int64_t told_ms;
 		double over, stuck_w;            /* the car was seen to draw so many times what it was told, 0 = once; and although told to pause */
 		double made_w, curtail_w;        /* PV: production when the meter was read, at most; what limits leave it */
+		double peak_w;                   /* and the most it was ever read to give */
 		bool curtailed;                  /* and whether they do */
 	} device[DEVICE_MAX];
 	struct chain_loop {          /* the grid meter: one for the site, however many devices are in the loop */
@@ -41,6 +42,12 @@ struct chain {
 		double sum_w;            /* what the balance loop asked of its devices last */
 		int64_t step_ms;         /* when the balance loop last changed something; 0 = never */
 	} loop;
+	struct chain_probe {         /* for sun behind a bound that the meter cannot show (curtail.c) */
+		int64_t since_ms;        /* the one that runs began, or last found something; 0 = none runs */
+		double begun_w, made_w;  /* the sun when it began, and when it last found something */
+		double room_w;           /* what batteries could still take when the last one ended */
+		int64_t after_ms, block_ms; /* the next one not before, unless they can take more by now; how long that was */
+	} probe;
 	int64_t exceeded_ms[POINT_COUNT][2]; /* since when a point is above its limit, import and export; 0 = it is not */
 	int64_t native_off_until_ms;         /* a device that balances by itself did not keep a limit: our loop takes over */
 	uint32_t bad_wishes;         /* limits that did not contain 0 W, orders for unknown devices, overflow */

@@ -9,19 +9,28 @@
 #define RAISE_MS 5000       /* between two raises, or twice the device's settle time */
 #define RAISE_PART 0.1      /* of the rating a step */
 #define BAND_PART 0.01      /* of the rating: closer to the limit nothing is raised */
+#define FREE_PART 2.0       /* of the most that was seen of an inverter without a rating: above that it is free */
 #define BAND_W 60.0
 #define PROBE_PART 0.05     /* batteries import so much while the sun is held back and no export may show that there is more */
 #define PROBE_W 200.0
 #define PROBE_LEAST_W 100.0 /* less than that batteries give or could take is not worth it */
+#define PROBE_MS 15000      /* so long, and twice the settle time, it may find nothing */
+#define PROBE_GAIN_W 50.0   /* less than that is nothing */
+#define PROBE_NOISE 4.0     /* times that of the house is no change of what batteries could take */
+#define PROBE_IMPORT 2.0    /* an import limit below so many probes is none to spend on them */
+#define OFFER_W 150.0       /* where importing is no way to look for the sun: below what limits may be missed by for a moment */
+#define OFFER_PART 0.5      /* of what batteries could still take */
+#define BLOCK_MS 60000      /* after a probe; doubled by each that finds nothing worth it, up to BLOCK_MAX_MS */
+#define BLOCK_MAX_MS 960000
 
-static double rating_w(const struct work_device *d)
+static double size_w(const struct work_device *d)
 {
-	return view_discharge_max(d->dev);
+	return view_pv_size(d->dev, d->memory->peak_w);
 }
 
 static double band_w(const struct work_device *d)
 {
-	return double_max(BAND_W, BAND_PART * rating_w(d));
+	return double_max(BAND_W, BAND_PART * size_w(d));
 }
 
 /* What it may produce by the order alone. */
@@ -57,26 +66,18 @@ static void made_learn(const struct work *w, struct work_device *d)
 	struct chain_memory *m = d->memory;
 	double now_w = double_max(0, -d->now_w);
 
-	if (!d->known)
-		m->made_w = rating_w(d);
-	else
-		m->made_w = moving(w, d) ? double_max(now_w, double_min(m->made_w, bound_before_w(w, d))) : now_w;
+	if (!d->known) {
+		m->made_w = size_w(d);
+		return;
+	}
+	m->peak_w = double_max(m->peak_w, now_w);
+	m->made_w = moving(w, d) ? double_max(now_w, double_min(m->made_w, bound_before_w(w, d))) : now_w;
 }
 
 /* The bound holds it back, rather than the sun; just after it was moved that cannot be told. */
 static bool held_back(const struct work *w, const struct work_device *d)
 {
-	return d->pv && d->memory->curtailed && (moving(w, d) || -d->now_w >= d->memory->curtail_w - band_w(d));
-}
-
-static double hidden_w(const struct work *w)
-{
-	double sum_w = 0;
-
-	for (int i = 0; i < w->n; i++)
-		if (held_back(w, &w->d[i]))
-			sum_w += double_max(PROBE_W, PROBE_PART * rating_w(&w->d[i]));
-	return sum_w;
+	return d->memory->curtailed && (moving(w, d) || -d->now_w >= d->memory->curtail_w - band_w(d));
 }
 
 static bool balances(const struct work_device *d)
@@ -84,19 +85,97 @@ static bool balances(const struct work_device *d)
 	return d->controlled && d->order.kind == ORDER_BALANCE;
 }
 
+/* What there is to find, and who could take it. */
+struct look {
+	double hidden_w;    /* to look for; 0 = the sun holds nothing back */
+	double room_w;      /* that batteries could take more or give less than they would without a probe */
+	double made_w;      /* the sun, as far as it found somebody to take it */
+	int64_t settle_ms;  /* the slowest's */
+	bool no_import;     /* what batteries take may not come from the grid */
+};
+
+/* By the command, or where it does not say by the site's own rule. */
+static bool import_forbidden(const struct snapshot *s, const struct snap_device *d)
+{
+	if (view_command(s, d) && d->command.grid_import != TRI_UNSET)
+		return d->command.grid_import == TRI_NO;
+	return !s->site.grid_charging;
+}
+
+static struct look look(const struct work *w)
+{
+	struct look l = { .room_w = double_max(0, w->grid_w), .made_w = double_min(0, w->grid_w) };
+
+	for (int i = 0; i < w->n; i++) {
+		const struct work_device *d = &w->d[i];
+
+		if (d->pv) {
+			l.made_w += d->memory->made_w;
+			l.hidden_w += held_back(w, d) ? double_max(PROBE_W, PROBE_PART * size_w(d)) : 0;
+		} else if (balances(d)) {
+			l.room_w += double_max(0, d->order.max_w - d->now_w);
+			l.no_import = l.no_import || import_forbidden(w->s, d->dev);
+		} else {
+			continue;
+		}
+		if (view_settle_ms(d->dev) > l.settle_ms)
+			l.settle_ms = view_settle_ms(d->dev);
+	}
+	return l;
+}
+
+static void probe_end(struct chain_probe *p, int64_t now_ms, double room_w)
+{
+	bool worth = p->made_w - p->begun_w >= PROBE_W;
+
+	p->block_ms = worth || p->block_ms == 0 ? BLOCK_MS : p->block_ms < BLOCK_MAX_MS ? 2 * p->block_ms : BLOCK_MAX_MS;
+	p->after_ms = now_ms + p->block_ms;
+	p->room_w = room_w;
+	p->since_ms = 0;
+}
+
+/* Begins, goes on while it finds something, ends. What it has learned then holds for a while: that batteries can take no more, or
+ * that there is no more. Only batteries that could take more than at that time are a reason to look again at once. */
+static bool probe_runs(struct work *w, const struct look *l, bool worth)
+{
+	struct chain_probe *p = &w->c->probe;
+	int64_t now_ms = w->s->now_ms;
+
+	if (p->since_ms == 0) {
+		if (!worth || (now_ms < p->after_ms && l->room_w <= p->room_w + PROBE_W + PROBE_NOISE * w->c->loop.noise_w))
+			return false;
+		p->since_ms = now_ms;
+		p->begun_w = p->made_w = l->made_w;
+		return true;
+	}
+	if (l->made_w >= p->made_w + PROBE_GAIN_W) {
+		p->since_ms = now_ms;
+		p->made_w = l->made_w;
+	}
+	if (!worth || now_ms - p->since_ms >= PROBE_MS + 2 * l->settle_ms)
+		probe_end(p, now_ms, l->room_w);
+	return p->since_ms != 0;
+}
+
 /* Where no export is allowed, 0 W at the meter says nothing of the sun that is held back. Batteries that could take it, or give
- * less, hold the meter a little on the import side, and the sun may rise into that. */
+ * less, hold the meter a little on the import side, and the sun may rise into that. Where import is forbidden, or little of it is
+ * allowed, the sun makes the step, a smaller one. */
 static void probe(struct work *w)
 {
-	double import_w = hidden_w(w), room_w = double_max(0, w->grid_w);
+	struct look l = look(w);
+	double import_w = double_min(l.hidden_w, l.room_w);
 	struct room r;
 
-	for (int i = 0; i < w->n; i++)
-		if (balances(&w->d[i]))
-			room_w += double_max(0, w->d[i].order.max_w - w->d[i].now_w);
-	import_w = double_min(import_w, room_w);
-	if (import_w < PROBE_LEAST_W || !share_room(w, POINT_SITE, -1, &r) || r.limit_w >= import_w)
+	if (l.hidden_w <= 0 || !share_room(w, POINT_SITE, -1, &r)) {
+		w->c->probe = (struct chain_probe){ 0 }; /* all sun is out: when it is held back again, that is news */
 		return;
+	}
+	if (!probe_runs(w, &l, import_w >= PROBE_LEAST_W && r.limit_w < import_w))
+		return;
+	if (l.no_import || (share_room(w, POINT_SITE, 1, &r) && r.limit_w < PROBE_IMPORT * l.hidden_w)) {
+		w->offer_w = double_min(OFFER_W, OFFER_PART * import_w);
+		return;
+	}
 	for (int i = 0; i < w->n; i++) {
 		struct work_device *d = &w->d[i];
 
@@ -129,7 +208,7 @@ void curtail_begin(struct work *w)
 
 static void bound_set(struct work_device *d, double bound_w)
 {
-	d->memory->curtailed = bound_w < rating_w(d);
+	d->memory->curtailed = bound_w < double_min(view_discharge_max(d->dev), FREE_PART * size_w(d));
 	d->memory->curtail_w = bound_w;
 	d->relief_w = double_max(0, d->memory->made_w - allowed_w(d));
 }
@@ -167,6 +246,13 @@ static bool may_raise(const struct work *w, const struct work_device *d)
 	return w->s->now_ms - d->memory->changed_ms >= wait_ms && w->s->grid_w.at_ms - d->memory->changed_ms >= settle_ms;
 }
 
+/* What the site leaves for what batteries are to take: the offer less what goes out already, and half the band, which is taken
+ * off again. */
+static double offered_w(const struct work *w, const struct work_device *d)
+{
+	return w->offer_w + double_min(0, w->grid_w) + band_w(d) / 2;
+}
+
 /* The least that all points leave for the device, as if it had them alone. */
 static double free_w(const struct work *w, struct work_device *d)
 {
@@ -180,6 +266,8 @@ static double free_w(const struct work *w, struct work_device *d)
 			continue;
 		r.proven = true; /* what others will take is given to the sun when they do */
 		left_w = -share_excess(w, &r) / part;
+		if (point == POINT_SITE && w->offer_w > 0)
+			left_w = double_max(left_w, offered_w(w, d));
 		if (left_w >= least_w)
 			continue;
 		least_w = left_w;
@@ -188,29 +276,52 @@ static double free_w(const struct work *w, struct work_device *d)
 	return least_w;
 }
 
-static void raise_all(struct work *w)
+/* @over: points above their limit, bits; what passes one of them is not raised. */
+static bool over_limit(const struct work_device *d, uint32_t over)
 {
-	double rated_w = 0;
+	for (int point = POINT_SITE; point < POINT_COUNT; point++)
+		if ((over >> point & 1) && share_part(d, (enum point)point) > 0)
+			return true;
+	return false;
+}
+
+static void raise_all(struct work *w, uint32_t over)
+{
+	double sum_w = 0;
 
 	for (int i = 0; i < w->n; i++)
-		rated_w += w->d[i].pv && w->d[i].memory->curtailed ? rating_w(&w->d[i]) : 0;
+		sum_w += w->d[i].pv && w->d[i].memory->curtailed ? size_w(&w->d[i]) : 0;
 	for (int i = 0; i < w->n; i++) {
 		struct work_device *d = &w->d[i];
 		double left_w;
 
-		if (!d->pv || !d->memory->curtailed)
+		if (!d->pv || !d->memory->curtailed || over_limit(d, over))
 			continue;
 		left_w = free_w(w, d);
 		if (isinf(left_w))
 			d->memory->curtailed = false; /* nothing limits it any more */
 		else if (may_raise(w, d) && left_w > band_w(d))
-			bound_set(d, d->memory->curtail_w + double_min((left_w - band_w(d) / 2) * rating_w(d) / rated_w, RAISE_PART * rating_w(d)));
+			bound_set(d, d->memory->curtail_w + double_min((left_w - band_w(d) / 2) * size_w(d) / sum_w, RAISE_PART * size_w(d)));
 	}
+}
+
+/* Batteries that hold the meter smooth out its noise, and what they will take in a moment is no reason to cut the sun, until it
+ * is seen that they do not. */
+static double patience_w(const struct work *w, const struct room *r)
+{
+	double room_w = 0;
+
+	if (r->point != POINT_SITE || r->proven)
+		return 0;
+	for (int i = 0; i < w->n; i++)
+		if (balances(&w->d[i]))
+			room_w += double_max(0, w->d[i].order.max_w - work_power(w, i));
+	return double_min(OFFER_W, room_w);
 }
 
 void curtail_points(struct work *w)
 {
-	bool over = false;
+	uint32_t over = 0;
 	struct room r;
 
 	for (int point = POINT_SITE; point < POINT_COUNT; point++) {
@@ -219,13 +330,14 @@ void curtail_points(struct work *w)
 		if (!share_room(w, (enum point)point, -1, &r))
 			continue;
 		need_w = share_excess(w, &r);
-		if (need_w <= SLACK_W)
+		if (need_w <= SLACK_W + patience_w(w, &r))
 			continue;
-		over = true;
+		over |= 1u << point;
 		cut(w, &r, need_w);
 	}
-	if (!over)
-		raise_all(w);
+	if ((over >> POINT_SITE & 1) && w->offer_w > 0)
+		probe_end(&w->c->probe, w->s->now_ms, look(w).room_w); /* batteries did not take it */
+	raise_all(w, over);
 	for (int i = 0; i < w->n; i++) {
 		struct work_device *d = &w->d[i];
 

@@ -37,7 +37,7 @@ struct doubt_memory {
 	bool inverted;                   /* what it was condemned for; else its scale */
 	bool jumped;                     /* the present jumps were looked into */
 	enum act act;
-	int64_t act_ms, rest_ms;         /* the act began; our devices last moved */
+	int64_t rest_ms;                 /* our devices last moved */
 	int prober;                      /* who makes the step: a battery, without any a charger; -1 = none can */
 	float probe_w, hold_w;           /* the step's power; a charger's before it */
 	int n_right, n_wrong, n_vague;   /* steps of this trial: right ones, clean wrong ones that agree, and those that say nothing */
@@ -64,47 +64,90 @@ static bool holdable(const struct snapshot *s, int i, double *soc_pct)
 	       !view_faulty(d) && view_soc(s, i, soc_pct);
 }
 
-/* May import grow by @w at device @i? Not where a command forbids it or some limit may be near: what the meter shows is taken
- * for import, and if it is thought to show too little, for as much more. */
-static bool import_fits(const struct doubt_memory *m, const struct snapshot *s, int i, double w)
+static double limit_w(double w)
 {
-	const struct snap_device *d = &s->dev[i];
-	double shown = m->own_w != 0 ? double_clamp(fabs((double)(m->meter_w / m->own_w)), 0.01, 1) : 1, grid_w, phase_w;
-	double limit_w = s->site.import_limit_w > 0 ? s->site.import_limit_w : INFINITY;
+	return w > 0 ? w : INFINITY;
+}
 
-	for (int k = 0; k < s->n_devices; k++)
-		if (view_command(s, &s->dev[k]) && s->dev[k].command.grid_import == TRI_NO)
-			return false;
-	if (s->external.demand_w > 0)
-		limit_w = double_min(limit_w, s->external.demand_w);
-	if (s->external.import_w < 10 * w || !view_grid(s, &grid_w) || fabs(grid_w) / shown + w > limit_w)
+/* From outside 0 W means it. */
+static double outside_w(double w)
+{
+	return isnan(w) ? INFINITY : w;
+}
+
+/* What the meter's number means, by what the steps have shown of it. */
+static double grid_gain(const struct doubt_memory *m)
+{
+	return m->belief == DOUBTED || m->run > 0 ? (double)(m->meter_w / m->own_w) : 1;
+}
+
+/* What of @w the device does not do yet. */
+static double more_w(const struct snapshot *s, int i, double w)
+{
+	double power_w;
+
+	return view_power(s, i, &power_w, NULL) ? double_clamp(fabs(w) - (w > 0 ? power_w : -power_w), 0, fabs(w)) : fabs(w);
+}
+
+/* May the site's power grow by @w at device @i? Whatever the meter shows may be on either side; and if it is thought to show too
+ * little, there may be as much more. */
+static bool fits(const struct doubt_memory *m, const struct snapshot *s, int i, double w, double limit)
+{
+	double shown = double_clamp(fabs(grid_gain(m)), 0.01, 1), grid_w, phase_w;
+
+	if (!view_grid(s, &grid_w) || fabs(grid_w) / shown + w > limit)
 		return false;
 	for (int p = 0; p < 3 && s->site.fuse_a > 0; p++)
-		if (fabs(view_phase(s, p, &phase_w) ? phase_w : grid_w) / shown + w / view_phases(d) > s->site.fuse_a * view_phase_v(s, p))
+		if (fabs(view_phase(s, p, &phase_w) ? phase_w : grid_w) / shown + w / view_phases(&s->dev[i]) > s->site.fuse_a * view_phase_v(s, p))
 			return false;
 	return true;
 }
 
-/* Which way a battery may be pushed a little: in a command only as that says. */
-static double push_dir(const struct snapshot *s, const struct snap_device *d)
+/* Nobody's command may be broken by it, not even another battery's. */
+static bool import_fits(const struct doubt_memory *m, const struct snapshot *s, int i, double w)
 {
-	if (!view_command(s, d) || d->command.mode == MODE_CHARGE)
-		return 1;
-	return d->command.mode == MODE_DISCHARGE ? -1 : 0;
+	for (int k = 0; k < s->n_devices; k++) {
+		const struct command_view *c = &s->dev[k].command;
+
+		if (view_command(s, &s->dev[k]) && (c->grid_import == TRI_NO || (c->grid_import == TRI_UNSET && !s->site.grid_charging)))
+			return false;
+	}
+	return fits(m, s, i, w, double_min(double_min(limit_w(s->site.import_limit_w), outside_w(s->external.import_w)), limit_w(s->external.demand_w)));
 }
 
-/* A little power must be harmless: guarded, room in the battery, within every limit. 0 = it is not. */
+/* Where nothing of a battery may go out, the house must take it, by what the steps have shown. */
+static bool export_fits(const struct doubt_memory *m, const struct snapshot *s, int i, double w)
+{
+	return fits(m, s, i, w, double_min(limit_w(s->site.export_limit_w), outside_w(s->external.export_w))) &&
+	       (s->dev[i].command.power_mode != POWER_FOLLOW_LOAD || s->grid_w.v / grid_gain(m) >= w);
+}
+
+/* The power a battery may be pushed with at most, by its ratings and, in a command, only the way and as far as that says. */
+static double push_w(const struct snapshot *s, int i)
+{
+	const struct snap_device *d = &s->dev[i];
+	const struct command_view *c = &d->command;
+	double told_w = c->power_mode == POWER_SETPOINT ? c->setpoint_w : INFINITY, in_w = double_min(PROBE_W, view_charge_max(d));
+
+	if (!view_command(s, d))
+		return in_w;
+	if (c->mode == MODE_DISCHARGE)
+		return -double_min(double_min(PROBE_W, view_discharge_max(d)), told_w);
+	return c->mode == MODE_STANDBY || c->power_mode == POWER_FOLLOW_LOAD ? 0 : double_min(in_w, told_w);
+}
+
+/* A little power must be harmless: guarded, room in the battery, within every limit. 0 = it is not. A meter that is not believed
+ * allows no discharge. */
 static double probe_w(const struct doubt_memory *m, const struct snapshot *s, int i)
 {
 	const struct snap_device *d = &s->dev[i];
-	double soc, dir = push_dir(s, d), full_pct = isfinite(d->soc_max_pct) ? d->soc_max_pct : 100;
-	double w = double_min(PROBE_W, dir < 0 ? view_discharge_max(d) : view_charge_max(d));
+	double soc, w = push_w(s, i), full_pct = isfinite(d->soc_max_pct) ? d->soc_max_pct : 100;
 
 	if (!holdable(s, i, &soc) || !d->state.caps.can_power || (d->state.caps.guarded_by == GUARDED_NONE && !d->allow_unguarded))
 		return 0;
-	if (dir > 0 && (soc >= full_pct - 2 || !import_fits(m, s, i, w)))
+	if (w > 0 ? soc >= full_pct - 2 || !import_fits(m, s, i, more_w(s, i, w)) : m->belief == DOUBTED || !export_fits(m, s, i, more_w(s, i, w)))
 		return 0;
-	return w >= EDGE_MIN_W ? dir * w : 0;
+	return fabs(w) >= EDGE_MIN_W ? w : 0;
 }
 
 /* A charging car can be taken down to its minimum. */
@@ -116,6 +159,19 @@ static bool car_steps(const struct snapshot *s, int i)
 	return view_charger(d) && d->ordered.kind == ORDER_POWER && view_power(s, i, &power_w, NULL) && power_w >= view_min_w(d) + EDGE_MIN_W;
 }
 
+static bool car_choose(struct doubt_memory *m, const struct snapshot *s)
+{
+	for (int i = 0; i < s->n_devices; i++) {
+		if (!car_steps(s, i))
+			continue;
+		m->prober = i;
+		m->probe_w = (float)view_min_w(&s->dev[i]);
+		m->hold_w = (float)s->dev[i].ordered.w;
+		return true;
+	}
+	return false;
+}
+
 /* Once the batteries are held: by what the meter shows then, and a limit leaves. */
 static void prober_choose(struct doubt_memory *m, const struct snapshot *s)
 {
@@ -124,6 +180,8 @@ static void prober_choose(struct doubt_memory *m, const struct snapshot *s)
 			m->prober = i;
 			m->probe_w = (float)probe_w(m, s, i);
 		}
+	if (m->prober < 0)
+		car_choose(m, s);
 }
 
 static bool trial_begin(struct doubt_memory *m, const struct snapshot *s)
@@ -135,17 +193,10 @@ static bool trial_begin(struct doubt_memory *m, const struct snapshot *s)
 	m->n_right = m->n_wrong = m->n_vague = 0;
 	for (int i = 0; i < s->n_devices; i++)
 		any = any || holdable(s, i, &soc);
-	for (int i = 0; i < s->n_devices && !any; i++)
-		if (car_steps(s, i)) {
-			any = true;
-			m->prober = i;
-			m->probe_w = (float)view_min_w(&s->dev[i]);
-			m->hold_w = (float)s->dev[i].ordered.w;
-		}
-	if (!any)
+	if (!any && !car_choose(m, s))
 		return false;
 	m->act = ACT_HOLD;
-	m->act_ms = m->rest_ms = s->now_ms;
+	m->rest_ms = s->now_ms;
 	return true;
 }
 
@@ -213,7 +264,7 @@ static void wrong_take(struct doubt_memory *m, const struct edge_vote *v)
 {
 	if (m->run == 0 || !agrees(m, v)) {
 		m->run = m->n_wrong = 0;
-		m->own_w = 0;
+		m->own_w = m->belief == DOUBTED ? m->own_w : 0; /* what it was condemned for stands */
 	}
 	m->run += v->line ? SUSPECT_RUN : 1;
 	m->run_class = v->class;

@@ -25,6 +25,7 @@
 #define LATE_FACTOR 3.0F
 #define LATE_MIN_MS 3000
 #define LATE_TIMES 3
+#define OURS_TICKS 2            /* a tick that comes so late: the machine is busy, and whoever asks is late too */
 
 enum trouble { DOES_FINE = 0, DOES_OTHER, DOES_MORE, DOES_LESS };
 
@@ -49,10 +50,12 @@ struct late_memory {
 	int64_t last_ms;
 	float usual_ms;
 	uint8_t times;
+	bool ours;                      /* since the last reading we were late ourselves */
 };
 
 struct doubt_device_memory {
 	int64_t danger_ms;              /* since when a limit is exceeded; 0 = none is */
+	int64_t step_ms;                /* the last tick */
 	struct follow_memory follow[DEVICE_MAX];
 	struct refusal_memory refusal[DEVICE_MAX];
 	struct late_memory late[DEVICE_MAX];
@@ -211,19 +214,32 @@ static void device_name(const struct doubt_device_memory *m, const struct snapsh
 			   (double)LATE_FACTOR);
 }
 
-/* A limit of the site or of a phase is exceeded, by what the meter says. */
-static bool danger(const struct snapshot *s)
+static double site_limit_w(const struct snapshot *s)
 {
-	double w, limit_w = s->site.import_limit_w > 0 ? s->site.import_limit_w : INFINITY;
+	double limit_w = s->site.import_limit_w > 0 ? s->site.import_limit_w : INFINITY;
 
 	if (!isnan(s->external.import_w))
 		limit_w = double_min(limit_w, s->external.import_w);
-	if (view_grid(s, &w) && w > limit_w + DANGER_W)
+	return s->external.demand_w > 0 ? double_min(limit_w, s->external.demand_w) : limit_w;
+}
+
+/* A limit of the site or of a phase is exceeded, by what the meter says; where it does not measure phases, the fuse by their sum. */
+static bool danger(const struct snapshot *s)
+{
+	bool measured = false;
+	double w;
+
+	if (view_grid(s, &w) && w > site_limit_w(s) + DANGER_W)
 		return true;
-	for (int p = 0; p < 3 && s->site.fuse_a > 0; p++)
-		if (view_phase(s, p, &w) && w > s->site.fuse_a * view_phase_v(s, p) + DANGER_W)
+	for (int p = 0; p < 3 && s->site.fuse_a > 0; p++) {
+		if (!view_phase(s, p, &w))
+			continue;
+		measured = true;
+		if (w > s->site.fuse_a * view_phase_v(s, p) + DANGER_W)
 			return true;
-	return false;
+	}
+	return s->site.fuse_a > 0 && !measured && view_grid(s, &w) &&
+	       w > s->site.fuse_a * NOMINAL_V * (s->dev[s->grid_device].phases == 3 ? 3 : 1) + DANGER_W;
 }
 
 static void car_pause(struct doubt_device_memory *m, const struct snapshot *s, int i, struct wishes *out)
@@ -243,14 +259,16 @@ static void device_step(struct doubt_device_memory *m, const struct snapshot *s,
 
 	if (s->now_ms - m->late[i].last_ms > AGAIN_MS)
 		m->late[i].times = 0;
+	m->late[i].ours = m->late[i].ours || s->now_ms - m->step_ms > OURS_TICKS * s->site.tick_ms;
 	if (s->dev[i].state.availability != AVAIL_ONLINE || !view_power(s, i, &power_w, &at_ms)) {
 		f->at_ms = f->wrong_ms = 0;
 		f->told = false;
 		return;
 	}
 	gap_ms = at_ms - f->at_ms;
-	if (f->at_ms > 0 && gap_ms > 0)
+	if (f->at_ms > 0 && gap_ms > 0 && !m->late[i].ours)
 		late_step(&m->late[i], gap_ms, s->now_ms);
+	m->late[i].ours = m->late[i].ours && gap_ms == 0;
 	follow_step(f, s, i, power_w, at_ms);
 	refusal_step(&m->refusal[i], s, i);
 }
@@ -271,6 +289,7 @@ static void doubt_device_step(void *memory, const struct snapshot *s, struct wis
 		if (view_charger(&s->dev[i]))
 			car_pause(m, s, i, out);
 	}
+	m->step_ms = s->now_ms;
 }
 
 const struct policy POLICY_DOUBT_DEVICE = { "doubt_device", RANK_GUARD, sizeof(struct doubt_device_memory), doubt_device_init,

@@ -1,4 +1,4 @@
-/* See mirror.h. The effective floor, rounded up: lowered while a command lowers it, back when that is over, by construction.
+/* See mirror.h. The effective floor, rounded up to 1 % at least: lowered while a command lowers it, back when that is over, by construction.
  * When the agent stops nobody is left to bring it back, so what stays is at least the owner's. */
 #include "policies/mirror.h"
 
@@ -18,5 +18,5 @@ float mirror_reserve_pct(const struct snapshot *s, const struct snap_device *d)
 	pct = floor_effective(s, d).pct;
 	if (s->stopping && isfinite(s->site.reserve_pct))
 		pct = double_max(pct, double_min(s->site.reserve_pct, 100));
-	return (float)ceil(pct - WHOLE);
+	return (float)double_max(1, ceil(pct - WHOLE)); /* a floor of 0 too: 0 would leave there what was written before */
 }

@@ -206,12 +206,24 @@ static void load_see(struct work *w, const struct response_range *range)
 		w->d[i].memory->seen_w = range[i].low_w + part * (range[i].high_w - range[i].low_w);
 }
 
+/* Readings and the house's load together are what the meter shows: nobody's window hides anything. An echo of an
+ * order, or a reading ahead of the meter, would not fit. */
+static bool readings_fit(const struct work *w)
+{
+	double sum_w = w->c->loop.load_w;
+
+	for (int i = 0; i < w->n; i++)
+		if (member(&w->d[i]))
+			sum_w += w->d[i].known ? w->d[i].guess_low_w : w->d[i].memory->seen_w;
+	return fabs(w->grid_w - sum_w) <= double_max(JUMP_W, JUMP_NOISE * w->c->loop.noise_w);
+}
+
 /* By what the driver says, until steps have shown the truth: the meter and the reading are from after the order's time. Limits do
- * not wait for a window that is only cautious. */
-static bool settled(const struct work *w, const struct work_device *d)
+ * not wait for a window that is only cautious; nor for one that steps together with a slower device have taught, while @fit. */
+static bool settled(const struct work *w, const struct work_device *d, bool fit)
 {
 	const struct response *r = &d->memory->response;
-	double wait_ms = r->learned ? r->max_ms : double_min(r->max_ms, (double)r->settle_ms + WRITE_MS);
+	double wait_ms = r->learned && !fit ? r->max_ms : double_min(r->max_ms, (double)r->settle_ms + WRITE_MS);
 
 	return (double)(w->s->grid_w.at_ms - r->since_ms) >= wait_ms && (double)(d->memory->reading_ms - r->since_ms) >= wait_ms;
 }
@@ -219,7 +231,7 @@ static bool settled(const struct work *w, const struct work_device *d)
 /* For the limits: a device that is read and told stands where the estimate has it, and may stand anywhere its orders may have
  * brought it; one that does something else stands where it is read. What a settled one does beyond its order will come with the
  * next order too: it counts as load. */
-static void guess(const struct work *w, struct work_device *d)
+static void guess(const struct work *w, struct work_device *d, bool fit)
 {
 	const struct response *r = &d->memory->response;
 	struct response_range range;
@@ -229,7 +241,7 @@ static void guess(const struct work *w, struct work_device *d)
 	range = response_power(r, w->s->grid_w.at_ms, INT64_MAX);
 	d->low_w = double_min(d->low_w, range.low_w);
 	d->high_w = double_max(d->high_w, range.high_w);
-	if (!settled(w, d) && (r->exact || !response_fails(r)))
+	if (!settled(w, d, fit) && (r->exact || !response_fails(r)))
 		d->guess_low_w = d->guess_high_w = d->memory->seen_w;
 	else if (d->ordered_w * (d->now_w - d->ordered_w) > 0 && fabs(d->now_w) < BEYOND * fabs(d->ordered_w))
 		d->guess_low_w = d->guess_high_w = d->ordered_w;
@@ -241,6 +253,7 @@ void observe(struct work *w)
 	struct response_range range[DEVICE_MAX];
 	struct news news = { 0 };
 	uint32_t members = 0;
+	bool fit;
 
 	w->sample = w->meter && w->s->grid_sample != loop->grid_sample;
 	for (int i = 0; i < w->n; i++) {
@@ -260,6 +273,7 @@ void observe(struct work *w)
 		load_see(w, range);
 	loop->grid_sample = w->s->grid_sample;
 	loop->members = members;
+	fit = readings_fit(w);
 	for (int i = 0; i < w->n; i++)
-		guess(w, &w->d[i]);
+		guess(w, &w->d[i], fit);
 }

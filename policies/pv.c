@@ -9,6 +9,7 @@
 #include "policies/view.h"
 
 #include <math.h>
+#include <string.h>
 
 #define PRICE_BAND 0.0005   /* per kWh: below minus this it is negative, until it is not */
 #define BAND_PART 0.015     /* of the rating: export that is noise */
@@ -29,11 +30,12 @@ struct pv_memory {
 	int64_t car_end_ms, car_after_ms; /* end of the offer that runs, 0 = none; the next one not before */
 	double car_w;                     /* that is offered */
 	double bound_w[DEVICE_MAX];
+	double peak_w[DEVICE_MAX];        /* the most each was read to give */
 };
 
 /* All that the loop looks at, summed up. */
 struct pv_sums {
-	double rated_w, made_w;  /* of the PV that is steered */
+	double size_w, made_w;   /* of the PV that is steered */
 	double forced_w;         /* discharged by order: its export is not the sun's */
 	double take_w, cover_w;  /* what the other batteries could take more or give less, and take less or give more */
 	double car_w;            /* what cars that wait for sun could begin with */
@@ -50,11 +52,25 @@ static bool steered(const struct snap_device *d)
 	return view_pv(d) && view_steerable(d) && (d->state.caps.guarded_by != GUARDED_NONE || d->allow_unguarded);
 }
 
-static double made_w(const struct snapshot *s, int i)
+static double size_w(const struct pv_memory *m, const struct snapshot *s, int i)
+{
+	return view_pv_size(&s->dev[i], m->peak_w[i]);
+}
+
+static double made_w(const struct pv_memory *m, const struct snapshot *s, int i)
 {
 	double power_w;
 
-	return view_power(s, i, &power_w, NULL) ? double_max(0, -power_w) : view_discharge_max(&s->dev[i]);
+	return view_power(s, i, &power_w, NULL) ? double_max(0, -power_w) : size_w(m, s, i);
+}
+
+static void peaks_learn(struct pv_memory *m, const struct snapshot *s)
+{
+	double power_w;
+
+	for (int i = 0; i < s->n_devices; i++)
+		if (view_power(s, i, &power_w, NULL))
+			m->peak_w[i] = double_max(m->peak_w[i], -power_w);
 }
 
 static void sum_battery(const struct snapshot *s, int i, struct pv_sums *sums)
@@ -86,15 +102,15 @@ static double car_wants_w(const struct snap_device *d, double step_w)
 	return now_w > 0 ? double_min(step_w, view_charge_max(d) - now_w) : view_min_w(d);
 }
 
-static void sum_up(const struct snapshot *s, struct pv_sums *sums)
+static void sum_up(const struct pv_memory *m, const struct snapshot *s, struct pv_sums *sums)
 {
 	*sums = (struct pv_sums){ 0 };
 	for (int i = 0; i < s->n_devices; i++) {
 		const struct snap_device *d = &s->dev[i];
 
 		if (steered(d)) {
-			sums->rated_w += view_discharge_max(d);
-			sums->made_w += made_w(s, i);
+			sums->size_w += size_w(m, s, i);
+			sums->made_w += made_w(m, s, i);
 			if (view_settle_ms(d) > sums->settle_ms)
 				sums->settle_ms = view_settle_ms(d);
 		} else if (view_battery(d)) {
@@ -103,12 +119,12 @@ static void sum_up(const struct snapshot *s, struct pv_sums *sums)
 	}
 	for (int i = 0; i < s->n_devices; i++)
 		if (view_charger(&s->dev[i]) && view_steerable(&s->dev[i]))
-			sums->car_w = double_max(sums->car_w, car_wants_w(&s->dev[i], STEP_PART * sums->rated_w));
+			sums->car_w = double_max(sums->car_w, car_wants_w(&s->dev[i], STEP_PART * sums->size_w));
 }
 
 static double band_w(const struct pv_sums *sums)
 {
-	return double_max(BAND_W, BAND_PART * sums->rated_w);
+	return double_max(BAND_W, BAND_PART * sums->size_w);
 }
 
 /* From each by what it makes; lost_w beyond that cannot be taken from the sun. */
@@ -118,16 +134,16 @@ static void lower(struct pv_memory *m, const struct snapshot *s, const struct pv
 
 	for (int i = 0; i < s->n_devices; i++)
 		if (steered(&s->dev[i]))
-			m->bound_w[i] = double_min(m->bound_w[i], keep * made_w(s, i));
+			m->bound_w[i] = double_min(m->bound_w[i], keep * made_w(m, s, i));
 	m->changed_ms = s->now_ms;
 }
 
-/* To each by its rating. A bound that does not bind stays where it is. */
+/* To each by its size. A bound that does not bind stays where it is. */
 static void lift(struct pv_memory *m, const struct snapshot *s, const struct pv_sums *sums, double more_w)
 {
 	for (int i = 0; i < s->n_devices; i++) {
 		double rated_w = view_discharge_max(&s->dev[i]);
-		double bound_w = made_w(s, i) + more_w * rated_w / sums->rated_w;
+		double bound_w = made_w(m, s, i) + more_w * size_w(m, s, i) / sums->size_w;
 
 		if (!steered(&s->dev[i]) || m->bound_w[i] >= double_min(rated_w, bound_w))
 			continue;
@@ -178,7 +194,7 @@ static void loop_step(struct pv_memory *m, const struct snapshot *s, double grid
 	struct pv_sums sums;
 	double export_w, band;
 
-	sum_up(s, &sums);
+	sum_up(m, s, &sums);
 	band = band_w(&sums);
 	if (s->grid_w.at_ms - m->changed_ms < sums.settle_ms)
 		return; /* the meter shows neither before nor after */
@@ -197,18 +213,21 @@ static void loop_step(struct pv_memory *m, const struct snapshot *s, double grid
 			m->block_ms = BLOCK_MS; /* the last one was taken */
 		m->offered = true;
 		m->step_ms = s->now_ms;
-		lift(m, s, &sums, double_min(sums.take_w, STEP_PART * sums.rated_w));
+		lift(m, s, &sums, double_min(sums.take_w, STEP_PART * sums.size_w));
 	}
 }
 
 static void price_look(struct pv_memory *m, const struct snapshot *s)
 {
 	bool known = s->clock_trusted && isfinite(s->export_price);
+	struct pv_memory fresh;
 
 	m->negative = known && s->export_price < (m->negative ? 0 : -PRICE_BAND);
 	if (m->negative == m->running)
 		return;
-	*m = (struct pv_memory){ .negative = m->negative, .running = m->negative, .block_ms = BLOCK_MS };
+	fresh = (struct pv_memory){ .negative = m->negative, .running = m->negative, .block_ms = BLOCK_MS };
+	memcpy(fresh.peak_w, m->peak_w, sizeof(fresh.peak_w));
+	*m = fresh;
 	for (int i = 0; i < s->n_devices; i++)
 		m->bound_w[i] = view_discharge_max(&s->dev[i]);
 }
@@ -228,6 +247,7 @@ static void pv_step(void *memory, const struct snapshot *s, struct wishes *out)
 	struct pv_memory *m = memory;
 	double grid_w;
 
+	peaks_learn(m, s);
 	price_look(m, s);
 	if (m->negative && !out->meter_lost && view_grid(s, &grid_w) && s->grid_sample != m->sample) {
 		m->sample = s->grid_sample;

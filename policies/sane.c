@@ -16,10 +16,11 @@
 #define TURNS 4
 #define WILD 2.5            /* a load that comes and goes shows twice what follows it */
 
-/* From full import to full export, whatever blows slowly; without a fuse what no house has. */
+/* From full import to full export, whatever blows slowly; without a fuse what no house has. Who does not say how many phases may
+ * have three. */
 double sane_reach_w(const struct snapshot *s)
 {
-	double phases = s->dev[s->grid_device].phases == 3 ? 3 : 1;
+	double phases = s->dev[s->grid_device].phases == 1 ? 1 : 3;
 
 	if (s->site.fuse_a > 0)
 		return double_max(REACH_MIN_W, 2 * s->site.fuse_a * NOMINAL_V * phases);
@@ -37,7 +38,7 @@ static void misbehaves(struct sane *m, bool *how, int64_t now_ms)
 static void jumps_look(struct sane *m, const struct snapshot *s)
 {
 	double jump_w = m->count > 1 ? fabs((double)(m->w[0] - m->w[1])) : 0;
-	double own_w = m->count > 1 ? fabs((double)(m->own_w[0] - m->own_w[1])) : 0;
+	double own_w = fabs((double)(m->own_w[0] - m->own_w[1]));
 	int64_t now_ms = s->now_ms;
 
 	m->absurd = fabsf(m->w[0]) > (float)double_max(ABSURD_W, 2 * sane_reach_w(s));

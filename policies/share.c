@@ -241,11 +241,29 @@ static double spare_w(const struct work_device *d)
 	return d->charger && d->ordered_w <= 0 ? view_amps_to_w(d->dev, START_SPARE_A) : 0;
 }
 
+static bool exceeded(const struct room *r)
+{
+	return r->dir * r->grid_w > r->limit_w + EXCEEDED_W;
+}
+
+/* More than that is an increase: what it was told, or what it may still be at from before. While the meter is beyond the limit,
+ * whatever is believed to be on its way, only what it was told. */
+static double kept_w(const struct work_device *d, const struct room *r)
+{
+	const struct order *o = &d->dev->ordered;
+	bool told = o->kind == ORDER_POWER || (o->kind == ORDER_BALANCE && !o->native);
+	double told_w = r->dir * d->ordered_w;
+
+	if (!told || !exceeded(r))
+		told_w = double_max(told_w, most(d, r) / over(d));
+	return double_max(0, told_w);
+}
+
 /* Cuts until the sum of what is counted fits. @rising: only increases beyond what was ordered before. */
 static void fit(struct work *w, const struct room *r, bool rising)
 {
 	struct slice s[DEVICE_MAX];
-	double other_w = r->dir * r->grid_w;
+	double other_w = rising && exceeded(r) ? INFINITY : r->dir * r->grid_w;
 	int n = 0;
 
 	for (int i = 0; i < w->n; i++) {
@@ -257,7 +275,7 @@ static void fit(struct work *w, const struct room *r, bool rising)
 		plan_w = planned(w, i, r);
 		now_w = rising ? least(d, r) : estimate(d, r);
 		other_w -= share * now_w;
-		floor_w = rising ? double_max(0, double_max(most(d, r) / over(d), r->dir * d->ordered_w)) : 0;
+		floor_w = rising ? kept_w(d, r) : 0;
 		spare = spare_w(d);
 		if (plan_w > 0 && (!rising || plan_w > floor_w + 0.5))
 			s[n++] = (struct slice){ .i = i, .was_w = plan_w + spare, .part = share * over(d), .floor_w = floor_w,
@@ -378,7 +396,7 @@ static void over_learn(struct work *w)
 		else if (most_w <= 0)
 			m->stuck_w = d->known && d->now_w > BEYOND_W ? d->now_w : 0;
 		else if (d->known && d->now_w > most_w + BEYOND_W)
-			m->over = d->now_w / most_w;
+			m->over = double_max(d->now_w / most_w, most_w > d->ordered_w ? m->over : 0); /* after a cut, at least that */
 		else if (d->known && d->now_w > BEYOND_W && most_w <= d->ordered_w)
 			m->over = 0; /* it charges, and does as told */
 	}
@@ -432,7 +450,7 @@ static void exceeded_watch(struct work *w)
 			int64_t *since_ms = &w->c->exceeded_ms[point][dir < 0];
 			bool found = share_room(w, (enum point)point, dir, &r);
 
-			if (!found || r.dir * r.grid_w <= r.limit_w + EXCEEDED_W)
+			if (!found || !exceeded(&r))
 				*since_ms = 0;
 			else if (*since_ms == 0)
 				*since_ms = now_ms;

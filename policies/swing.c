@@ -6,8 +6,9 @@
 #include <string.h>
 
 #define LOOK_MS 60000.0
-#define ECHOES_LEAST 3.0    /* windows for all turns: faster ones do not come from an order that took too long */
-#define ECHOES_MOST 25.0    /* rarer ones neither */
+#define ECHOES_LEAST 0.75   /* windows for each leg: a faster turn does not come from an order that took too long */
+#define ECHOES_MOST 25.0    /* windows for all turns: rarer ones neither */
+#define UNEVEN 3.0          /* the longest leg against the shortest: an echo comes back in its own time, a house does as it likes */
 #define FORGET 6.0          /* windows over which the error is taken */
 #define NO_GOOD 0.5         /* an error this large against the turns: the loop follows nothing, it makes them */
 #define CALM_MS 120000.0    /* until the next level down */
@@ -50,6 +51,20 @@ static void calm_down(struct swing *s, const struct swing_view *v)
 	s->calm_ms = v->now_ms;
 }
 
+/* By the times of the turns in the ring, the oldest at next: is that what an echo makes? */
+static bool even(const struct swing *s, const struct swing_view *v)
+{
+	double least_ms = INFINITY, most_ms = 0;
+
+	for (int k = 1; k < SWING_TURNS; k++) {
+		double leg_ms = (double)(s->turn_ms[(s->next + k) % SWING_TURNS] - s->turn_ms[(s->next + k - 1) % SWING_TURNS]);
+
+		least_ms = double_min(least_ms, leg_ms);
+		most_ms = double_max(most_ms, leg_ms);
+	}
+	return least_ms >= ECHOES_LEAST * v->echo_ms && most_ms <= UNEVEN * least_ms;
+}
+
 bool swing_see(struct swing *s, const struct swing_view *v)
 {
 	double turns_ms;
@@ -61,7 +76,7 @@ bool swing_see(struct swing *s, const struct swing_view *v)
 	s->turn_ms[s->next] = v->now_ms;
 	s->next = (s->next + 1) % SWING_TURNS;
 	turns_ms = (double)(v->now_ms - s->turn_ms[s->next]);
-	if (s->turn_ms[s->next] == 0 || turns_ms < ECHOES_LEAST * v->echo_ms || turns_ms > look_ms(v) || s->error_w < NO_GOOD * s->leg_w)
+	if (s->turn_ms[s->next] == 0 || turns_ms > look_ms(v) || !even(s, v) || s->error_w < NO_GOOD * s->leg_w)
 		return false;
 	s->said_w = s->leg_w;
 	s->said_s = turns_ms / 1000;

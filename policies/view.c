@@ -6,7 +6,8 @@
 #define SETTLE_DEFAULT_MS 2000
 #define DRAIN_READING_MS 2000    /* older than this, a device that balances by itself may do anything within its band */
 #define CAPACITY_GUESS_WH 5000.0 /* for the worst case only: a small battery empties fast */
-#define PV_UNRATED_W 1e6         /* an inverter that does not say its rating: no bound, but a number to count with */
+#define PV_UNRATED_W 1e6         /* the most an inverter may be told that does not say its rating: no bound */
+#define PV_LEAST_W 1000.0        /* and its size, until it has been seen to give more */
 
 bool view_recent(const struct value *v, int64_t now_ms, int64_t max_age_ms, double *out)
 {
@@ -116,14 +117,22 @@ double view_charge_max(const struct snap_device *d)
 	return rating(d->charge_max_w, d->state.caps.charge_max_w, view_battery(d) ? &d->state.f[F_BATTERY_CHARGE_LIMIT_W] : NULL);
 }
 
+static double pv_rating(const struct snap_device *d, double unrated_w)
+{
+	double rated_w = rating(d->discharge_max_w, d->state.caps.discharge_max_w, NULL);
+
+	return rated_w > 0 ? rated_w : unrated_w;
+}
+
+double view_pv_size(const struct snap_device *d, double seen_w)
+{
+	return pv_rating(d, double_max(PV_LEAST_W, seen_w));
+}
+
 double view_discharge_max(const struct snap_device *d)
 {
-	double rated_w;
-
-	if (view_pv(d)) {
-		rated_w = rating(d->discharge_max_w, d->state.caps.discharge_max_w, NULL);
-		return rated_w > 0 ? rated_w : PV_UNRATED_W;
-	}
+	if (view_pv(d))
+		return pv_rating(d, PV_UNRATED_W);
 	if (!view_battery(d))
 		return 0;
 	return rating(d->discharge_max_w, d->state.caps.discharge_max_w, &d->state.f[F_BATTERY_DISCHARGE_LIMIT_W]);

@@ -75,6 +75,10 @@ double view_capacity_wh(const struct snap_device *d);
 double view_charge_max(const struct snap_device *d);
 double view_discharge_max(const struct snap_device *d);
 
+/** What steps and bands of a PV inverter are measured by, W: its rating; where there is none the most it was seen to give
+ *  (@seen_w, of the caller's memory), at least 1 kW. */
+double view_pv_size(const struct snap_device *d, double seen_w);
+
 /** Phases the device uses (1 or 3); the power of @amps on each of them; its smallest power that is not 0. */
 int view_phases(const struct snap_device *d);
 double view_amps_to_w(const struct snap_device *d, double amps);

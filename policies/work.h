@@ -44,6 +44,7 @@ struct work {
 	bool sample;                    /* and this is a new one */
 	double grid_w;
 	double unreachable_w;
+	double offer_w;                 /* PV may give so much more than the meter leaves: batteries will take it */
 	struct work_device d[DEVICE_MAX];
 };
 

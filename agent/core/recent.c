@@ -17,6 +17,11 @@ static uint64_t hash_of(const char *user, const char *transaction)
 	return h ? h : 2;
 }
 
+uint64_t recent_hash(const char *text)
+{
+	return hash_of("", text);
+}
+
 /* Index, or -1. From the newest on: a repeat mostly comes soon. */
 static int find(const struct recent *r, uint64_t hash)
 {
@@ -38,7 +43,7 @@ static bool fresh(const struct recent *r, int i, int64_t now_ms)
 
 enum recent_state recent_ask(struct recent *r, const char *user, const char *transaction, const char *args, int64_t now_ms)
 {
-	const uint64_t hash = hash_of(user, transaction), args_hash = hash_of("", args);
+	const uint64_t hash = hash_of(user, transaction), args_hash = recent_hash(args);
 	const int i = find(r, hash);
 
 	if (i >= 0 && fresh(r, i, now_ms) && r->at[i].args != args_hash)

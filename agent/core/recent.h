@@ -26,6 +26,8 @@ enum recent_state {
 enum recent_state recent_ask(struct recent *r, const char *user, const char *transaction, const char *args, int64_t now_ms);
 /** How it ended: done well it is answered the same for ten minutes, else it is forgotten. */
 void recent_end(struct recent *r, const char *user, const char *transaction, bool done);
+/** What stands for a text here: equal texts have equal numbers. */
+uint64_t recent_hash(const char *text);
 /** Asked for within the last ten minutes? */
 bool recent_known(const struct recent *r, const char *user, const char *transaction, int64_t now_ms);
 

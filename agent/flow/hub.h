@@ -13,6 +13,7 @@
 #include "flow/control/outside.h"
 #include "flow/control/planning.h"
 #include "flow/control/plant.h"
+#include "flow/control/wear.h"
 #include "flow/cloud/prices.h"
 #include "flow/local/publish.h"
 #include "flow/history/diary.h"
@@ -42,6 +43,7 @@ struct hub {
 	struct book *book;              /* allocated once: large */
 	struct owner owner;
 	struct outside *outside;        /* limits and demand target */
+	struct wear *wear;              /* registers that must not be written too often */
 	struct outbox *outbox;
 	struct backlog *backlog;
 	struct recorder *recorder;

@@ -331,6 +331,7 @@ void round_after_tick(void *context, const struct snapshot *s, const struct deci
 	publish_decisions(&h->publish, s, d);
 	publish_site(&h->publish, s, d);
 	outside_after(h->outside);
+	wear_step(h->wear);
 	discovery_step(h->discovery, s);
 	if (s->now_ms >= h->step_due_ms) {
 		h->step_due_ms = s->now_ms + STEP_MS;

@@ -147,13 +147,33 @@ int reserve_plan(struct sunspec *s, int64_t now_ms, struct batch *batch)
 	return batch->n = 1;
 }
 
+static void note(struct reserve *r, int64_t at_ms)
+{
+	r->at_ms[r->n_writes++ % RESERVE_WRITES_MAX] = at_ms;
+	if (r->n_writes >= 2 * RESERVE_WRITES_MAX)
+		r->n_writes -= RESERVE_WRITES_MAX;
+}
+
+int reserve_worn(const struct reserve *r, int64_t at_ms[RESERVE_WRITES_MAX])
+{
+	const int n = r->n_writes < RESERVE_WRITES_MAX ? r->n_writes : RESERVE_WRITES_MAX;
+
+	for (int i = 0; i < n; i++)
+		at_ms[i] = r->at_ms[(r->n_writes - n + i) % RESERVE_WRITES_MAX];
+	return n;
+}
+
+void reserve_recall(struct reserve *r, const int64_t *at_ms, int n)
+{
+	for (int i = 0; i < n; i++)
+		note(r, at_ms[i]);
+}
+
 void reserve_written(struct reserve *r, enum request_status status, int64_t now_ms)
 {
 	bool refused = status > REQUEST_OK && status <= REQUEST_EXCEPTION_LAST;
 
-	r->at_ms[r->n_writes++ % RESERVE_WRITES_MAX] = now_ms; /* counted whether or not an answer came */
-	if (r->n_writes >= 2 * RESERVE_WRITES_MAX)
-		r->n_writes -= RESERVE_WRITES_MAX;
+	note(r, now_ms); /* counted whether or not an answer came */
 	r->tries += status == REQUEST_OK || refused;
 	r->off |= refused && r->tries >= TRIES_MAX;
 	r->written_ms = status == REQUEST_OK ? now_ms : 0;

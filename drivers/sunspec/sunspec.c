@@ -482,6 +482,20 @@ static void sunspec_feed(void *self, const struct batch_result *result, int64_t 
 	points_derive(state);
 }
 
+static int sunspec_worn(const void *self, int64_t at_ms[DRIVER_WORN_MAX])
+{
+	const struct sunspec *s = self;
+
+	return reserve_worn(&s->reserve, at_ms);
+}
+
+static void sunspec_recall(void *self, const int64_t *at_ms, int n)
+{
+	struct sunspec *s = self;
+
+	reserve_recall(&s->reserve, at_ms, n);
+}
+
 const struct driver DRIVER_SUNSPEC = {
 	.name = "sunspec",
 	.size = sizeof(struct sunspec),
@@ -490,4 +504,6 @@ const struct driver DRIVER_SUNSPEC = {
 	.aim = sunspec_aim,
 	.plan = sunspec_plan,
 	.feed = sunspec_feed,
+	.worn = sunspec_worn,
+	.recall = sunspec_recall,
 };

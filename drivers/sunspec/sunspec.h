@@ -60,7 +60,7 @@ struct found_limit {
 	double pct, timer_s; /* timer: NAN where there is none */
 };
 
-#define RESERVE_WRITES_MAX 20 /* a day */
+#define RESERVE_WRITES_MAX DRIVER_WORN_MAX /* a day */
 
 /* The floor mirrored into the battery's own reserve register. */
 struct reserve {
@@ -181,5 +181,8 @@ void reserve_written(struct reserve *r, enum request_status status, int64_t now_
 void reserve_check(struct sunspec *s);
 /** There is such a register, it takes what is written, and nobody charges from the grid because of it. */
 bool reserve_mirrors(const struct sunspec *s);
+/** Its writes, as in struct driver: what is recalled counts as if this life had done it. */
+int reserve_worn(const struct reserve *r, int64_t at_ms[RESERVE_WRITES_MAX]);
+void reserve_recall(struct reserve *r, const int64_t *at_ms, int n);
 
 #endif

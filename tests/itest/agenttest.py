@@ -18,6 +18,7 @@ from simclient import Sim  # noqa: E402
 KEY = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 SITE = "home-0042"
 R = "hearth/1/" + SITE
+IN_FORCE = "the new configuration is in force"
 
 CONFIG = """[site]
 id = {site}
@@ -123,13 +124,36 @@ class Home:
         self.sim.stop()
         self.broker.kill()
 
+    def kill(self):
+        """SIGKILL for the agent; all it ever said has arrived when this is over, and is forgotten: the next one says it anew."""
+        since = self.mqtt.count()
+        self.agent.kill()
+        self.forget(since)
+
+    def stop(self):
+        """As kill, by SIGTERM."""
+        since = self.mqtt.count()
+        assert self.agent.stop() == 0
+        self.forget(since)
+
+    def forget(self, since):
+        wait_for(lambda: any(m.payload == "offline" for m in self.mqtt.seen(R + "/status", since)), 60, "its goodbye, or the broker's will")
+        self.mqtt.state.clear()
+
+    def apply(self, config):
+        """A new configuration file, in force when this is over."""
+        before = self.agent.log().count(IN_FORCE)
+        self.agent.configure(config)
+        self.ctl("reload")
+        wait_for(lambda: self.agent.log().count(IN_FORCE) > before, 30, "the new configuration")
+
     def site(self, check, timeout=20.0, what="R/site"):
         return self.mqtt.wait(R + "/site", check, timeout, what)
 
     def ctl(self, *words, code=0):
         """hearthctl with these words; returns its standard output (parsed with --json)."""
         done = subprocess.run([program("hearthctl"), "--port", str(self.broker.port), *([] if "--site" in words else ["--site", SITE]), "--timeout", str(int(5 * SLOW)), *words],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * SLOW, check=False)
         assert done.returncode == code, f"hearthctl {words}: exit {done.returncode}, {done.stderr.decode()}"
         text = done.stdout.decode()
         return json.loads(text) if "--json" in words and code == 0 else text + done.stderr.decode()

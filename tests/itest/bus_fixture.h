@@ -4,6 +4,7 @@
 
 #include "drivers/modbus/bus.h"
 #include "itest/fault_server.h"
+#include "itest/slow.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -12,7 +13,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#define TIMEOUT_MS 200
+#define TIMEOUT_MS slow_ms(200)
+#define LIMIT_MS slow_ms(15000)
 
 struct fixture {
 	uv_loop_t loop;
@@ -28,7 +30,7 @@ struct fixture {
 static inline void on_limit(uv_timer_t *timer)
 {
 	(void)timer;
-	fail_msg("no result within 15 s");
+	fail_msg("no result within %d s", LIMIT_MS / 1000);
 }
 
 static inline struct batch batch_of(uint8_t unit, uint8_t fc, uint16_t address, uint16_t count)
@@ -69,8 +71,9 @@ static inline void setup_at(struct fixture *f, const char *host, int at_port)
 	snprintf(o.host, sizeof(o.host), "%s", host);
 	uv_loop_init(&f->loop);
 	uv_timer_init(&f->loop, &f->limit);
-	uv_timer_start(&f->limit, on_limit, 15000, 0);
+	uv_timer_start(&f->limit, on_limit, (uint64_t)LIMIT_MS, 0);
 	__atomic_store_n(&seen->n, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&seen->done, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&seen->connections, 0, __ATOMIC_SEQ_CST);
 	if (bus_open(&f->bus, &f->loop, &o, on_result, f, &err))
 		fail_msg("%s", err.text);
@@ -102,6 +105,17 @@ static inline const struct batch_result *ask(struct fixture *f, struct batch b)
 	assert_int_equal(bus_submit(f->bus, 5, &b), 0);
 	results_wait(f, f->n + 1);
 	return &f->got[f->n - 1];
+}
+
+/* Waits, without the loop, until one of the server's counts has got there. */
+static inline void seen_await(const int *count, int n)
+{
+	const int64_t end = loop_now_ms() + LIMIT_MS;
+
+	while (__atomic_load_n(count, __ATOMIC_SEQ_CST) < n) {
+		assert_true(loop_now_ms() < end);
+		usleep(1000);
+	}
 }
 
 static inline struct bus_stats stats_of(struct fixture *f)

@@ -1,5 +1,4 @@
-/* A Modbus TCP server on raw sockets, in a child process, whose fault is chosen by the unit id. It shares the list of what
- * it was asked with the test. */
+/* A Modbus TCP server on raw sockets, in a child process; its fault is chosen by the unit id, and the test sees what it was asked. */
 #ifndef HEARTH_TESTS_ITEST_FAULT_SERVER_H
 #define HEARTH_TESTS_ITEST_FAULT_SERVER_H
 
@@ -28,7 +27,7 @@ enum fault {
 
 /* Shared with the server: what it was asked. */
 struct seen {
-	int n, connections, silent; /* silent: SILENT_AT_TIMES is silent now */
+	int n, connections, silent, done; /* silent: SILENT_AT_TIMES is silent now; done: answers of n that have been said to the end */
 	struct { uint8_t unit, fc; uint16_t address, value; int64_t at_ms; } r[SEEN_MAX];
 };
 
@@ -156,7 +155,8 @@ static inline void serve(int fd)
 			seen->r[i].at_ms = loop_now_ms();
 		}
 		if (!answer_send(fd, q))
-			return;
+			shutdown(fd, SHUT_RDWR); /* ends the loop too */
+		__atomic_fetch_add(&seen->done, 1, __ATOMIC_SEQ_CST);
 	}
 }
 

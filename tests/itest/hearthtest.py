@@ -3,9 +3,11 @@ mosquitto clients. Standard library only. Everything started here ends with the 
 
 import atexit
 import concurrent.futures
+import contextlib
 import ctypes
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -39,22 +41,25 @@ def program(name):
 
 
 def free_port():
-    """A TCP port of 127.0.0.1 nobody listens on at this moment."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A TCP port of 127.0.0.1 nobody listens on at this moment, below those the kernel gives to connections: none of these gets it
+    before its server does, or while that is down."""
+    for _ in range(100):
+        port = random.SystemRandom().randrange(10000, 32768)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError("no free port")
 
 
 def free_ports(n):
     """n different ports."""
-    sockets = [socket.socket() for _ in range(n)]
-    try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()
+    ports = set()
+    while len(ports) < n:
+        ports.add(free_port())
+    return list(ports)
 
 
 def wait_for(condition, timeout=10.0, what="", interval=0.05):
@@ -292,6 +297,13 @@ class Mqtt:
                 return False
         return wait_for(ready, timeout, lambda: f"{what or topic}; newest: {self.get(topic)}")[0]
 
+    def heard(self, topic, check=lambda value: True, since=0, timeout=10.0, what=""):
+        """Waits for a message of a topic, from index `since` of `messages` on, that check() is true for, and returns its JSON. For what
+        passes: wait() sees only the newest, and comes late on a busy machine."""
+        def found():
+            return next(((m.json,) for m in self.seen(topic, since) if m.payload and check(m.json)), None)
+        return wait_for(found, timeout, lambda: f"{what or topic}; heard: {self.seen(topic, since)[-5:]}")[0]
+
     def publish(self, topic, payload, retain=False, qos=1, user_properties=None, response_topic=None, correlation=None,
                 expiry_s=None):
         """payload: text, bytes, None (clears) or anything JSON can say."""
@@ -397,10 +409,13 @@ class Hearthd(Program):
             return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:"))
 
 
-def run_one(test):
+def run_one(test, home=None):
     begun = time.monotonic()
     try:
-        test()
+        with home() if home else contextlib.nullcontext() as own:
+            if home:
+                test.__globals__["home"] = own
+            test()
         print(f"ok   {test.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
         return True
     except Exception:  # any failure of one test must not hide the others
@@ -426,14 +441,15 @@ def run_abreast(tests, abreast):
     return failed
 
 
-def run_tests(tests, abreast=1):
+def run_tests(tests, abreast=1, home=None):
     """Runs the functions in order, prints one line each, exits non-zero if any failed. Names on the command line choose.
-    Tests that have a home each and mostly wait may run @abreast."""
+    Tests that have a home each and mostly wait may run @abreast. @home makes it: each test finds its own in the program's `home`,
+    and nothing of what another one left."""
     wanted = sys.argv[1:]
     if abreast > 1 and not wanted:
         failed = run_abreast(tests, abreast)
     else:
-        failed = [t.__name__ for t in tests if (not wanted or t.__name__ in wanted) and not run_one(t)]
+        failed = [t.__name__ for t in tests if (not wanted or t.__name__ in wanted) and not run_one(t, home)]
     if failed:
         print("failed: " + ", ".join(failed))
     sys.exit(1 if failed else 0)

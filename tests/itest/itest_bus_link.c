@@ -12,10 +12,10 @@ static void test_close_is_bounded(void **state)
 	(void)state;
 	setup(&f);
 	bus_submit(f.bus, 0, &slow);
-	usleep(50000);
+	seen_await(&seen->n, 1);
 	begun = loop_now_ms();
 	bus_close(f.bus);
-	assert_in_range(loop_now_ms() - begun, 0, TIMEOUT_MS + 500);
+	assert_in_range(loop_now_ms() - begun, 0, TIMEOUT_MS + slow_ms(1000));
 	f.bus = NULL;
 	teardown(&f);
 
@@ -24,12 +24,13 @@ static void test_close_is_bounded(void **state)
 	pause.r[1] = pause.r[0];
 	pause.r[1].gap_ms = 60000;
 	bus_submit(f.bus, 0, &pause);
-	usleep(100000);
+	seen_await(&seen->done, 1);
+	usleep(200000); /* the answer is read */
 	begun = loop_now_ms();
 	bus_ask_close(f.bus);
 	bus_close(f.bus);
 	f.bus = NULL;
-	assert_in_range(loop_now_ms() - begun, 0, 1000);
+	assert_in_range(loop_now_ms() - begun, 0, slow_ms(2000)); /* it would be a minute */
 	assert_int_equal(f.n, 1);
 	assert_int_equal(f.got[0].status[0], REQUEST_OK);
 	assert_int_equal(f.got[0].status[1], REQUEST_NOT_TRIED);
@@ -62,7 +63,7 @@ static void test_black_hole(void **state)
 	usleep(400000);
 	r = ask(&f, batch_of(GOOD, 6, 1, 1)); /* after the back-off it is tried again, for 500 ms */
 	assert_int_equal(r->status[0], REQUEST_NO_LINK);
-	assert_int_equal(stats_of(&f).connect_failures, 2);
+	assert_true(stats_of(&f).connect_failures >= 2);
 	teardown(&f);
 	for (int i = 0; i < 8; i++)
 		close(fill[i]);
@@ -84,8 +85,8 @@ static void test_refused_is_told_at_once(void **state)
 	begun = loop_now_ms();
 	for (int i = 0; i < 40; i++)
 		assert_int_equal(ask(&f, batch_of(GOOD, 3, 1, 1))->status[0], REQUEST_NO_LINK);
-	assert_in_range(loop_now_ms() - begun, 0, 1000);
-	assert_in_range(stats_of(&f).connect_failures, 1, 6); /* backed off, not once a batch */
+	assert_in_range(loop_now_ms() - begun, 0, slow_ms(3000)); /* 40 waits for a connection would be 20 s */
+	assert_in_range(stats_of(&f).connect_failures, 1, 10); /* backed off, not once a batch */
 	assert_non_null(strstr(stats_of(&f).last_error, "refused"));
 	teardown(&f);
 
@@ -107,7 +108,7 @@ static void test_hang_up_backs_off(void **state)
 		assert_int_not_equal(ask(&f, batch_of(HANGS_UP, 3, 1, 1))->status[0], REQUEST_OK);
 		usleep(10000);
 	}
-	assert_in_range(seen->connections, 2, 5);
+	assert_in_range(seen->connections, 2, 10); /* 3 or 4 in half a second, one more in each time twice as long */
 	teardown(&f);
 }
 

@@ -59,8 +59,7 @@ static void cloud_start(void)
 
 	assert_int_equal(mqtt_open(&cloud, &loop, &o, &cb, NULL), 0);
 	until_at_least(&seen.connected, 1, 5000);
-	mqtt_subscribe(cloud, "hearth/1/home/flip/out/#", 1);
-	run_ms(100);
+	subscribe(cloud, &seen, "hearth/1/home/flip/out/#", 1);
 }
 
 static void hub_start(void)
@@ -127,7 +126,7 @@ static void wait_for_answer(const char *id)
 	char member[64];
 
 	snprintf(member, sizeof(member), "\"id\":\"%s\"", id); /* the message_id is random hex: it may hold any short text */
-	for (int i = 0; i < 500; i++) {
+	for (int i = 0; i < slow_ms(1000); i++) {
 		if (strstr(answer, member))
 			return;
 		run_ms(10);
@@ -157,7 +156,6 @@ static void test_queue(void **state)
 	until_at_least(&seen.messages, 1, 5000);
 	assert_string_equal(seen.topic, "hearth/1/home/flip/out/resync");
 
-	run_ms(200); /* subscriptions */
 	post("m1", "c1", 3600000);
 	wait_for_answer("c1");
 	assert_int_equal(n_changed, 1);
@@ -165,20 +163,20 @@ static void test_queue(void **state)
 	run_ms(200);
 	assert_int_equal(rows(), 1); /* the broker took it; that is no answer */
 	acknowledge(200);
-	for (int i = 0; i < 300 && rows() > 0; i++)
+	for (int i = 0; i < slow_ms(1000) && rows() > 0; i++)
 		run_ms(10);
 	assert_int_equal(rows(), 0);
 
 	hub_stop();
 	post("m2", "c2", -1000); /* while the hub is away */
-	run_ms(200);
+	settle(cloud, &seen);
 	hub_start();
 	assert_int_equal(book.n, 1);
 	wait_for_answer("c2");
 	flip_link_step(l);
 	assert_string_equal(book_in_force(&book, 0, loop_utc_ms())->c.id, "c2");
 	post("m2", "c9", 1000);
-	for (int i = 0; i < 300 && st.duplicates == 0; i++) {
+	for (int i = 0; i < slow_ms(1000) && st.duplicates == 0; i++) {
 		run_ms(10);
 		flip_link_stats(l, &st);
 	}
@@ -191,7 +189,7 @@ static void test_queue(void **state)
 	flip_link_step(l);
 	assert_string_equal(book_in_force(&book, 0, loop_utc_ms())->c.id, "c2");
 	acknowledge(422);
-	for (int i = 0; i < 300 && rows() > 0; i++)
+	for (int i = 0; i < slow_ms(1000) && rows() > 0; i++)
 		run_ms(10);
 	hub_stop();
 	hub_start();

@@ -18,6 +18,7 @@
 
 #include "io/log.h"
 #include "io/store.h"
+#include "itest/slow.h"
 
 #define MIB (1024 * 1024)
 
@@ -369,14 +370,14 @@ static void test_large_deletion(void **state)
 		while (found < 0)
 			uv_run(&loop, UV_RUN_ONCE);
 		assert_int_equal(found, 0); /* a read behind the deletion sees all of it */
-		assert_true(worst < 2000); /* a loaded machine; else some 15 */
+		assert_true(worst < slow_ms(4000)); /* a loaded machine; else some 15 */
 	}
 }
 
 /* Every sync takes a second: the calls return at once and the loop turns. */
 static void on_timer(uv_timer_t *timer)
 {
-	double *last = timer->data, now = now_ms();
+	double *last = timer->data, now = now_ms() - (double)processor_waited_ns() / 1e6; /* what others took is not the loop's */
 
 	last[1] = now - last[0] > last[1] ? now - last[0] : last[1];
 	last[0] = now;
@@ -386,7 +387,7 @@ static void test_stalled_disk(void **state)
 {
 	const struct store_op promise = PUT(STORE_OUTBOX), telemetry = PUT(STORE_TELEMETRY);
 	const struct store_query q = { .table = STORE_TELEMETRY, .max_rows = 100 };
-	double turn[2] = { now_ms(), 0 }, began, calls;
+	double turn[2] = { 0 }, began, calls;
 	struct answer a = { 0 };
 	struct store_summary s = { .rows = -1 };
 	uv_timer_t timer;
@@ -397,7 +398,8 @@ static void test_stalled_disk(void **state)
 	atomic_store(&sync_ms, 1000);
 	uv_timer_init(&loop, &timer);
 	timer.data = turn;
-	began = turn[0] = now_ms();
+	turn[0] = now_ms() - (double)processor_waited_ns() / 1e6;
+	began = now_ms();
 	uv_timer_start(&timer, on_timer, 5, 5);
 	assert_int_equal(store_submit(store, &promise, 1, done, &a, NULL), 0);
 	assert_int_equal(store_submit(store, &telemetry, 1, done, &a, NULL), 0);
@@ -411,7 +413,7 @@ static void test_stalled_disk(void **state)
 	assert_int_equal(found, 2);
 	assert_int_equal(s.rows, 2);
 	print_message("a sync of 1 s: four calls took %.2f ms, the loop's longest turn %.1f ms\n", calls, turn[1]);
-	assert_true(calls < 100);
+	assert_true(calls < 500);
 	assert_true(turn[1] < 500);
 	atomic_store(&sync_ms, 0);
 	uv_close((uv_handle_t *)&timer, NULL);

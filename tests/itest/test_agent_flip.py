@@ -30,14 +30,14 @@ def test_acknowledgements_leave_only_on_ack():
         home.send(c)
         ack = home.wait_ack(c["id"])
         home.mqtt.wait(R + "/outbox", lambda o: o["promises"] == 1)
-        home.agent.kill()
+        home.kill()
         home.agent.start()
         home.ready()
         wait_for(lambda: len(home.acks(c["id"])) >= 2, 20, "the row to be sent again after a restart")
         assert {a["message_id"] for a in home.acks(c["id"])} == {ack["message_id"]}
         home.mqtt.publish(R + "/flip/ack", {"message_id": ack["message_id"], "status": 503})
         time.sleep(1)
-        assert home.mqtt.get(R + "/outbox")["promises"] == 1
+        assert home.mqtt.wait(R + "/outbox")["promises"] == 1
         home.mqtt.publish(R + "/flip/ack", {"message_id": ack["message_id"], "status": 200})
         home.mqtt.wait(R + "/outbox", lambda o: o["promises"] == 0 and o["sent_total"] >= 1)
 
@@ -94,7 +94,7 @@ def test_killed_in_the_middle_resumes():
         home.send(c)
         home.site(lambda s: s["mode"] == "event" and s["battery_w"] < -1800, what="the discharge")
         acks = len(home.acks(c["id"]))
-        home.agent.kill()
+        home.kill()
         home.sim.control("set", soc_pct=80)
         writes = home.sim.control("writes")["next"]
         since = home.mqtt.count()
@@ -109,7 +109,7 @@ def test_killed_in_the_middle_resumes():
             return held[0] and time.monotonic() - held[0] > 4
         wait_for(driven, 25, lambda: f"the discharge to go on after kill -9; {home.mqtt.get(R + '/site')}")
         assert home.sim.control("writes", since=writes, unit=1)["writes"], "the new agent wrote nothing to the battery"
-        assert home.mqtt.get(R + "/device/battery")["guarded_by"] == "device"
+        home.mqtt.wait(R + "/device/battery", lambda d: d["guarded_by"] == "device")
         later = [a for a in home.acks(c["id"])[acks:] if a["device_status"] != "OK"]
         assert not later, f"Flip was told of trouble that was none: {later}"
         home.site(lambda s: s["mode"] in ("plan", "self_use"), 70 * SLOW, "the end of the window")
@@ -129,7 +129,7 @@ def test_owner_opts_out():
         home.send(c, "command.updated")                                # Flip has not heard yet and says OK again
         time.sleep(2)
         assert home.mqtt.get(R + "/site")["mode"] != "event"
-        home.agent.kill()
+        home.kill()
         home.agent.start()
         home.ready()
         time.sleep(2)

@@ -2,11 +2,10 @@
 import json
 import os
 import signal
-import subprocess
 import time
 
-from agenttest import Home, R
-from hearthtest import program, run_tests, wait_for
+from agenttest import Home, IN_FORCE, R
+from hearthtest import Program, program, run_tests, wait_for
 
 home = None
 
@@ -178,12 +177,11 @@ def test_hearthctl_shows_what_is_not_measured():
 
 
 def test_watch_ends_with_the_agent():
-    watch = subprocess.Popen([program("hearthctl"), "--port", str(home.broker.port), "status", "--watch"], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    time.sleep(1.5)
-    home.agent.stop()
-    text = watch.communicate(timeout=20)[0].decode()
-    assert watch.returncode == 3 and "the agent is offline" in text and "mode" in text, (watch.returncode, text)
+    watch = Program([program("hearthctl"), "--port", str(home.broker.port), "status", "--watch"], home.folder).start()
+    wait_for(lambda: "mode" in watch.log(), 20, "its first picture")
+    home.stop()
+    code, text = watch.wait(20), watch.log()
+    assert code == 3 and "the agent is offline" in text and "mode" in text, (code, text)
     home.agent.start()
     home.ready()
 
@@ -205,24 +203,24 @@ def test_reload_of_the_link_itself():
 
 
 def test_two_reloads_end_with_the_file():
+    before = home.agent.log().count(IN_FORCE)
     for soc_min in (40, 5):
         home.agent.configure(home.config().replace("soc_min_pct = 5", f"soc_min_pct = {soc_min}"))
         a = home.mqtt.request(R, "config.reload")
         assert a["status"] == "ok" or a["error"]["code"] == "busy", a
-    time.sleep(14)                                                        # two releases of at most 5 s each
+    wait_for(lambda: home.agent.log().count(IN_FORCE) == before + 2, 30, "both, one after the other")
     assert "soc_min_pct = 5" in home.mqtt.ok(R, "state.get", {"parts": ["config"]})["config"]
     home.ready()
 
 
 def test_disabled_devices_are_left_out():
-    extra = "\n[device old]\nprofile = eastron-sdm630\nbus = house\nunit = 12\nroles = grid\nenabled = no\n"
-    home.agent.configure(home.config(extra=extra))
-    home.ctl("reload")
-    time.sleep(8)
+    extra = "\n[device old]\nprofile = eastron-sdm630\nbus = house\nunit = 12\nroles = load\n"
+    home.apply(home.config(extra=extra))
+    home.mqtt.wait(R + "/device/old/availability", timeout=20)
+    home.apply(home.config(extra=extra.replace("load", "grid") + "enabled = no\n"))
     home.site(lambda s: "grid_w" in s)
     assert "old" not in home.mqtt.ok(R, "state.get", {"parts": ["devices"]})["devices"]
-    home.agent.configure(home.config(extra=""))
-    home.ctl("reload")
+    wait_for(lambda: not home.mqtt.topics(R + "/device/old"), 20, "its topics to be cleared")
     home.ready()
 
 
@@ -232,14 +230,12 @@ def test_a_yielded_reserve_stays_away():
         home.agent.configure(home.config(reserve=reserve))
         home.ctl("reload")
         home.site(lambda s: s["floor_pct"] == reserve)
-    home.agent.stop()
+    home.stop()
     home.agent.start()
-    home.mqtt.wait(R + "/status", lambda s: s == "online", 15)
-    time.sleep(3)
-    home.site(lambda s: s["floor_pct"] == 20, what="the file's reserve after a restart")
     home.ready()
+    home.site(lambda s: s["floor_pct"] == 20, what="the file's reserve after a restart")
     # changed while the agent is down: what it stores then must not come before what others still read from the store
-    home.agent.stop()
+    home.stop()
     home.agent.configure(home.config(reserve=25))
     home.agent.start()
     home.ready()
@@ -269,9 +265,8 @@ def test_reload():
 
 
 if __name__ == "__main__":
-    with Home(soc=60) as home:
-        run_tests([test_ping_by_both_ways, test_bad_requests, test_every_verb_answers, test_retained_request_is_refused_and_cleared,
-                   test_same_transaction_same_answer, test_named_users_need_a_role, test_answers_never_become_requests,
-                   test_override_and_pause_through_hearthctl, test_hearthctl_shows_everything,
-                   test_hearthctl_tells_wish_from_floor, test_hearthctl_shows_what_is_not_measured, test_watch_ends_with_the_agent, test_reload, test_reload_of_the_link_itself,
-                   test_two_reloads_end_with_the_file, test_disabled_devices_are_left_out, test_a_yielded_reserve_stays_away], abreast=3)
+    run_tests([test_ping_by_both_ways, test_bad_requests, test_every_verb_answers, test_retained_request_is_refused_and_cleared,
+               test_same_transaction_same_answer, test_named_users_need_a_role, test_answers_never_become_requests,
+               test_override_and_pause_through_hearthctl, test_hearthctl_shows_everything,
+               test_hearthctl_tells_wish_from_floor, test_hearthctl_shows_what_is_not_measured, test_watch_ends_with_the_agent, test_reload, test_reload_of_the_link_itself,
+               test_two_reloads_end_with_the_file, test_disabled_devices_are_left_out, test_a_yielded_reserve_stays_away], abreast=3, home=lambda: Home(soc=60))

@@ -1,6 +1,9 @@
 """The agent, an inverter that can be bounded and a battery with a reserve register: no export where it costs, the sun back when
 the hub dies or stops, and a floor that stays when nobody is left to keep it."""
+import json
+import os
 import signal
+import sqlite3
 
 from agenttest import Home
 from hearthtest import run_tests, wait_for
@@ -91,6 +94,13 @@ def test_the_floor_is_mirrored_and_stays():
         home.agent.start()
         home.ready()
         wait_for(lambda: home.sim.control("get")["setpoint"]["reserve_pct"] == 35, 10, "the same floor")
+        home.ctl("reserve", "0")                                         # there is a hardware minimum
+        home.sim.wait(lambda s: s["setpoint"]["reserve_pct"] == 5, 20)
+        home.agent.stop()                                                # three writes in two lives, for the next one to know
+        with sqlite3.connect(os.path.join(home.agent.state_dir, "hearth.db")) as db:
+            assert len(json.loads(db.execute("SELECT body FROM setting WHERE key = 'wear/battery'").fetchone()[0])) == 3
+        db.close()
+        home.agent.start()
 
 
 if __name__ == "__main__":

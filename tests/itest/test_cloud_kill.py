@@ -1,7 +1,7 @@
 """kill -9 at random moments while rows flow. After each kill the database says what was promised; at the end Flip must have all
 of it: points, acknowledgements, opt-outs. What Flip heard as acknowledged, and what a person heard as done, must be on disk
 after every single kill.
-200 kills (HEARTH_LONG=1: 1000; fewer under sanitizers); HEARTH_SEED repeats a run."""
+200 kills in two homes (HEARTH_LONG=1: 1000; fewer under sanitizers); HEARTH_SEED repeats a run."""
 import json
 import os
 import random
@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cloudtest import CloudHome, DEVICE, R, wait_for  # noqa: E402
 from hearthtest import SLOW, run_tests  # noqa: E402
 
-KILLS = 1000 if os.environ.get("HEARTH_LONG") == "1" else 200 if SLOW == 1 else 40
+KILLS = 500 if os.environ.get("HEARTH_LONG") == "1" else 100 if SLOW == 1 else 20  # in each home
 SEED = int(os.environ.get("HEARTH_SEED", time.time_ns() % 1000000))
 
 
@@ -81,9 +81,17 @@ class Checker:
         self.opted_out.add(event)
 
 
-def kills():
-    dice = random.Random(SEED)
-    print(f"seed {SEED}, {KILLS} kills", flush=True)
+def one_home():
+    kills(SEED)
+
+
+def another_home():
+    kills(SEED + 1)
+
+
+def kills(seed):
+    dice = random.Random(seed)
+    print(f"HEARTH_SEED={SEED}, {KILLS} kills", flush=True)
     with CloudHome(start_agent=False, telemetry_s=1, tick_ms=100, wait_links=False) as home:
         checker = Checker(home)
         for i in range(KILLS):
@@ -105,7 +113,7 @@ def kills():
             checker.after_kill(i)
         home.sim.control("cloud", cloud="flip", state="up")
         home.agent.start()
-        home.delivered(checker.rows)
+        home.delivered(checker.rows, 90)
         home.outbox(lambda o: o["link"] == "up" and o["rows"] <= 1 and o["quarantined"] == 0, 60, "nothing left")
         check_delivered(home, checker)
 
@@ -137,4 +145,4 @@ def check_delivered(home, checker):
           f"sent more than once")
 
 
-run_tests([kills])
+run_tests([one_home, another_home], abreast=2)

@@ -9,7 +9,7 @@ from hearthtest import run_tests  # noqa: E402
 
 
 def refused_points():
-    """One bad point among good ones, by point and by whole request: only it stays behind, with Flip's reason."""
+    """One bad point among good ones: only it stays behind, with Flip's reason."""
     with CloudHome(telemetry_s=2) as home:
         home.sim.control("cloud", cloud="flip", state="cut")
         home.outbox(lambda o: o["link"] == "down" and o["telemetry"]["rows"] >= 7, 60, "rows waiting")
@@ -21,6 +21,10 @@ def refused_points():
         home.mqtt.ok(R, "outbox.retry")
         home.outbox(lambda o: o["telemetry"]["refused"] == 0 and o["rows"] <= 2, 60, "taken after all")
 
+
+def refused_requests():
+    """The whole request for one bad point: halved until that is alone."""
+    with CloudHome(telemetry_s=2) as home:
         home.sim.control("cloud", cloud="flip", state="cut")
         home.outbox(lambda o: o["link"] == "down" and o["telemetry"]["rows"] >= 7, 60, "rows waiting")
         home.sim.control("flip_reject", every=5, status=422)
@@ -31,4 +35,4 @@ def refused_points():
         home.outbox(lambda o: o["telemetry"]["refused"] == 0 and o["rows"] <= 2, 60, "taken after all")
 
 
-run_tests([refused_points])
+run_tests([refused_points, refused_requests], abreast=2)

@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cloudtest import CloudHome, R, preload, wait_for  # noqa: E402
 from hearthtest import SLOW, run_tests, scratch  # noqa: E402
 
-LATE_MS = 250 * SLOW * SLOW  # the figure of the design is a plain build's
+LATE_MS = 1000 * SLOW  # a busy machine; a tick that waits for the disk is late by five seconds. The design's figure: tests/bench
 
 
 def stalled_disk():
@@ -43,6 +43,13 @@ def stalled_disk():
               f"latest {late} ms late")
 
 
+def logged_at(home, words):
+    """When the agent wrote this line, s, by its own clock."""
+    line = next(line for line in home.agent.log().splitlines() if words in line)
+    h, m, s = line.split()[0].split(":")
+    return time.time() - (time.time() - (3600 * int(h) + 60 * int(m) + float(s))) % 86400  # of this day, UTC
+
+
 def ack_waits():
     """Flip must not hear that a command was accepted before the disk has it: the power may go until then."""
     stall_file = os.path.join(scratch(), "stall")
@@ -52,19 +59,21 @@ def ack_waits():
         home.sim.control("flip_token", rotate="fl_new")
         home.agent.secret("flip-token", "fl_new")
         home.reload()  # the link begins anew with the new token, and polls at once
-        wait_for(lambda: f"{command}: new" in home.agent.log(), 3, "the command polled while the disk stands still", interval=0.01)
-        polled, looks = time.monotonic(), 0
-        while time.monotonic() - polled < 4:  # its sync takes five
-            said = home.at_flip(command)
+        wait_for(lambda: f"{command}: new" in home.agent.log(), 10, "the command polled while the disk stands still", interval=0.01)
+        polled, looks = logged_at(home, f"{command}: new"), 0
+        while True:  # its sync takes five seconds
+            said, at = home.at_flip(command), time.time()
+            if at - polled > 4.5:
+                break
             assert said["device_status"] == "PENDING" and not said["acks_total"], \
-                f"acknowledged {time.monotonic() - polled:.2f} s after it was polled, before the disk had it: {said}"
+                f"acknowledged {at - polled:.2f} s after it was polled, before the disk had it: {said}"
             looks += 1
             time.sleep(0.05)
         os.unlink(stall_file)
         wait_for(lambda: home.at_flip(command)["device_status"] == "OK", 20, "the acknowledgement, once the disk has it")
-        waited = time.monotonic() - polled
+        waited = time.time() - polled
         assert waited > 4.5, f"acknowledged after {waited:.2f} s, before its sync was over"
         print(f"PENDING at Flip in {looks} looks while the disk stood still; OK {waited:.2f} s after it was polled")
 
 
-run_tests([stalled_disk, ack_waits])
+run_tests([stalled_disk, ack_waits], abreast=2)

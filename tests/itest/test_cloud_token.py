@@ -33,7 +33,7 @@ def token_rotated():
         owed = fill(home)
         assert len(owed) > ROWS
         before = home.stats()["flip"]["points"]
-        home.sim.control("cloud_fault", cloud="flip", kind="slow", ms=150, path="/v1/telemetry")  # 1.2 s a batch
+        home.sim.control("cloud_fault", cloud="flip", kind="slow", ms=300, path="/v1/telemetry")  # 2.4 s a batch
         home.sim.control("cloud", cloud="flip", state="up")
         home.agent.configure(home.config(telemetry_s=10))  # new intervals go first: here they are to be few
         home.agent.start()

@@ -45,11 +45,10 @@ def test_everything_is_announced():
         assert d["availability_mode"] == "all", d
         for a in d["availability"]:  # what is waited for is really said
             assert home.mqtt.get(a["topic"]) == "online", a
-        state = home.mqtt.get(d["state_topic"])
         for key, c in d["cmps"].items():
             if c["p"] in ("sensor", "binary_sensor"):
                 kind, field = c["val_tpl"].split("value_json.")[1].split(" ")[0].split(".")
-                assert field in state[kind], f"{key} is announced but {field} is not published: {state[kind]}"
+                state = home.mqtt.wait(d["state_topic"], lambda s: field in s[kind], 15, f"{key} is announced: {field}")
                 assert "ops" not in c or state[kind][field] in c["ops"], (key, state[kind][field])
     assert battery["dev"]["via_device"] in site["dev"]["ids"]
     assert {"reserve", "pause", "plan_refresh", "grid_w", "mode"} <= set(site["cmps"]) and "pv_w" not in site["cmps"], site["cmps"].keys()
@@ -164,6 +163,7 @@ def test_another_prefix_and_none():
     ha.publish(PREFIX + "/status", "online")
     time.sleep(2)
     assert home.mqtt.get(R + "/site")["floor_pct"] == 20 and not home.mqtt.seen(R + "/audit", since), "nobody listens"
+    wait_for(lambda: ha.count() > began[0], 10, "our own word")
     assert (ha.count(), other.count()) == (began[0] + 1, began[1]) and home.mqtt.get(R + "/owner") is None
     other.close()
 

@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import json
 import os
-import shutil
 import socket
 import struct
 import subprocess
@@ -14,7 +13,9 @@ import threading
 import time
 import unittest
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "sim"))
+from hearthtest import Broker, SLOW, scratch, wait_for  # noqa: E402
 from simclient import Sim, SimError  # noqa: E402
 
 from pymodbus.client import ModbusTcpClient  # noqa: E402
@@ -27,7 +28,7 @@ KEY = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 class Client:
     """A pymodbus client whose failures are exceptions: a number for a Modbus exception, TimeoutError for silence."""
 
-    def __init__(self, port, timeout=2):
+    def __init__(self, port, timeout=10):
         self.modbus = ModbusTcpClient("127.0.0.1", port=port, timeout=timeout, retries=0)
         assert self.modbus.connect()
 
@@ -130,13 +131,13 @@ class Devices(SimTest):
         self.assertGreater(state["reversion_left_s"]["wset"], 0)
         for _ in range(3):  # refreshed, it stays
             time.sleep(1.5)
+            start = time.monotonic()
             self.client.write(base + 24, *words32(20000))
         self.assertAlmostEqual(self.sim.get()["battery_w"], -2000, delta=1)
-        rem = self.client.read(base + 33, 2)
-        self.assertIn(rem[0] << 16 | rem[1], (3, 4))
-        start = time.monotonic()
+        rem, late = self.client.read(base + 33, 2), time.monotonic() - start
+        self.assertTrue(3 - late <= rem[0] << 16 | rem[1] <= 4, (rem, late))
         self.sim.wait(lambda s: abs(s["battery_w"] + 400) < 1)
-        self.assertGreater(time.monotonic() - start, 3)
+        self.assertGreater(time.monotonic() - start, 3.9)
         self.assertEqual(self.client.read(base + 22, 1), [0])
         writes = self.sim.control("writes", unit=BATTERY)["writes"]
         self.assertEqual([w["address"] - base for w in writes], [23, 26, 30, 24, 22, 24, 24, 24])
@@ -163,43 +164,43 @@ class Devices(SimTest):
         self.client.write1(5018, 3)
         self.sim.control("set", car={"plugged": True, "soc_pct": 20})
         self.assertEqual(self.client.keba(1602), 3)
-        self.sim.wait(lambda s: s["car"]["failed_safe"], 5)
+        self.sim.wait(lambda s: s["car"]["failed_safe"], 20)
         self.assertEqual(self.client.keba(1100), 6000)
-        self.sim.wait(lambda s: abs(s["car_w"] - 6 * 690) < 1, 5)
+        self.sim.wait(lambda s: abs(s["car_w"] - 6 * 690) < 1, 20)
         self.assertEqual(self.client.keba(1000), 3)
         self.assertAlmostEqual(self.client.keba(1020) / 1000, 6 * 690, delta=1)
         self.client.write1(5018, 0)
-        self.sim.wait(lambda s: abs(s["car_w"] - 8 * 690) < 1, 5)
+        self.sim.wait(lambda s: abs(s["car_w"] - 8 * 690) < 1, 20)
         self.client.write1(5014, 0)
-        self.sim.wait(lambda s: s["car_w"] == 0, 5)
+        self.sim.wait(lambda s: s["car_w"] == 0, 20)
         self.assertEqual(self.client.keba(1000), 5)
 
     def test_phases_of_the_charger(self):
         self.raises(4, self.client.write1, 5052, 0)  # Modbus is not the one who switches
         self.sim.control("set", car={"plugged": True, "soc_pct": 20}, charger={"phase_source": 3})
         self.client.write1(5004, 8000)
-        self.sim.wait(lambda s: abs(s["car_w"] - 8 * 690) < 1, 8)
+        self.sim.wait(lambda s: abs(s["car_w"] - 8 * 690) < 1, 20)
         self.client.write1(5014, 0)
-        self.sim.wait(lambda s: s["car_w"] == 0, 8)
+        self.sim.wait(lambda s: s["car_w"] == 0, 20)
         self.client.write1(5052, 0)
         self.client.write1(5014, 1)
-        self.sim.wait(lambda s: abs(s["car_w"] - 8 * 230) < 1, 8)
+        self.sim.wait(lambda s: abs(s["car_w"] - 8 * 230) < 1, 20)
         car = self.sim.control("get")["car"]
         self.assertEqual((car["phases_closed"], car["phase_switches"], car["switched_hot"], car["phase_fault"]), (1, 1, 0, False))
         self.client.write1(5052, 1)  # under current
-        self.sim.wait(lambda s: s["car"]["phase_fault"] and s["car_w"] == 0, 8)
+        self.sim.wait(lambda s: s["car"]["phase_fault"] and s["car_w"] == 0, 20)
         self.assertEqual(self.client.keba(1000), 4)
         self.sim.control("set", charger={"phase_fault": False})
-        self.sim.wait(lambda s: abs(s["car_w"] - 8 * 690) < 1, 8)
+        self.sim.wait(lambda s: abs(s["car_w"] - 8 * 690) < 1, 20)
         with self.assertRaises(Exception):
             self.sim.control("set", charger={"phase_source": 5})
 
     def test_another_hand_at_limit_and_reserve(self):
         self.sim.control("set", pv_w=6000, pv_limit_pct=40, load_w=400, reserve_pct=90)
-        self.sim.wait(lambda s: abs(s["pv_w"] - 2400) < 1 and s["pv_limit_w"] == 2400, 5)
-        self.sim.wait(lambda s: s["setpoint"]["reserve_pct"] == 90, 5)
+        self.sim.wait(lambda s: abs(s["pv_w"] - 2400) < 1 and s["pv_limit_w"] == 2400, 20)
+        self.sim.wait(lambda s: s["setpoint"]["reserve_pct"] == 90, 20)
         self.sim.control("set", pv_limit_pct=None)
-        self.sim.wait(lambda s: abs(s["pv_w"] - 6000) < 1 and "pv_limit_w" not in s, 5)
+        self.sim.wait(lambda s: abs(s["pv_w"] - 6000) < 1 and "pv_limit_w" not in s, 20)
 
     def test_meter_block(self):
         words = self.client.check(self.client.modbus.read_input_registers(0, 80, slave=METER)).registers
@@ -224,20 +225,19 @@ class Devices(SimTest):
         self.assertEqual(self.client.float(0), 0)
         self.sim.control("grid", lost=False)
         self.sim.wait(lambda s: not s["grid_lost"])
-        time.sleep(0.2)
-        self.assertEqual(self.client.read(base + 5, 1), [1])
+        wait_for(lambda: self.client.read(base + 5, 1) == [1], 10, "the battery on the grid again")
         self.assertAlmostEqual(self.client.float(0), 230, delta=2)
 
 
 class Faults(SimTest):
-    def raw(self, unit=METER, seconds=2.0, fc=4, address=52):
-        """One request over a bare socket; every byte that came back, and when the first and last did."""
+    def raw(self, unit=METER, seconds=10.0, fc=4, address=52):
+        """One request over a bare socket; every byte of the answer, if there is one in time, and when they came."""
         with socket.create_connection(("127.0.0.1", self.sim.port)) as s:
             s.settimeout(seconds)
             start, times, data = time.monotonic(), [], b""
             s.sendall(struct.pack(">HHHBBHH", 7, 0, 6, unit, fc, address, 2))
             try:
-                while len(data) < 13:
+                while len(data) < 6 or len(data) < min(13, 6 + int.from_bytes(data[4:6], "big")):
                     part = s.recv(64)
                     if not part:
                         return data, times, True
@@ -251,7 +251,7 @@ class Faults(SimTest):
         good, _, _ = self.raw()
         self.assertEqual(good[:9], bytes([0, 7, 0, 0, 0, 7, METER, 4, 4]))
         self.sim.control("fault", unit=METER, kind="exception", code=6)
-        self.assertEqual(self.raw(seconds=0.5)[0], bytes([0, 7, 0, 0, 0, 3, METER, 0x84, 6]))
+        self.assertEqual(self.raw()[0], bytes([0, 7, 0, 0, 0, 3, METER, 0x84, 6]))
         self.sim.control("fault", unit=METER, kind="silent")
         self.assertEqual(self.raw(seconds=0.4)[0], b"")
         self.sim.control("fault", unit=METER, kind="slow", ms=500)
@@ -261,22 +261,22 @@ class Faults(SimTest):
         self.sim.control("fault", unit=METER, kind="drip", ms=40)
         data, times, _ = self.raw()
         self.assertEqual(data, good[:9] + data[9:])
-        self.assertGreater(len(times), 5)
-        self.assertGreater(times[-1] - times[0], 0.35)
+        self.assertGreater(len(times), 2)
+        self.assertGreater(times[-1], 12 * 0.04 - 0.01)
         self.sim.control("fault", unit=METER, kind="close")
         self.assertEqual(self.raw()[0::2], (b"", True))
         self.sim.control("fault", unit=METER, kind="garbage")
-        answers = {self.raw(seconds=0.2)[0] for _ in range(6)}
+        answers = {self.raw(seconds=0.5)[0] for _ in range(6)}
         self.assertEqual(len(answers), 6)
         self.assertFalse(any(a == good for a in answers))
         self.sim.control("clear", unit=METER)
         self.assertEqual(self.raw()[0][:9], good[:9])
 
     def test_fault_ends_by_itself_and_leaves_others_alone(self):
-        self.sim.control("fault", unit=METER, kind="silent", for_s=1)
+        self.sim.control("fault", unit=METER, kind="silent", for_s=4)
         self.assertEqual(self.client.chain()[1], 40002)
         self.assertEqual(self.raw(seconds=0.2)[0], b"")
-        time.sleep(1.1)
+        time.sleep(4.1)
         self.assertEqual(len(self.raw()[0]), 13)
 
     def test_writes_only(self):
@@ -293,22 +293,20 @@ class Faults(SimTest):
         self.sim.wait(lambda s: s["grid_w"] > 3000)
         self.assertEqual(self.client.float(52), before)
         self.sim.control("fault", unit=BATTERY, kind="bad_soc", value=65083)
-        time.sleep(0.25)
-        self.assertEqual(self.client.read(base + 4, 1), [65083])
+        wait_for(lambda: self.client.read(base + 4, 1) == [65083], 10, "the false charge")
         self.sim.control("clear")
-        time.sleep(0.25)
-        self.assertLess(self.client.read(base + 4, 1)[0], 1001)
-        self.assertGreater(self.client.float(52), 3000)
+        wait_for(lambda: self.client.read(base + 4, 1)[0] < 1001, 10, "the right charge")
+        wait_for(lambda: self.client.float(52) > 3000, 10, "a meter that moves")
 
     def test_slow_unit_holds_up_nobody(self):
-        self.sim.control("fault", unit=METER, kind="slow", ms=1500)
+        self.sim.control("fault", unit=METER, kind="slow", ms=4000)
         done = []
-        slow = threading.Thread(target=lambda: done.append(self.raw()))
+        slow = threading.Thread(target=lambda: done.append(self.raw(seconds=20)))
         slow.start()
-        start = time.monotonic()
-        for _ in range(200):
+        time.sleep(0.2)
+        for _ in range(100):
             self.client.read(40000, 100)
-        self.assertLess(time.monotonic() - start, 1.2)
+        self.assertFalse(done, "the others were answered while it was slow")
         slow.join()
         self.assertEqual(len(done[0][0]), 13)
 
@@ -377,15 +375,15 @@ class Server(SimTest):
     def test_speed_and_quit(self):
         self.sim.control("set", load_w=3000, pv_w=0, soc_pct=50)
         self.sim.control("speed", speed=1000)
-        self.sim.wait(lambda s: s["soc_pct"] < 45, 5)
+        self.sim.wait(lambda s: s["soc_pct"] < 45, 20)
         self.sim.control("quit")
-        self.assertEqual(self.sim.process.wait(timeout=5), 0)
+        self.assertEqual(self.sim.process.wait(timeout=10 * SLOW), 0)
 
 
 class CommandLine(unittest.TestCase):
     def run_sim(self, *args):
         binary = os.path.join(os.environ["HEARTH_BUILD"], "tests", "hearth-sim")
-        return subprocess.run([binary, *args], capture_output=True, text=True, timeout=10)
+        return subprocess.run([binary, *args], capture_output=True, text=True, timeout=60)
 
     def test_exit_codes(self):
         self.assertIn("Usage", self.run_sim("--help").stdout)
@@ -413,7 +411,7 @@ class CommandLine(unittest.TestCase):
                     s.connect(path)
                     s.sendall(b'{"cmd":"quit"}\n')
                     self.assertEqual(s.recv(100), b'{"ok":true}\n')
-                self.assertEqual(p.wait(timeout=5), 0)
+                self.assertEqual(p.wait(timeout=10 * SLOW), 0)
 
     def test_models_and_charger(self):
         for models, want in (("124", [1, 103, 120, 64110, 124, 802]), ("704", [1, 64110, 701, 702, 704, 713, 802])):
@@ -427,40 +425,24 @@ class CommandLine(unittest.TestCase):
 
 class Flip(unittest.TestCase):
     def setUp(self):
-        self.folder = tempfile.mkdtemp()
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
-        conf = os.path.join(self.folder, "broker.conf")
-        with open(conf, "w") as f:
-            f.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
-        self.broker = subprocess.Popen(["/usr/sbin/mosquitto", "-c", conf], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.addCleanup(shutil.rmtree, self.folder)
-        self.addCleanup(self.end_broker)
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                break
-            except OSError:
-                time.sleep(0.05)
+        self.broker = Broker(scratch()).start()
+        self.port = self.broker.port
+        self.addCleanup(self.broker.stop)
         self.sim = Sim()
         self.addCleanup(self.sim.stop)
 
-    def end_broker(self):
-        self.broker.terminate()
-        self.broker.wait(timeout=10)
-
     def listen(self, form):
+        before = self.broker.log().count("Sending SUBACK")
         listener = subprocess.Popen(["mosquitto_sub", "-V", "5", "-p", str(self.port), "-t", "hearth/1/home-0042/flip/in", "-C", "1",
-                                     "-W", "8", "-F", form], stdout=subprocess.PIPE, text=True)
-        time.sleep(0.5)
+                                     "-W", "30", "-F", form], stdout=subprocess.PIPE, text=True)
+        wait_for(lambda: self.broker.log().count("Sending SUBACK") > before, 10, "the subscription")
         return listener
 
     def heard_wrapped(self, **flip):
         """Sends a wrapped command; returns the answer and the headers and body a subscriber saw."""
         listener = self.listen("%p")
         answer = self.sim.control("flip", mqtt_host="127.0.0.1", mqtt_port=self.port, key=KEY, wrapped=True, **flip)
-        wrapped = json.loads(listener.communicate(timeout=10)[0])
+        wrapped = json.loads(listener.communicate(timeout=40)[0])
         return answer, wrapped["headers"], wrapped["body"]
 
     def check(self, headers, body):
@@ -483,7 +465,7 @@ class Flip(unittest.TestCase):
     def test_user_properties(self):
         listener = self.listen("%P\n%p")
         answer = self.sim.control("flip", mqtt_port=self.port, key=KEY, id="11111111-2222-4333-8444-555555555555")
-        first, body = listener.communicate(timeout=10)[0].rstrip("\n").split("\n", 1)
+        first, body = listener.communicate(timeout=40)[0].rstrip("\n").split("\n", 1)
         headers = dict(pair.split(":", 1) for pair in first.split(" ") if ":" in pair)
         self.check(headers, body)
         self.assertEqual(json.loads(body)["event_object"]["id"], answer["id"])
@@ -491,7 +473,7 @@ class Flip(unittest.TestCase):
     def test_forgery_and_missing_broker(self):
         _, headers, body = self.heard_wrapped(signature="v1,AAAA", body='{"any":"thing"}', timestamp="1")
         self.assertEqual((headers["webhook-signature"], headers["webhook-timestamp"], body), ("v1,AAAA", "1", '{"any":"thing"}'))
-        self.end_broker()
+        self.broker.stop()
         with self.assertRaises(SimError) as caught:
             self.sim.control("flip", mqtt_port=self.port, key=KEY)
         self.assertIn("cannot be reached", str(caught.exception))

@@ -463,9 +463,9 @@ class Faults(Clouds):
         self.sim.control("cloud_fault", cloud="flip", kind="429", count=1, path="/v1/telemetry", behind=True)
         got = [self.flip("POST", "/v1/telemetry/BATTERY", {"telemetry": [point()]})[0] for _ in range(3)]
         self.assertEqual(got, [401, 429, 200])
-        self.sim.control("cloud_fault", cloud="flip", kind="500", for_s=1)
+        self.sim.control("cloud_fault", cloud="flip", kind="500", for_s=4)
         self.assertEqual(self.flip("GET", "/v1/commands")[0], 500)
-        time.sleep(1.05)
+        time.sleep(4.05)
         self.assertEqual(self.flip("GET", "/v1/commands")[0], 200)
         self.sim.control("cloud_fault", cloud="flip", kind="500")
         self.sim.control("cloud_clear", cloud="flip")

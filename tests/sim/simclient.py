@@ -11,6 +11,9 @@ import subprocess
 import time
 
 
+SLOW = float(os.environ.get("HEARTH_SLOW", "1"))  # factor on every time limit, as in the integration tests
+
+
 class SimError(Exception):
     pass
 
@@ -27,7 +30,7 @@ class Sim:
         ready = json.loads(line)
         self.port, self.ports, self.control_port = ready["modbus_port"], ready["modbus_ports"], ready["control_port"]
         self.flip_port, self.flatpeak_port = ready.get("flip_port"), ready.get("flatpeak_port")  # None with --no-clouds
-        self.socket = socket.create_connection(("127.0.0.1", self.control_port), timeout=15)
+        self.socket = socket.create_connection(("127.0.0.1", self.control_port), timeout=15 * SLOW)
         self.lines = self.socket.makefile("r")
 
     def send(self, text):
@@ -67,20 +70,20 @@ class Sim:
 
     def wait(self, what, timeout=10.0):
         """Waits until what(get()) is true and returns that state."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * SLOW
         while True:
             state = self.get()
             if what(state):
                 return state
             if time.monotonic() > end:
-                raise SimError(f"waited {timeout} s in vain; state: {json.dumps(state)}")
+                raise SimError(f"waited {timeout * SLOW:g} s in vain; state: {json.dumps(state)}")
             time.sleep(0.05)
 
     def stop(self):
         """Ends it; returns the exit code."""
         if self.process.poll() is None:
             self.process.terminate()
-        code = self.process.wait(timeout=10)
+        code = self.process.wait(timeout=10 * SLOW)
         self.lines.close()
         self.socket.close()
         self.process.stdout.close()

@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -33,17 +35,25 @@ static struct sockaddr_in loopback(int port)
 	return a;
 }
 
+/* Below the ports the kernel gives to connections, or one of those might get it while its server is down. */
 int free_port(void)
 {
-	struct sockaddr_in a = loopback(0);
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), port = -1;
+	for (int i = 0; i < 100; i++) {
+		const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		struct sockaddr_in a;
+		uint16_t dice;
+		bool ours;
 
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && getsockname(fd, (struct sockaddr *)&a, &len) == 0)
-		port = ntohs(a.sin_port);
-	if (fd >= 0)
-		close(fd);
-	return port;
+		if (getrandom(&dice, sizeof(dice), 0) != sizeof(dice))
+			dice = (uint16_t)(getpid() + i);
+		a = loopback(10000 + dice % 22768);
+		ours = fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+		if (fd >= 0)
+			close(fd);
+		if (ours)
+			return ntohs(a.sin_port);
+	}
+	return -1;
 }
 
 /* As root it would become a user of its own, and a change of user clears the signal that ends it with its parent. */

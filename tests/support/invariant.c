@@ -6,6 +6,10 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define PHASES_MS 300000
+#define PHASES_DAY INVARIANT_PHASES_DAY
+#define DAY_MS 86400000
+
 void invariant_bad(struct check *k, const char *fmt, ...)
 {
 	va_list ap;
@@ -123,8 +127,8 @@ static void battery_command(struct check *k, int i)
 		invariant_bad(k, "battery %d: the plan sells %.0f W, which the owner forbids", i, d->order.w);
 }
 
-/* The device's own reserve is the floor in force, in whole percent upward: by it the device keeps what we keep when we are gone.
- * An agent that stops leaves at least the owner's. */
+/* The device's own reserve is the floor in force, in whole percent upward, 1 % at least: by it the device keeps what we keep when
+ * we are gone. An agent that stops leaves at least the owner's. */
 static void battery_mirror(struct check *k, int i, double floor)
 {
 	const struct snapshot *s = k->s;
@@ -135,7 +139,7 @@ static void battery_mirror(struct check *k, int i, double floor)
 		return;
 	if (s->stopping)
 		floor = fmax(floor, s->site.reserve_pct);
-	floor = fmin(floor, 100);
+	floor = fmax(1, fmin(floor, 100));
 	if (!k->h->d[i].mirrors_reserve || !k->h->d[i].mirror_reserve) {
 		if (told != 0)
 			invariant_bad(k, "battery %d: a reserve of %.0f %% is written, which nobody asked for", i, told);
@@ -196,14 +200,32 @@ static void charger_change(struct check *k, int i, double w, double per_a)
 	m->charger_changed_ms[i] = now_ms;
 }
 
+/* What the contactors did: not twice within 5 minutes, or what the charger asks for if that is more, and not an eleventh time in
+ * any 24 hours. */
+static void charger_contactors(struct check *k, int i)
+{
+	const struct home_device *hd = &k->h->d[i];
+	struct invariant_switches *sw = &k->m->switched[i];
+	int64_t dwell_ms = 1000 * (int64_t)hd->phase_dwell_s, last_ms = sw->at_ms[(sw->n + PHASES_DAY - 1) % PHASES_DAY];
+	int64_t tenth_ms = sw->at_ms[sw->n % PHASES_DAY];
+
+	if (hd->switches == sw->seen)
+		return;
+	sw->seen = hd->switches;
+	dwell_ms = dwell_ms > PHASES_MS ? dwell_ms : PHASES_MS;
+	if (last_ms && hd->switched_ms - last_ms < dwell_ms)
+		invariant_bad(k, "charger %d: changed phases %lld ms after the last time", i, (long long)(hd->switched_ms - last_ms));
+	if (tenth_ms && hd->switched_ms - tenth_ms < DAY_MS)
+		invariant_bad(k, "charger %d: changed phases %d times within %lld ms", i, PHASES_DAY + 1, (long long)(hd->switched_ms - tenth_ms));
+	sw->at_ms[sw->n++ % PHASES_DAY] = hd->switched_ms;
+}
+
 /* Another number of phases: only where the charger can, only while nothing flows, not more often than it bears. */
 static void charger_phases(struct check *k, int i, double w)
 {
-	struct invariants *m = k->m;
 	const struct home_device *hd = &k->h->d[i];
 	const struct value *told = &k->s->dev[i].state.f[F_CHARGER_PHASES];
 	int phases = k->d->d[i].order.phases;
-	int64_t now_ms = k->s->now_ms;
 	bool honest = !hd->lie.ignore && hd->lie.late_ms == 0 && hd->lie.gain <= 1 && hd->lie.offset_w == 0;
 
 	if (phases != 0 && (!hd->switches_phases || (phases != 1 && phases != 3)))
@@ -212,12 +234,7 @@ static void charger_phases(struct check *k, int i, double w)
 		invariant_bad(k, "charger %d: %.0f W while it is to change from %.0f to %d phases", i, w, told->v, phases);
 	if (honest && hd->switched_hot > 0)
 		invariant_bad(k, "charger %d: changed phases while current flowed", i);
-	if (phases == 0 || phases == m->phases[i])
-		return;
-	if (m->phases[i] != 0 && now_ms - m->phases_ms[i] < 1000 * (int64_t)hd->phase_dwell_s)
-		invariant_bad(k, "charger %d: told %d phases only %lld ms after the last change", i, phases, (long long)(now_ms - m->phases_ms[i]));
-	m->phases[i] = phases;
-	m->phases_ms[i] = now_ms;
+	charger_contactors(k, i);
 }
 
 void invariant_charger(struct check *k, int i)

@@ -69,14 +69,22 @@ int scenario_plainer(struct scenario *sc, int which);
 /** A scenario with every default set. */
 void scenario_init(struct scenario *sc);
 
+#define INVARIANT_PHASES_DAY 10 /* switches in any 24 hours */
+
 /* What must never happen, checked after every tick. Memory zeroed at the start. */
 struct invariants {
 	double charger_w[HOME_DEVICES];
 	int64_t charger_changed_ms[HOME_DEVICES], charger_zero_ms[HOME_DEVICES];
-	int phases[HOME_DEVICES];             /* last told, 0 = never */
-	int64_t phases_ms[HOME_DEVICES];
+	struct invariant_switches {
+		int seen, n;
+		int64_t at_ms[INVARIANT_PHASES_DAY]; /* a ring */
+	} switched[HOME_DEVICES];             /* contactors for another number of phases */
 	/* since when without a break; 0 = it is not */
 	int64_t over_ms[4][2];   /* a limit breached: site, L1-3; import, export */
+	double began_w[4][2];    /* what could have been taken off then; what was, of devices that may sit on another phase */
+	double tried_w[4][2];
+	bool seen;
+	double least_w[2];       /* what the home did by itself at least since it was last a cause: into the house, out of it */
 	int64_t beside_ms;       /* a native balancer beside a battery under order */
 	int64_t fed_ms;          /* batteries that may not import take more than the sun leaves */
 	int64_t car_fed_ms;      /* batteries give more than the house needs while a car charges */

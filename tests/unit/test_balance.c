@@ -406,6 +406,39 @@ static void where_it_begins(void **state)
 	}
 }
 
+/* The sum is what the house needs, and still one feeds the other: after an event, or back from its own control. */
+static void none_feeds_the_other(void **state)
+{
+	static const struct { const char *name; enum order_kind b_told; double load, a, b, a_w, b_w; } ROWS[] = {
+		{ "back from its own control", ORDER_NONE, 500, 4500, -5000, -250, -250 },
+		{ "the other way round", ORDER_NONE, 500, -5000, 4500, -250, -250 },
+		{ "both told", ORDER_BALANCE, 500, 4500, -5000, -250, -250 },
+		{ "more sun than load", ORDER_BALANCE, -1000, 4000, -3000, 500, 500 },
+		{ "a little: not worth an order", ORDER_BALANCE, 500, 14.9, -514.9, 14.9, -514.9 },
+		{ "just worth one", ORDER_BALANCE, 500, 15, -515, -250, -250 },
+		{ "the other way round, just", ORDER_BALANCE, -500, -15, 515, 250, 250 },
+		{ "both the same way, however uneven", ORDER_BALANCE, 5000, -500, -4500, -500, -4500 },
+		{ "in as well", ORDER_BALANCE, -5000, 500, 4500, 500, 4500 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		fresh();
+		for (int k = 0; k < 2; k++) {
+			struct snap_device *b = &s.dev[desk_battery(&s, 60)];
+
+			b->ordered = (struct order){ .kind = k ? ROWS[r].b_told : ORDER_BALANCE, .min_w = -5000, .max_w = 5000 };
+			b->ordered.w = k ? (ROWS[r].b_told == ORDER_NONE ? 0 : ROWS[r].b) : ROWS[r].a;
+			b->ordered_at_ms = 1000;
+			desk_power(&s, 1 + k, k ? ROWS[r].b : ROWS[r].a);
+		}
+		desk_grid(&s, ROWS[r].load + ROWS[r].a + ROWS[r].b);
+		desk_chain(&c, &s, &d);
+		assert_row_near(ROWS[r].name, d.d[1].order.w, ROWS[r].a_w);
+		assert_row_near(ROWS[r].name, d.d[2].order.w, ROWS[r].b_w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -423,6 +456,7 @@ int main(void)
 		cmocka_unit_test(a_gain_is_made_up_for),
 		cmocka_unit_test(what_the_detector_sees),
 		cmocka_unit_test(where_it_begins),
+		cmocka_unit_test(none_feeds_the_other),
 		cmocka_unit_test(what_limits_cut_is_no_error),
 	};
 

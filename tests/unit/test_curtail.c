@@ -248,6 +248,45 @@ static void blind_means_the_rating(void **state)
 	assert_near(l.d.limit_unreachable_w, 0);
 }
 
+/* ... and where there is no rating, the most it was seen to give; a kilowatt until then. */
+static void no_rating(void **state)
+{
+	double before_w;
+
+	(void)state;
+	fresh(9000, 2000);
+	l.s.dev[pv].state.caps.discharge_max_w = 0;
+	live_run(&l, 30);
+	assert_near(live_order(&l, pv), -(2000 - 45)); /* a hundredth of 9000 W is its band */
+	l.load_w[0] = 3000;
+	before_w = live_order(&l, pv);
+	live_run(&l, 1);
+	assert_near(live_order(&l, pv), before_w - 900);
+	live_run(&l, 60);
+	assert_near(live_order(&l, pv), -(5000 - 45));
+	l.takes_w[pv] = 1000; /* clouds, and then much load: it is free at twice of what it was seen to give, and cut when it gives more */
+	l.load_w[0] = 30000;
+	live_run(&l, 55);
+	assert_int_equal(l.d.d[pv].order.kind, ORDER_POWER);
+	live_run(&l, 30);
+	assert_int_equal(l.d.d[pv].order.kind, ORDER_RELEASE);
+	l.takes_w[pv] = 20000;
+	l.load_w[0] = 0;
+	live_run(&l, 30);
+	assert_near(live_order(&l, pv), -(2000 - 100));
+
+	for (int seen = 0; seen < 2; seen++) {
+		fresh(seen ? 4000 : 0, 2000);
+		l.s.dev[pv].state.caps.discharge_max_w = 0;
+		l.load_w[0] = 3000;
+		live_run(&l, 2);
+		l.s.dev[pv].state.ac_power_w.q = Q_ABSENT;
+		desk_grid(&l.s, -2500);
+		desk_chain(&l.c, &l.s, &l.d);
+		assert_near(live_order(&l, pv), seen ? -(4000 - 500 - 30) : -(1000 - 500 - 30));
+	}
+}
+
 static void several_share_by_what_they_make(void **state)
 {
 	int other;
@@ -320,6 +359,29 @@ static void each_phase_its_own(void **state)
 	l.s.dev[battery].phase = 3;
 	live_run(&l, 60);
 	assert_near(l.d.d[battery].order.grid_w, 0);
+}
+
+/* What makes another phase go over is no reason to keep this one's sun. */
+static void another_phase_over_its_fuse(void **state)
+{
+	static const struct { const char *name; int phases, phase; double w; } ROWS[] = {
+		{ "on its own phase", 1, 1, -5630 }, { "on the one that is over", 1, 2, 0 }, { "nobody knows on which", 1, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		fresh(6000, 0);
+		l.phases = true;
+		l.s.dev[pv].phases = ROWS[r].phases;
+		l.s.dev[pv].phase = ROWS[r].phase;
+		l.s.site.fuse_a = 16;
+		live_run(&l, 20); /* 3680 W less half the band */
+		assert_row_near(ROWS[r].name, live_order(&l, pv), -3630);
+		l.load_w[1] = -6000;
+		l.load_w[0] = 2000;
+		live_run(&l, 60);
+		assert_row_near(ROWS[r].name, live_order(&l, pv), ROWS[r].w);
+	}
 }
 
 /* A limit for the site and a tighter one for the phase: both at once, and the sun's part by the phases it uses. */
@@ -473,9 +535,11 @@ int main(void)
 		cmocka_unit_test(a_native_battery_is_taken_over),
 		cmocka_unit_test(nobody_probes_without_cause),
 		cmocka_unit_test(blind_means_the_rating),
+		cmocka_unit_test(no_rating),
 		cmocka_unit_test(several_share_by_what_they_make),
 		cmocka_unit_test(a_phase_s_fuse),
 		cmocka_unit_test(each_phase_its_own),
+		cmocka_unit_test(another_phase_over_its_fuse),
 		cmocka_unit_test(the_tightest_counts_at_once),
 		cmocka_unit_test(raised_alone),
 		cmocka_unit_test(a_price_may_ask_for_less),

@@ -144,7 +144,7 @@ static void what_it_tries_with(void **state)
 		{ "nearly full", 98, 5000, 0, 0 }, { "a little below", 97.9, 5000, 0, 300 }, { "nobody guards it", 50, 5000, 1, 0 },
 		{ "nobody, but allowed", 50, 5000, 2, 300 }, { "a command runs", 50, 5000, 3, 0 }, { "a tight limit", 50, 5000, 4, 0 },
 		{ "a wide limit", 50, 5000, 5, 300 }, { "takes no powers", 50, 5000, 6, 0 }, { "a lower maximum", 88, 5000, 7, 0 },
-		{ "below that", 87.9, 5000, 7, 300 },
+		{ "below that", 87.9, 5000, 7, 300 }, { "just large enough", 50, 150, 0, 150 }, { "nobody reads its power", 50, 5000, 8, 300 },
 	};
 
 	(void)state;
@@ -164,10 +164,14 @@ static void what_it_tries_with(void **state)
 		d->allow_unguarded = ROWS[r].what == 2;
 		if (ROWS[r].what == 3)
 			desk_command(&kit.s, battery, MODE_STANDBY, POWER_MAX, 0);
-		kit.s.external.import_w = ROWS[r].what == 4 ? 2999 : ROWS[r].what == 5 ? 3000 : NAN;
+		kit.s.external.import_w = ROWS[r].what == 4 ? 299 : ROWS[r].what == 5 ? 300 : NAN;
 		d->state.caps.can_power = ROWS[r].what != 6;
 		d->soc_max_pct = ROWS[r].what == 7 ? 90 : NAN;
 		steps(1);
+		if (ROWS[r].what == 8) {
+			kit.silent[battery] = true;
+			d->state.ac_power_w.q = Q_ABSENT;
+		}
 		for (int t = 0; t < 40; t++) {
 			const struct order_wish *o = desk_order(kit.w, battery, RANK_NONE);
 

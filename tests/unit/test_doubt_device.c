@@ -130,10 +130,16 @@ static void on_its_way(void **state)
 
 static void a_car_in_danger_is_paused(void **state)
 {
-	static const struct { const char *name; double import_w, outside_w, fuse_a, grid_w, phase_w; bool paused; } ROWS[] = {
-		{ "no limit", 0, NAN, 0, 20000, 0, false }, { "within", 9000, NAN, 0, 9100, 0, false }, { "beyond", 9000, NAN, 0, 9101, 0, true },
-		{ "beyond the one from outside", 9000, 4200, 0, 4301, 0, true }, { "within that", 9000, 4200, 0, 4300, 0, false },
-		{ "a fuse", 0, NAN, 20, 0, 4701, true }, { "within the fuse", 0, NAN, 20, 0, 4700, false }, { "no fuse", 0, NAN, 0, 0, 9000, false },
+	static const struct { const char *name; double import_w, outside_w, demand_w, fuse_a, grid_w, phase_w; int phases; bool paused; } ROWS[] = {
+		{ "no limit", 0, NAN, 0, 0, 20000, 0, 3, false }, { "within", 9000, NAN, 0, 0, 9100, 0, 3, false },
+		{ "beyond", 9000, NAN, 0, 0, 9101, 0, 3, true }, { "beyond the one from outside", 9000, 4200, 0, 0, 4301, 0, 3, true },
+		{ "within that", 9000, 4200, 0, 0, 4300, 0, 3, false }, { "the month's peak", 9000, NAN, 4200, 0, 4301, 0, 3, true },
+		{ "within that", 9000, NAN, 4200, 0, 4300, 0, 3, false }, { "the others are tighter", 4200, NAN, 9000, 0, 4301, 0, 3, true },
+		{ "a fuse", 0, NAN, 0, 20, 0, 4701, 3, true }, { "within the fuse", 0, NAN, 0, 20, 0, 4700, 3, false },
+		{ "no fuse", 0, NAN, 0, 0, 0, 9000, 3, false }, { "its phases hold, the sum does not count", 0, NAN, 0, 20, 14000, 4000, 3, false },
+		{ "phases not measured", 0, NAN, 0, 20, 13901, NAN, 3, true }, { "within their sum", 0, NAN, 0, 20, 13900, NAN, 3, false },
+		{ "one phase", 0, NAN, 0, 20, 4701, NAN, 1, true }, { "within it", 0, NAN, 0, 20, 4700, NAN, 0, false },
+		{ "nothing to fuse", 0, NAN, 0, 0, 20000, NAN, 1, false }, { "nothing is measured", 0, NAN, 0, 20, NAN, NAN, 1, false },
 	};
 
 	(void)state;
@@ -143,12 +149,15 @@ static void a_car_in_danger_is_paused(void **state)
 		begin(0, 2000);
 		kit.s.site.import_limit_w = ROWS[r].import_w;
 		kit.s.external.import_w = ROWS[r].outside_w;
+		kit.s.external.demand_w = ROWS[r].demand_w;
+		kit.s.dev[0].phases = ROWS[r].phases;
 		kit.s.site.fuse_a = ROWS[r].fuse_a;
 		kit.power_w[car] = 3000;
 		for (int t = 0; t < 14; t++) {
 			kit.blind = true;
 			value_set(&kit.s.grid_w, ROWS[r].grid_w, kit.s.now_ms + KIT_TICK_MS, Q_GOOD);
-			value_set(&kit.s.phase_w[1], ROWS[r].phase_w, kit.s.now_ms + KIT_TICK_MS, Q_GOOD);
+			for (int p = 0; p < 3; p++)
+				value_set(&kit.s.phase_w[p], p == 1 || isnan(ROWS[r].phase_w) ? ROWS[r].phase_w : 0, kit.s.now_ms + KIT_TICK_MS, Q_GOOD);
 			kit_tick();
 		}
 		o = desk_order(kit.w, car, RANK_NONE);
@@ -214,12 +223,30 @@ static void verdicts(void **state)
 	}
 }
 
+/* The next reading after @gap_ms, ticks of @tick_ms all the while. */
+static void next_reading(int64_t gap_ms, int64_t tick_ms)
+{
+	for (int64_t t = 0; t < gap_ms; t += tick_ms) {
+		int64_t ms = gap_ms - t < tick_ms ? gap_ms - t : tick_ms;
+
+		desk_wait(&kit.s, ms - KIT_TICK_MS);
+		if (t + ms == gap_ms) {
+			desk_power(&kit.s, battery, 0);
+			kit.s.dev[battery].state.ac_power_w.at_ms += KIT_TICK_MS;
+		}
+		kit_tick();
+	}
+}
+
+/* By the times of its readings, with ticks in time between them: who asks late himself is answered late. */
 static void late_answers(void **state)
 {
-	static const struct { const char *name; int64_t usual_ms, gap_ms; int times; bool offline, named; } ROWS[] = {
-		{ "always so slow", 9000, 9000, 20, false, false }, { "nearly three times later", 2000, 5900, 1, false, false },
-		{ "more", 2000, 7000, 3, false, true }, { "twice", 2000, 7000, 2, false, false }, { "3 s are nothing", 500, 3000, 5, false, false },
-		{ "more than 3 s", 500, 3500, 5, false, true }, { "it was offline", 1000, 9000, 5, true, false },
+	static const struct { const char *name; int64_t usual_ms, gap_ms, tick_ms; int times; bool offline, named; } ROWS[] = {
+		{ "always so slow", 9000, 9000, 1000, 20, false, false }, { "nearly three times later", 2000, 5900, 1000, 1, false, false },
+		{ "more", 2000, 7000, 1000, 3, false, true }, { "twice", 2000, 7000, 1000, 2, false, false },
+		{ "3 s are nothing", 500, 3000, 1000, 5, false, false }, { "more than 3 s", 500, 3500, 1000, 5, false, true },
+		{ "it was offline", 1000, 9000, 1000, 5, true, false }, { "our ticks are slow too", 2000, 7000, 2000, 3, false, true },
+		{ "we were late", 2000, 7000, 2001, 3, false, false }, { "by much", 2000, 20000, 20000, 20, false, false },
 	};
 
 	(void)state;
@@ -227,28 +254,42 @@ static void late_answers(void **state)
 		begin(0, 0);
 		kit.silent[battery] = true;
 		kit.s.dev[car].state.availability = AVAIL_OFFLINE;
-		for (int k = 0; k < 60; k++) {
-			desk_wait(&kit.s, ROWS[r].usual_ms - KIT_TICK_MS);
-			desk_power(&kit.s, battery, 0);
-			kit.s.dev[battery].state.ac_power_w.at_ms += KIT_TICK_MS;
-			kit_tick();
-		}
+		for (int k = 0; k < 60; k++)
+			next_reading(ROWS[r].usual_ms, 1000);
 		for (int k = 0; k < ROWS[r].times; k++) {
 			if (ROWS[r].offline) {
 				kit.s.dev[battery].state.availability = AVAIL_OFFLINE;
-				kit_tick();
+				kit_run((int)(ROWS[r].gap_ms / KIT_TICK_MS) - 1);
 				kit.s.dev[battery].state.availability = AVAIL_ONLINE;
 			}
-			desk_wait(&kit.s, ROWS[r].gap_ms - KIT_TICK_MS);
-			desk_power(&kit.s, battery, 0);
-			kit.s.dev[battery].state.ac_power_w.at_ms += KIT_TICK_MS;
-			kit_tick();
+			next_reading(ROWS[r].offline ? KIT_TICK_MS : ROWS[r].gap_ms, ROWS[r].tick_ms);
 		}
 		assert_row(ROWS[r].name, (kit_doubt(DOUBT_DEVICE_LATE) != NULL) == ROWS[r].named && kit.w->n_doubts == ROWS[r].named);
 		kit.silent[battery] = false;
 		kit_run(302);
 		assert_row(ROWS[r].name, kit.w->n_doubts == 0);
 	}
+}
+
+/* One late tick excuses the reading it falls into, not those after it. */
+static void only_what_we_were_late_for(void **state)
+{
+	(void)state;
+	begin(0, 0);
+	kit.silent[battery] = true;
+	kit.s.dev[car].state.availability = AVAIL_OFFLINE;
+	for (int k = 0; k < 60; k++)
+		next_reading(2000, 1000);
+	for (int k = 0; k < 3; k++) {
+		next_reading(9000, 9000);
+		next_reading(2000, 1000);
+	}
+	assert_int_equal(kit.w->n_doubts, 0);
+	for (int k = 0; k < 3; k++) {
+		assert_int_equal(kit.w->n_doubts, 0);
+		next_reading(9000, 1000);
+	}
+	assert_non_null(kit_doubt(DOUBT_DEVICE_LATE));
 }
 
 static void who_is_not_read_is_not_judged(void **state)
@@ -314,6 +355,7 @@ int main(void)
 		cmocka_unit_test(danger_must_last_and_be_its_doing),
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(late_answers),
+		cmocka_unit_test(only_what_we_were_late_for),
 		cmocka_unit_test(who_is_not_read_is_not_judged),
 		cmocka_unit_test(pv),
 		cmocka_unit_test(names_leave_room_for_others),

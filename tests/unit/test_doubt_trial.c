@@ -43,13 +43,15 @@ static double pushed(int ticks)
 static void never_beyond_a_limit(void **state)
 {
 	static const struct { const char *name; double gain, limit_w, demand_w, fuse_a; int phases; bool whole; double must_w; } ROWS[] = {
+		{ "outside just fits", -1, -4300, 0, 0, 1, false, 300 }, { "does not fit", -1, -4299, 0, 0, 1, false, 0 },
 		{ "no limit", -1, 0, 0, 0, 1, false, 300 }, { "just fits", -1, 4300, 0, 0, 1, false, 300 },
 		{ "does not fit", -1, 4299, 0, 0, 1, false, 0 }, { "the month's peak fits", -1, 9000, 4300, 0, 1, false, 300 },
 		{ "does not", -1, 9000, 4299, 0, 1, false, 0 }, { "a tenth of it is shown", 0.1, 4310, 0, 0, 1, false, 300 },
 		{ "and too near", 0.1, 4290, 0, 0, 1, false, 0 }, { "three times: as shown", 3, 12301, 0, 0, 1, false, 300 },
 		{ "and too near", 3, 12299, 0, 0, 1, false, 0 }, { "the fuse of a phase fits", -1, 0, 0, 18.7, 1, false, 300 },
 		{ "does not", -1, 0, 0, 18.69, 1, false, 0 }, { "three phases, a third of it fits", -1, 0, 0, 17.83, 3, false, 300 },
-		{ "does not", -1, 0, 0, 17.82, 3, false, 0 }, { "phases not measured: all may be on one", -1, 0, 0, 18.7, 1, true, 300 },
+		{ "does not", -1, 0, 0, 17.82, 3, false, 0 }, { "a tenth of it is shown", 0.1, 0, 0, 18.8, 1, false, 300 },
+		{ "and too near", 0.1, 0, 0, 18.6, 1, false, 0 }, { "phases not measured: all may be on one", -1, 0, 0, 18.7, 1, true, 300 },
 		{ "and too near", -1, 0, 0, 18.69, 1, true, 0 },
 	};
 
@@ -58,8 +60,36 @@ static void never_beyond_a_limit(void **state)
 		begin(4000, ROWS[r].gain);
 		kit.s.dev[battery].phases = ROWS[r].phases;
 		kit.phase_gain = ROWS[r].whole ? (double)NAN : 1;
-		kit.s.site.import_limit_w = ROWS[r].limit_w;
+		kit.s.site.import_limit_w = fmax(0, ROWS[r].limit_w);
+		kit.s.external.import_w = ROWS[r].limit_w < 0 ? -ROWS[r].limit_w : NAN; /* rows below 0: from outside */
 		kit.s.external.demand_w = ROWS[r].demand_w;
+		kit.s.site.fuse_a = ROWS[r].fuse_a;
+		steps(3);
+		assert_row_near(ROWS[r].name, pushed(80), ROWS[r].must_w);
+	}
+}
+
+/* Where the house is what may go out or come in: by the meter as the steps have shown it. */
+static void never_beyond_an_export_limit(void **state)
+{
+	static const struct { const char *name; enum power_mode mode; double load_w, gain, limit_w, outside_w, fuse_a, must_w; } ROWS[] = {
+		{ "as told", POWER_MAX, 0, -1, 0, NAN, 0, -300 }, { "just fits", POWER_MAX, 0, -1, 300, NAN, 0, -300 },
+		{ "does not", POWER_MAX, 0, -1, 299, NAN, 0, 0 }, { "outside just fits", POWER_MAX, 0, -1, 9000, 300, 0, -300 },
+		{ "does not", POWER_MAX, 0, -1, 9000, 299, 0, 0 }, { "0 W from outside", POWER_MAX, 0, -1, 0, 0, 0, 0 },
+		{ "below the limit, if it is import", POWER_MAX, 500, -1, 800, NAN, 0, -300 }, { "and if it is not", POWER_MAX, 500, -1, 799, NAN, 0, 0 },
+		{ "a fuse", POWER_MAX, 4000, -1, 0, NAN, 18.7, -300 }, { "too near", POWER_MAX, 4000, -1, 0, NAN, 18.69, 0 },
+		{ "the house takes it", POWER_FOLLOW_LOAD, 300, -1, 0, NAN, 0, -300 }, { "not quite", POWER_FOLLOW_LOAD, 299, -1, 0, NAN, 0, 0 },
+		{ "it has sun to give", POWER_FOLLOW_LOAD, -1000, -1, 0, NAN, 0, 0 },
+		{ "a tenth is shown", POWER_FOLLOW_LOAD, 310, 0.1, 0, NAN, 0, -300 }, { "not quite", POWER_FOLLOW_LOAD, 290, 0.1, 0, NAN, 0, 0 },
+		{ "three times is shown", POWER_FOLLOW_LOAD, 300, 3, 0, NAN, 0, -300 }, { "not quite", POWER_FOLLOW_LOAD, 299, 3, 0, NAN, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		begin(ROWS[r].load_w, ROWS[r].gain);
+		desk_command(&kit.s, battery, MODE_DISCHARGE, ROWS[r].mode, 0);
+		kit.s.site.export_limit_w = ROWS[r].limit_w;
+		kit.s.external.export_w = ROWS[r].outside_w;
 		kit.s.site.fuse_a = ROWS[r].fuse_a;
 		steps(3);
 		assert_row_near(ROWS[r].name, pushed(80), ROWS[r].must_w);
@@ -68,32 +98,49 @@ static void never_beyond_a_limit(void **state)
 
 static void as_a_command_says(void **state)
 {
-	static const struct { const char *name; enum battery_mode mode; enum tristate import; bool other; double rating, must_w; } ROWS[] = {
-		{ "discharge", MODE_DISCHARGE, TRI_UNSET, false, 5000, -300 }, { "imports nothing by that", MODE_DISCHARGE, TRI_NO, false, 5000, -300 },
-		{ "a small battery", MODE_DISCHARGE, TRI_UNSET, false, 200, -200 }, { "too small", MODE_DISCHARGE, TRI_UNSET, false, 149, 0 },
-		{ "charge", MODE_CHARGE, TRI_UNSET, false, 5000, 300 }, { "charge without import", MODE_CHARGE, TRI_NO, false, 5000, 0 },
-		{ "standby", MODE_STANDBY, TRI_YES, false, 5000, 0 }, { "self-consumption", MODE_SELF_CONSUMPTION, TRI_YES, false, 5000, 0 },
-		{ "another one's, without import", MODE_STANDBY, TRI_NO, true, 5000, 0 },
-		{ "another one's", MODE_STANDBY, TRI_YES, true, 5000, 300 },
+	static const struct { const char *name; enum battery_mode mode; enum power_mode power; enum tristate import; bool other, own_rule; double rating, setpoint, must_w; } ROWS[] = {
+		{ "discharge", MODE_DISCHARGE, POWER_MAX, TRI_UNSET, false, true, 5000, 0, -300 },
+		{ "imports nothing by that", MODE_DISCHARGE, POWER_MAX, TRI_NO, false, true, 5000, 0, -300 },
+		{ "a small battery", MODE_DISCHARGE, POWER_MAX, TRI_UNSET, false, true, 200, 0, -200 },
+		{ "too small", MODE_DISCHARGE, POWER_MAX, TRI_UNSET, false, true, 149, 0, 0 },
+		{ "no more than the setpoint", MODE_DISCHARGE, POWER_SETPOINT, TRI_UNSET, false, true, 5000, 180, -180 },
+		{ "a large one", MODE_DISCHARGE, POWER_SETPOINT, TRI_UNSET, false, true, 5000, 4000, -300 },
+		{ "a setpoint too small", MODE_DISCHARGE, POWER_SETPOINT, TRI_UNSET, false, true, 5000, 149, 0 },
+		{ "follows a house that takes it", MODE_DISCHARGE, POWER_FOLLOW_LOAD, TRI_UNSET, false, true, 5000, 0, -300 },
+		{ "charge", MODE_CHARGE, POWER_MAX, TRI_YES, false, false, 5000, 0, 300 },
+		{ "charge by the owner's rule", MODE_CHARGE, POWER_MAX, TRI_UNSET, false, true, 5000, 0, 300 },
+		{ "who does not want it", MODE_CHARGE, POWER_MAX, TRI_UNSET, false, false, 5000, 0, 0 },
+		{ "charge without import", MODE_CHARGE, POWER_MAX, TRI_NO, false, true, 5000, 0, 0 },
+		{ "no more than the setpoint", MODE_CHARGE, POWER_SETPOINT, TRI_YES, false, true, 5000, 180, 180 },
+		{ "of the sun only", MODE_CHARGE, POWER_FOLLOW_LOAD, TRI_YES, false, true, 5000, 0, 0 },
+		{ "standby", MODE_STANDBY, POWER_MAX, TRI_YES, false, true, 5000, 0, 0 },
+		{ "backup", MODE_BACKUP, POWER_MAX, TRI_YES, false, true, 5000, 0, 300 },
+		{ "self-consumption", MODE_SELF_CONSUMPTION, POWER_MAX, TRI_YES, false, true, 5000, 0, 300 },
+		{ "savings", MODE_SAVINGS, POWER_MAX, TRI_UNSET, false, true, 5000, 0, 300 },
+		{ "another one's, without import", MODE_STANDBY, POWER_MAX, TRI_NO, true, true, 5000, 0, 0 },
+		{ "another one's", MODE_STANDBY, POWER_MAX, TRI_YES, true, true, 5000, 0, 300 },
+		{ "another one's, by the owner's rule", MODE_STANDBY, POWER_MAX, TRI_UNSET, true, false, 5000, 0, 0 },
 	};
 
 	(void)state;
 	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		struct command_view *c;
 		int other;
 
 		kit_begin(&POLICY_DOUBT);
-		kit.load_w = 0;
+		kit.load_w = 500;
 		battery = desk_battery(&kit.s, 50);
 		other = desk_battery(&kit.s, 50);
+		kit.s.site.grid_charging = ROWS[r].own_rule;
 		kit.s.dev[other].state.caps.can_power = false; /* it can only be held */
 		kit_tell(battery, order_power(0));
 		kit_tell(other, order_power(0));
-		kit_run(3);
 		kit.gain = -1;
-		kit_run(20);
+		kit_run(23);
 		steps(2);
 		kit.s.dev[battery].discharge_max_w = ROWS[r].rating;
-		desk_command(&kit.s, ROWS[r].other ? other : battery, ROWS[r].mode, POWER_FOLLOW_LOAD, 0)->grid_import = ROWS[r].import;
+		c = desk_command(&kit.s, ROWS[r].other ? other : battery, ROWS[r].mode, ROWS[r].power, ROWS[r].setpoint);
+		c->grid_import = ROWS[r].import;
 		kit_tell(battery, order_power(0));
 		steps(1);
 		assert_row_near(ROWS[r].name, pushed(60), ROWS[r].must_w);
@@ -103,18 +150,80 @@ static void as_a_command_says(void **state)
 /* Nothing flows during a command that lets a battery only discharge, and the loop stands at 0 W: pushed out, and found. */
 static void a_command_hides_nothing(void **state)
 {
-	static const struct { const char *name; double gain; bool named; } ROWS[] = { { "inverted", -1, true }, { "honest", 1, false } };
+	static const struct { const char *name; enum power_mode mode; double gain; bool named; } ROWS[] = {
+		{ "inverted", POWER_FOLLOW_LOAD, -1, true }, { "inverted", POWER_MAX, -1, true }, { "honest", POWER_MAX, 1, false },
+	};
 
 	(void)state;
 	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
-		begin(0, -1);
+		begin(400, -1);
 		steps(2);
-		desk_command(&kit.s, battery, MODE_DISCHARGE, POWER_FOLLOW_LOAD, 0);
+		desk_command(&kit.s, battery, MODE_DISCHARGE, ROWS[r].mode, 0);
 		steps(1);
 		kit_tell(battery, order_power(0));
 		kit.gain = ROWS[r].gain;
 		kit_run(60);
 		assert_row(ROWS[r].name, (kit_doubt(DOUBT_METER_INVERTED) != NULL) == ROWS[r].named);
+	}
+}
+
+/* Once it is not believed nothing goes out to ask again, whatever a command allows; it is asked once that is over. */
+static void not_out_while_it_is_not_believed(void **state)
+{
+	(void)state;
+	begin(400, -1);
+	steps(2);
+	kit_tell(battery, order_power(1000));
+	assert_in_range(kit_until(DOUBT_METER_INVERTED, true, 90), 1, 60);
+	kit_tell(battery, order_power(0));
+	desk_command(&kit.s, battery, MODE_DISCHARGE, POWER_MAX, 0);
+	assert_near(pushed(400), 0);
+	kit.s.dev[battery].command.active = false;
+	assert_near(pushed(400), 300);
+}
+
+/* What it was condemned for is what is said of it, whatever other steps show later. */
+static void the_sentence_keeps_its_numbers(void **state)
+{
+	(void)state;
+	begin(400, -1);
+	steps(3);
+	assert_in_range(kit_until(DOUBT_METER_INVERTED, true, 90), 1, 60);
+	kit.gain = 3;
+	assert_near(pushed(280), 0); /* asked again after five minutes */
+	assert_near(pushed(120), 300);
+	assert_non_null(kit_doubt(DOUBT_METER_INVERTED));
+	assert_non_null(strstr(kit_doubt(DOUBT_METER_INVERTED)->why, "1000 W of ours showed as "));
+	assert_null(strstr(kit_doubt(DOUBT_METER_INVERTED)->why, " 0 W"));
+}
+
+/* What it does itself counts once: at the very limit it goes on until it has seen enough. */
+static void its_own_power_does_not_end_it(void **state)
+{
+	static const struct { const char *name; double import_w, export_w; bool command; } ROWS[] = {
+		{ "at the import limit", 4300, 0, false }, { "at the export limit", 0, 4300, true },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int held = 0;
+
+		begin(4000, -1);
+		steps(2);
+		if (ROWS[r].command)
+			desk_command(&kit.s, battery, MODE_DISCHARGE, POWER_MAX, 0);
+		kit.s.site.import_limit_w = ROWS[r].import_w;
+		kit.s.site.export_limit_w = ROWS[r].export_w;
+		steps(1);
+		for (int t = 0; t < 60; t++) {
+			const struct order_wish *o;
+
+			kit_tick();
+			o = desk_order(kit.w, battery, RANK_NONE);
+			held += o && fabs(o->order.w) > 299;
+		}
+		assert_row(ROWS[r].name, held >= 4);
+		assert_row(ROWS[r].name, kit_doubt(DOUBT_METER_INVERTED) != NULL);
 	}
 }
 
@@ -224,10 +333,11 @@ static void a_car_tries_it(void **state)
 
 static void cars_that_cannot(void **state)
 {
-	static const struct { const char *name; double high_w; bool silent, released, battery, tried; } ROWS[] = {
-		{ "enough above its minimum", 1530, false, false, false, true }, { "not enough", 1529, false, false, false, false },
-		{ "not measured", 5000, true, false, false, false }, { "left to itself", 5000, false, true, false, false },
-		{ "a battery that cannot be held beside it", 5000, false, false, true, true },
+	static const struct { const char *name; double high_w; bool silent, released; double soc; bool tried; } ROWS[] = {
+		{ "enough above its minimum", 1530, false, false, 0, true }, { "not enough", 1529, false, false, 0, false },
+		{ "not measured", 5000, true, false, 0, false }, { "left to itself", 5000, false, true, 0, false },
+		{ "a battery that cannot be held beside it", 5000, false, false, 453, true }, /* no number */
+		{ "a full one", 5000, false, false, 100, true }, { "one that can be pushed", 5000, false, false, 50, false },
 	};
 
 	(void)state;
@@ -237,8 +347,8 @@ static void cars_that_cannot(void **state)
 		int t = 0;
 
 		begin_car(-1);
-		if (ROWS[r].battery)
-			desk_soc(&kit.s, desk_battery(&kit.s, 50), 453); /* no number */
+		if (ROWS[r].soc > 0)
+			desk_soc(&kit.s, desk_battery(&kit.s, 50), ROWS[r].soc);
 		for (; t < 24; t++)
 			car_tick(t < 12 ? ROWS[r].high_w : 0);
 		kit.s.paused = true; /* the third step makes the suspicion while nothing may be tried */
@@ -250,8 +360,10 @@ static void cars_that_cannot(void **state)
 		kit.silent[car] = ROWS[r].silent;
 		if (ROWS[r].released)
 			kit.s.dev[car].ordered = order_release();
-		kit_tick();
-		seen = car_tried(&max_w);
+		for (t = 0; t < (ROWS[r].soc > 0 ? 24 : 1); t++) {
+			kit_tick();
+			seen = seen || car_tried(&max_w);
+		}
 		assert_row(ROWS[r].name, seen == ROWS[r].tried);
 	}
 }
@@ -273,8 +385,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(never_beyond_a_limit),
+		cmocka_unit_test(never_beyond_an_export_limit),
 		cmocka_unit_test(as_a_command_says),
+		cmocka_unit_test(not_out_while_it_is_not_believed),
+		cmocka_unit_test(the_sentence_keeps_its_numbers),
 		cmocka_unit_test(a_command_hides_nothing),
+		cmocka_unit_test(its_own_power_does_not_end_it),
 		cmocka_unit_test(what_comes_between_ends_it),
 		cmocka_unit_test(a_car_tries_it),
 		cmocka_unit_test(cars_that_cannot),

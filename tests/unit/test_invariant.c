@@ -164,6 +164,13 @@ static void event_too_long(void) { command(BATTERY); d.d[BATTERY].rank = RANK_EV
 static void event_right(void) { event_too_long(); d.mode = RANK_EVENT; d.d[BATTERY].until_utc_ms--; }
 static void plan_buys(void) { power(BATTERY, 1); d.d[BATTERY].rank = RANK_PLAN; s.site.grid_charging = false; }
 static void plan_sells(void) { power(BATTERY, -1); d.d[BATTERY].rank = RANK_PLAN; s.site.battery_export = false; }
+static void mirrored_at_0(void)
+{
+	home.d[BATTERY].mirror_reserve = true;
+	d.d[BATTERY].order.reserve_pct = 1; /* 0 would leave there what was written before */
+	s.site.reserve_pct = d.floor_pct = 0;
+	s.dev[BATTERY].soc_min_pct = 0;
+}
 static void mirrored_unasked(void) { d.d[BATTERY].order.reserve_pct = 20; }
 static void mirrored_not(void) { home.d[BATTERY].mirror_reserve = true; }
 static void mirrored_high(void) { home.d[BATTERY].mirror_reserve = true; d.d[BATTERY].order.reserve_pct = 21; }
@@ -204,8 +211,24 @@ static void phases_two(void) { d.d[CHARGER].order.phases = 2; }
 static void phases_loaded(void) { power(CHARGER, 6 * 230); d.d[CHARGER].order.phases = 3; }
 static void phases_hot(void) { home.d[CHARGER].switched_hot = 1; }
 static void phases_hot_liar(void) { phases_hot(); home.d[CHARGER].lie.late_ms = 1000; }
-static void phases_often(void) { d.d[CHARGER].order.phases = 3; m.phases[CHARGER] = 1; m.phases_ms[CHARGER] = s.now_ms - 59999; }
-static void phases_rested(void) { phases_often(); m.phases_ms[CHARGER]--; }
+/* The contactors have moved just now, and @ago_ms before; or nine times, an hour apart, and once more before those. */
+static void switched(int times, int64_t ago_ms)
+{
+	struct invariant_switches *sw = &m.switched[CHARGER];
+
+	home.d[CHARGER].switches = times + 1;
+	home.d[CHARGER].switched_ms = 200000000;
+	sw->seen = sw->n = times;
+	for (int k = 0; k < times; k++)
+		sw->at_ms[k] = k == 0 ? home.d[CHARGER].switched_ms - ago_ms : home.d[CHARGER].switched_ms - (times - k) * 3600000LL;
+}
+static void phases_often(void) { switched(1, 299999); }
+static void phases_rested(void) { switched(1, 300000); }
+static void phases_asked_rest(void) { switched(1, 300000); home.d[CHARGER].phase_dwell_s = 301; }
+static void phases_ten(void) { switched(9, 80000000); }
+static void phases_eleven(void) { switched(10, 86399999); }
+static void phases_next_day(void) { switched(10, 86400000); }
+static void phases_seen(void) { switched(1, 299999); home.d[CHARGER].switches = 1; }
 static void sun_balances(void) { balance(PV, -1, 0, false); }
 static void sun_fixed(void) { power(PV, -1); home.d[PV].can_curtail = false; }
 static void sun_takes(void) { power(PV, 1); s.site.export_limit_w = 1; }
@@ -259,13 +282,15 @@ static void each_rule_is_named(void **state)
 		R(meter_doubted, "without a meter"), R(phases_doubted, ""), R(imports, "forbids grid import"), R(imports_by_owner, ""),
 		R(event_without, "no command in force"), R(event_in_savings, "no such command"), R(event_too_long, "the command ends"),
 		R(event_right, ""), R(plan_buys, "the plan charges"), R(plan_sells, "the plan sells"), R(mirrored_unasked, "nobody asked for"),
-		R(mirrored_not, "a reserve of 0"), R(mirrored_high, "a reserve of 21"), R(mirrored, ""), R(mirrored_for_ever, "a reserve of 20"),
+		R(mirrored_not, "a reserve of 0"), R(mirrored_high, "a reserve of 21"), R(mirrored, ""), R(mirrored_at_0, ""), R(mirrored_for_ever, "a reserve of 20"),
 		R(car_balances, "told to balance"), R(car_too_little, "neither 0 nor"), R(car_too_much, "neither 0 nor"),
 		R(car_backwards, "neither 0 nor"), R(car_on_island, "charger 1: not paused"), R(car_in_pause, "charger 1: not released"),
 		R(car_blind, "more than failsafe"), R(car_at_once, "in one step"), R(car_taken_over, ""), R(car_leaps, "in one step"),
 		R(car_rises, ""), R(car_too_soon, "after the last change"), R(car_in_time, ""), R(car_cut, ""), R(car_again, "after a pause"),
 		R(car_later, ""), R(phases_cannot, "which it cannot"), R(phases_two, "which it cannot"), R(phases_loaded, "is to change"),
-		R(phases_hot, "while current flowed"), R(phases_hot_liar, ""), R(phases_often, "after the last change"), R(phases_rested, ""),
+		R(phases_hot, "while current flowed"), R(phases_hot_liar, ""), R(phases_often, "after the last time"), R(phases_rested, ""),
+		R(phases_asked_rest, "after the last time"), R(phases_ten, ""), R(phases_eleven, "11 times within"), R(phases_next_day, ""),
+		R(phases_seen, ""),
 		R(sun_balances, "nothing it can be told"), R(sun_fixed, "nothing it can be told"), R(sun_takes, "at most is outside"),
 		R(sun_beyond, "at most is outside"), R(sun_on_island, "pv 2: not released"), R(sun_for_a_limit, ""), R(not_finite, "balance"),
 		R(band_without_0, "balance"), R(beside_the_band, "balance"), R(silent, "no reason"), R(no_code, "no reason"),
@@ -291,7 +316,15 @@ static void each_rule_is_named(void **state)
 static void over_import(void) { s.site.import_limit_w = 1000; home.grid_w = 2500; power(CHARGER, 6 * 230); m.charger_w[CHARGER] = 6 * 230; }
 static void over_outside(void) { over_import(); s.site.import_limit_w = 0; s.external.import_w = 1000; }
 static void over_demand(void) { over_import(); s.site.import_limit_w = 0; s.external.demand_w = 1000; }
-static void over_a_little(void) { over_import(); home.grid_w = 1299; }
+static void over_a_little(void) { over_import(); home.grid_w = 1200; }
+static void over_just(void) { over_import(); home.grid_w = 1201; }
+static void over_in_noise(void) { over_just(); home.noise_w = 1; }
+static void over_slow(void) { over_import(); chain.device[SECOND].response.max_ms = 10000; }
+static void over_by_car(void) { over_import(); home.d[CHARGER].car_over = 1.1; }
+static void over_support(void) { over_import(); power(CHARGER, 0); power(BATTERY, 0); power(SECOND, 0); }
+static void over_bounded(void) { over_support(); s.site.export_limit_w = 5000; }
+static void over_short(void) { over_bounded(); power(BATTERY, -5000); home.grid_w = 1950; }
+static void over_too_short(void) { over_short(); home.grid_w = 1951; }
 static void over_unavoidable(void) { over_import(); power(CHARGER, 0); home.d[BATTERY].can_power = home.d[SECOND].can_power = false; }
 static void over_phase(void) { over_import(); s.site.import_limit_w = 0; s.site.fuse_a = 10; home.phase_w[0] = 3000; }
 static void over_export(void) { s.site.export_limit_w = 1000; home.grid_w = -2000; power(BATTERY, -500); }
@@ -313,16 +346,32 @@ static void house_fed(void) { car_fed(); home.load_w = 1500; }
 static void beside(void) { balance(BATTERY, -1, 1, true); power(SECOND, -500); }
 static void sun_wasted(void) { power(PV, -1000); }
 
-/* What needs time to be wrong: named after the reaction, and not before. */
+/* Meter period 1 s, tick 1 s, settle time 1.7 s; an order hides 3.7 s (the sun's): 7.4 s, with three of those 14.8 s. */
+#define REACTION_S 8
+#define THREE_S 15
+
+static void second_later(void)
+{
+	s.now_ms += 1000;
+	s.utc_ms += 1000;
+	s.dev[BATTERY].command.ends_utc_ms += 1000;
+	s.grid_w.at_ms += 1000;
+	for (int i = 0; i < home.n; i++)
+		s.dev[i].state.f[F_BATTERY_SOC_PCT].at_ms += 1000;
+}
+
+/* What needs time to be wrong: named at the first tick after that time. */
 static void rules_with_time(void **state)
 {
-	static const struct { const char *name; void (*spoil)(void); const char *must; int before_s, after_s; } ROWS[] = {
-#define R(f, must, before, after) { #f, f, must, before, after }
-		R(over_import, "site: ", 15, 40), R(over_outside, "site: ", 15, 40), R(over_demand, "site: ", 15, 40), R(over_a_little, "", 0, 300),
-		R(over_unavoidable, "", 0, 300), R(over_phase, "phase: ", 15, 40), R(over_export, "site: ", 15, 40), R(over_sun, "site: ", 15, 40),
-		R(over_while_lying, "", 0, 300), R(over_while_offline, "", 0, 300), R(fed, "forbids import", 15, 40), R(fed_by_sun, "", 0, 300),
-		R(car_fed, "while a car charges", 15, 40), R(car_fed_allowed, "", 0, 300), R(house_fed, "", 0, 300),
-		R(beside, "beside 1 under order", 15, 40), R(sun_wasted, "nothing asks", 120, 160),
+	static const struct { const char *name; void (*spoil)(void); const char *must; int at_s; } ROWS[] = {
+#define R(f, must, at) { #f, f, must, at }
+		R(over_import, "site: ", REACTION_S), R(over_outside, "site: ", REACTION_S), R(over_demand, "site: ", REACTION_S),
+		R(over_a_little, "", 0), R(over_just, "site: ", REACTION_S), R(over_in_noise, "", 0), R(over_unavoidable, "", 0),
+		R(over_slow, "site: ", 14), R(over_by_car, "site: ", 9), R(over_support, "site: ", REACTION_S), R(over_bounded, "site: ", THREE_S),
+		R(over_short, "", 0), R(over_too_short, "site: ", THREE_S), R(over_phase, "phase: ", REACTION_S),
+		R(over_export, "site: ", REACTION_S), R(over_sun, "site: ", REACTION_S), R(over_while_lying, "", 0), R(over_while_offline, "", 0),
+		R(fed, "forbids import", THREE_S), R(fed_by_sun, "", 0), R(car_fed, "while a car charges", THREE_S), R(car_fed_allowed, "", 0),
+		R(house_fed, "", 0), R(beside, "beside 1 under order", THREE_S), R(sun_wasted, "nothing asks", 120 + THREE_S),
 #undef R
 	};
 
@@ -336,16 +385,52 @@ static void rules_with_time(void **state)
 		for (int t = 0; t < 300 && named_s < 0; t++) {
 			check();
 			named_s = what[0] ? t : -1;
-			s.now_ms += 1000;
-			s.utc_ms += 1000;
-			s.dev[BATTERY].command.ends_utc_ms += 1000;
-			s.grid_w.at_ms += 1000;
-			for (int i = 0; i < home.n; i++)
-				s.dev[i].state.f[F_BATTERY_SOC_PCT].at_ms += 1000;
+			second_later();
 		}
-		if (ROWS[r].must[0] ? named_s < ROWS[r].before_s || named_s > ROWS[r].after_s || !strstr(what, ROWS[r].must) : named_s >= 0)
-			fail_msg("%s: after %d s '%s', must be '%s' within %d..%d s", ROWS[r].name, named_s, what, ROWS[r].must, ROWS[r].before_s,
-				 ROWS[r].after_s);
+		if (ROWS[r].must[0] ? named_s != ROWS[r].at_s || !strstr(what, ROWS[r].must) : named_s >= 0)
+			fail_msg("%s: after %d s '%s', must be '%s' after %d s", ROWS[r].name, named_s, what, ROWS[r].must, ROWS[r].at_s);
+	}
+}
+
+static void more_load(void) { home.load_w += 151; }
+static void hardly_more(void) { home.load_w += 150; }
+static void less_sun(void) { home.pv_w -= 151; }
+static void less_load(void) { home.load_w -= 1000; }
+static void half_taken(void) { power(BATTERY, -5000); power(SECOND, -100); }
+static void just_half(void) { power(BATTERY, -5000); }
+static void over_elsewhere(void) { over_phase(); home.d[SECOND].phase = 2; power(SECOND, 1000); }
+static void over_elsewhere_told(void) { over_elsewhere(); home.d[SECOND].phase_told = true; }
+static void tried(void) { power(SECOND, 749); }
+static void hardly_tried(void) { power(SECOND, 750); }
+
+/* What begins the time anew: a home that makes it worse, half of what was left taken where the other side bounds it, a cut of
+ * what may sit on another phase. It happens after 5 s. */
+static void what_begins_anew(void **state)
+{
+	static const struct { const char *name; void (*spoil)(void), (*then)(void); int at_s; } ROWS[] = {
+#define R(f, then, at) { #f " " #then, f, then, at }
+		R(over_import, more_load, 5 + REACTION_S), R(over_import, hardly_more, REACTION_S), R(over_import, less_sun, 5 + REACTION_S),
+		R(over_import, less_load, REACTION_S), R(over_export, more_load, REACTION_S), R(over_export, less_load, 5 + REACTION_S),
+		R(over_bounded, half_taken, 5 + THREE_S), R(over_bounded, just_half, THREE_S), R(over_support, half_taken, REACTION_S),
+		R(over_elsewhere, tried, 5 + REACTION_S), R(over_elsewhere, hardly_tried, REACTION_S), R(over_elsewhere_told, tried, REACTION_S),
+#undef R
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int named_s = -1;
+
+		good();
+		ROWS[r].spoil();
+		for (int t = 0; t < 60 && named_s < 0; t++) {
+			if (t == 5)
+				ROWS[r].then();
+			check();
+			named_s = what[0] ? t : -1;
+			second_later();
+		}
+		if (named_s != ROWS[r].at_s)
+			fail_msg("%s: after %d s '%s', must be after %d s", ROWS[r].name, named_s, what, ROWS[r].at_s);
 	}
 }
 
@@ -366,7 +451,7 @@ static void lies_are_forgiven_for_a_while(void **state)
 		check();
 		named_s = what[0] ? t : -1;
 	}
-	assert_in_range(named_s, 190, 230);
+	assert_int_equal(named_s, 181 + REACTION_S);
 	assert_non_null(strstr(what, "site: "));
 }
 
@@ -375,6 +460,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_rule_is_named),
 		cmocka_unit_test(rules_with_time),
+		cmocka_unit_test(what_begins_anew),
 		cmocka_unit_test(lies_are_forgiven_for_a_while),
 	};
 

@@ -551,6 +551,8 @@ static void test_salvage(void **state)
 					if (in.side[0].unread != ROWS[i].import_unread || in.side[1].unread != ROWS[i].export_unread ||
 					    !watts(v.side[0].w, import_w) || !watts(v.side[1].w, export_w))
 						fail_msg("%s, %d s, start %d: import %g, export %g", json, heartbeat_s, k, v.side[0].w, v.side[1].w);
+					for (int side = 0; side < LIMIT_SIDES; side++)
+						assert_true(!in.side[side].unread || in.side[side].state == LIMIT_INIT);
 					assert_true(v.failsafe == (safe && (heartbeat_s || ROWS[i].import_unread || ROWS[i].export_unread)));
 					restart(&in, &c);
 				}

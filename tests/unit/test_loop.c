@@ -151,7 +151,7 @@ static void test_blocked(void **context)
 		ROWS[i].start(f);
 		run_until(f, 1);
 		loop_busy(&b);
-		fine = b.longest_ms >= BLOCK_MS - 1 && b.longest_ms < 30 * BLOCK_MS && b.over >= 1 && b.turns >= 1 && b.longest_utc_ms &&
+		fine = b.longest_ms >= BLOCK_MS - 1 && b.longest_ms < 500 * BLOCK_MS && b.over >= 1 && b.turns >= 1 && b.longest_utc_ms &&
 		       b.busy_ms >= b.longest_ms && b.recent_ms == b.longest_ms && !b.at[0];
 		if (ROWS[i].spin) /* others may have had the processor for a part of it */
 			fine = fine && b.longest_cpu_ms > 1 && b.longest_cpu_ms <= b.longest_ms + 1;
@@ -171,12 +171,12 @@ static void test_waiting(void **context)
 	struct loop_busy b;
 
 	(void)context;
-	uv_timer_start(&f->timer, on_wake, 60, 60);
-	for (int i = 0; i < 4; i++)
+	uv_timer_start(&f->timer, on_wake, 200, 200);
+	for (int i = 0; i < 5; i++)
 		uv_run(&f->loop, UV_RUN_ONCE);
 	loop_busy(&b);
-	assert_true(b.turns >= 4);
-	assert_true(b.busy_ms < 120); /* 240 were waited; the rest is what a busy machine takes */
+	assert_true(b.turns >= 5);
+	assert_true(b.busy_ms < 500); /* 1000 were waited; the rest is what a busy machine takes */
 	assert_true(b.longest_cpu_ms < 5);
 	fixture_free(f);
 }

@@ -47,6 +47,25 @@ static void rows(void **state)
 	}
 }
 
+/* Where nothing else holds, a floor of 0 is 1 %: what was written before must not stay. */
+static void zero(void **state)
+{
+	static const struct { double user_pct, hardware_pct; float pct; } ZERO[] = { { 0, NAN, 1 }, { 0, 0, 1 }, { 0.5, 0, 1 }, { 1.5, 0, 2 }, { 0, 2, 2 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ZERO) / sizeof(ZERO[0]); i++) {
+		struct snap_device *d;
+
+		desk_init(&s);
+		d = &s.dev[desk_battery(&s, 50)];
+		d->mirror_reserve = d->state.caps.mirrors_reserve = true;
+		d->soc_min_pct = ZERO[i].hardware_pct;
+		s.site.reserve_pct = ZERO[i].user_pct;
+		if (mirror_reserve_pct(&s, d) != ZERO[i].pct)
+			fail_msg("row %zu: %.3f", i, (double)mirror_reserve_pct(&s, d));
+	}
+}
+
 /* It goes out with every order, a release too: that is when it is needed. */
 static void with_every_order(void **state)
 {
@@ -75,7 +94,7 @@ static void with_every_order(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(rows), cmocka_unit_test(with_every_order) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(rows), cmocka_unit_test(zero), cmocka_unit_test(with_every_order) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -390,6 +390,11 @@ static void what_limits_are_told(void **state)
 		{ "the meter was read before that", ORDER_BALANCE, -2000, -1900, 1249, 1250, true, false, 1300, -700, -700, -2000, 0 },
 		{ "the device was", ORDER_BALANCE, -2000, -1900, 1250, 1249, true, false, 1300, -700, -700, -2000, 0 },
 		{ "steps have taught otherwise", ORDER_BALANCE, -2000, -1900, 1250, 1250, true, true, 1300, -700, -700, -2000, 0 },
+		{ "but with the load it is what the meter shows", ORDER_BALANCE, -2000, -1900, 1250, 1250, true, true, 110, -1900, -1900, -2000, 0 },
+		{ "the driver's time counts then too", ORDER_BALANCE, -2000, -1900, 1249, 1249, true, true, 110, -1890, -1890, -2000, 0 },
+		{ "just what it shows", ORDER_BALANCE, -2000, -1900, 1250, 1250, true, true, 115, -1900, -1900, -2000, 0 },
+		{ "and just not", ORDER_BALANCE, -2000, -1900, 1250, 1250, true, true, 115.1, -1884.9, -1884.9, -2000, 0 },
+		{ "an echo of the order", ORDER_BALANCE, -2000, -2000, 1250, 1250, true, true, 2000, 0, 0, -2000, 0 },
 		{ "it is over for them too", ORDER_BALANCE, -2000, -1900, 2500, 2500, true, true, 100, -1900, -1900, -2000, -1700 },
 		{ "does more than told: that is its way", ORDER_POWER, -2000, -2200, 9000, 9000, true, false, 0, -2000, -2000, -2200, -2200 },
 		{ "the other way too", ORDER_POWER, 2000, 2200, 9000, 9000, true, false, 0, 2000, 2000, 2200, 2200 },
@@ -424,6 +429,45 @@ static void what_limits_are_told(void **state)
 		assert_row_near(ROWS[r].name, w.guess_high_w, ROWS[r].guess_high);
 		assert_row_near(ROWS[r].name, w.low_w, ROWS[r].low);
 		assert_row_near(ROWS[r].name, w.high_w, ROWS[r].high);
+	}
+}
+
+/* Readings and load against the meter: a restless house is given more, one nobody reads is where the estimate has it. */
+static void what_fits_the_meter(void **state)
+{
+	static const struct { const char *name; double noise, off, other; bool read, fits; } ROWS[] = {
+		{ "four mean deviations", 10, 40, 0, true, true }, { "more than that", 10, 40.1, 0, true, false },
+		{ "on the other side", 10, -40, 0, true, true }, { "more there", 10, -40.1, 0, true, false },
+		{ "another is read too", 0, 0, -700, true, true }, { "one that is not read", 0, 0, -700, false, true },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		struct work_device w;
+		int a, b;
+
+		fresh();
+		a = desk_battery(&s, 50);
+		b = desk_battery(&s, 50);
+		for (int i = a; i <= b; i++) {
+			s.dev[i].ordered = order_power(0);
+			s.dev[i].ordered_at_ms = 1000;
+		}
+		s.dev[b].ordered = order_power(ROWS[r].other);
+		look(a);
+		desk_wait(&s, 100000);
+		s.dev[a].ordered = order_balance(0, -5000, 5000);
+		s.dev[a].ordered.w = -2000;
+		s.dev[a].ordered_at_ms = s.now_ms - 1300;
+		desk_power(&s, a, -1900);
+		desk_power(&s, b, ROWS[r].other);
+		s.dev[b].state.ac_power_w.q = ROWS[r].read ? Q_GOOD : Q_ABSENT;
+		desk_grid(&s, 2000 - 1900 + ROWS[r].other + ROWS[r].off);
+		c.loop.load_w = 2000;
+		c.loop.noise_w = ROWS[r].noise;
+		c.device[a].response.learned = true;
+		w = look(a);
+		assert_row_near(ROWS[r].name, w.guess_low_w, ROWS[r].fits ? -1900 : -1900 + ROWS[r].off);
 	}
 }
 
@@ -513,6 +557,7 @@ int main(void)
 		cmocka_unit_test(small_or_large),
 		cmocka_unit_test(small_ones_that_last),
 		cmocka_unit_test(what_limits_are_told),
+		cmocka_unit_test(what_fits_the_meter),
 		cmocka_unit_test(between_two_readings),
 		cmocka_unit_test(who_fails),
 		cmocka_unit_test(the_sun_is_as_read),

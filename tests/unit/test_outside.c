@@ -111,7 +111,7 @@ static void on_answer(void *context, int status)
 	answers[n_answers++] = status;
 }
 
-static int ask(const char *json)
+static int ask_as(const char *source, const char *json)
 {
 	struct limit_message m;
 	struct errbuf err = { "" };
@@ -119,11 +119,16 @@ static int ask(const char *json)
 	int r;
 
 	assert_int_equal(limit_message_parse(j, &m, &err), 0);
-	snprintf(m.source, sizeof(m.source), "dso");
+	snprintf(m.source, sizeof(m.source), "%s", source);
 	r = outside_limit(hub.outside, &m, &err);
 	if (r >= 0)
 		assert_int_equal(outside_stored(hub.outside, on_answer, NULL), 0);
 	return r;
+}
+
+static int ask(const char *json)
+{
+	return ask_as("dso", json);
 }
 
 static struct snapshot *tick(double grid_w)
@@ -205,7 +210,7 @@ static void test_timer(void **state)
 	ends(0);
 	assert_true(n_answers == 1 && n_stores == 0);
 	now_ms += 1000;
-	for (uint64_t end = uv_hrtime() + 3000000000u; n_stores == 0 && uv_hrtime() < end;)
+	for (uint64_t end = uv_hrtime() + 20000000000u; n_stores == 0 && uv_hrtime() < end;)
 		uv_run(hub.loop, UV_RUN_ONCE);
 	assert_int_equal(n_stores, 1);
 	ends(0);
@@ -452,6 +457,28 @@ static void test_published(void **state)
 	ends(0);
 }
 
+/* Two that speak: whose silence counts for which side is shown, and nobody vouches for the other. */
+static void test_two_sources(void **state)
+{
+	(void)state;
+	hub.cfg.site.limit_heartbeat_s = 120;
+	hub.cfg.site.limit_failsafe_import_w = 4200;
+	ask("{\"import_w\":6000}");
+	tick(0);
+	assert_null(strstr(limit_topic, "_source"));
+	ask_as("solar", "{\"export_w\":0}");
+	for (int i = 0; i < 121; i++) {
+		now_ms += 1000;
+		ask_as("solar", "{}");
+		tick(0);
+		if (n_stores)
+			ends(0);
+	}
+	assert_non_null(strstr(limit_topic, "\"source\":\"solar\",\"import_state\":\"failsafe\",\"export_state\":\"limited\",\"import_source\":\"dso\""));
+	assert_null(strstr(limit_topic, "export_source"));
+	assert_non_null(strstr(outside_warning(hub.outside), "is silent"));
+}
+
 static void test_demand(void **state)
 {
 	(void)state;
@@ -495,6 +522,31 @@ static void test_demand(void **state)
 	/* a meter that is not read any more */
 	now_ms += 20000;
 	tick(NAN);
+	outside_flush(hub.outside);
+	assert_int_equal(submitted, 0); /* nothing is owed */
+}
+
+/* At the end: the peak that is under way is given to the disk twice too. */
+static void test_end_with_a_peak(void **state)
+{
+	(void)state;
+	hub.cfg.plan.demand_target_w = 4000;
+	now_ms = 1800000;
+	for (int i = 0; i <= 900; i++, now_ms += 1000)
+		tick(6000);
+	assert_true(submitted == 1 && strstr(stores[0].body, "\"peak_w\":6000"));
+	outside_flush(hub.outside);
+	assert_int_equal(n_stores, 2);
+	assert_string_equal(stores[1].body, stores[0].body);
+	outside_flush(hub.outside);
+	assert_int_equal(n_stores, 2);
+	ends(-EIO);
+	ends(0);
+	outside_flush(hub.outside); /* failed since: again */
+	assert_int_equal(n_stores, 1);
+	ends(0);
+	outside_flush(hub.outside);
+	assert_int_equal(n_stores, 0);
 }
 
 /* The running interval, each minute and at the end, and back. */
@@ -530,6 +582,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_published, setup, teardown), cmocka_unit_test_setup_teardown(test_demand, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_disk_is_said_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_end_with_a_write_that_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_end_with_a_peak, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_sources, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_prolonged, setup, teardown), cmocka_unit_test_setup_teardown(test_unreadable, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lost, setup, teardown), cmocka_unit_test_setup_teardown(test_interval_is_kept, setup, teardown),
 	};

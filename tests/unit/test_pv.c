@@ -243,6 +243,35 @@ static void unread(void **state)
 	assert_near(bound(1), 6000 - 3045);
 }
 
+/* Without a rating it is as large as it was ever seen, also before the price fell; until then a kilowatt. */
+static void no_rating(void **state)
+{
+	static const struct { const char *name; double seen_w, made_w, grid_w, bound_w; } ROWS[] = {
+		{ "makes", 0, 5000, -1030, 5000 - 1030 - 37.5 }, { "made more", 8000, 5000, -1030, 5000 - 1030 - 60 },
+		{ "noise", 8000, 5000, -120, 1e6 }, { "more than noise", 8000, 5000, -121, 5000 - 121 - 60 },
+		{ "little", 0, 500, -100, 500 - 100 - 25 }, { "unread", 4000, NAN, -1000, 4000 - 1000 - 30 },
+		{ "never read", 0, NAN, -500, 1000 - 500 - 25 }, { "never read, and more goes out", 0, NAN, -3000, 0 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		site(0.3, 0.08, ROWS[i].seen_w);
+		s.dev[1].state.caps.discharge_max_w = 0;
+		now(1000, 0);
+		assert_row(ROWS[i].name, wish(1)->order.kind == ORDER_RELEASE);
+		s.export_price = -0.05;
+		desk_power(&s, 1, -ROWS[i].made_w);
+		s.dev[1].state.ac_power_w.q = isnan(ROWS[i].made_w) ? Q_ABSENT : Q_GOOD;
+		now(1000, ROWS[i].grid_w);
+		assert_row_near(ROWS[i].name, bound(1), ROWS[i].bound_w);
+	}
+	site(0.3, -0.05, 8000); /* it is remembered, and what is missing is given by it */
+	s.dev[1].state.caps.discharge_max_w = 0;
+	now(1000, -500);
+	desk_power(&s, 1, -7440);
+	now(1000, 1060);
+	assert_near(bound(1), 7440 + 1000);
+}
+
 static void two_inverters(void **state)
 {
 	int other;
@@ -553,6 +582,7 @@ int main(void)
 		cmocka_unit_test(steps),
 		cmocka_unit_test(clouds),
 		cmocka_unit_test(unread),
+		cmocka_unit_test(no_rating),
 		cmocka_unit_test(two_inverters),
 		cmocka_unit_test(battery_first),
 		cmocka_unit_test(no_balance_no_room),

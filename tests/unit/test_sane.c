@@ -34,6 +34,7 @@ static void reach_by_fuse(void **state)
 	static const struct { const char *name; double fuse_a, import_w; int phases; double must_w; } ROWS[] = {
 		{ "nothing known", 0, 0, 3, 50000 }, { "a small import limit", 0, 9000, 3, 50000 }, { "a farm", 0, 40000, 3, 160000 },
 		{ "16 A on one phase", 16, 0, 1, 10000 }, { "25 A on one phase", 25, 0, 1, 11500 }, { "25 A on three", 25, 9000, 3, 34500 },
+		{ "25 A, nobody says on how many", 25, 0, 0, 34500 },
 	};
 
 	(void)state;
@@ -111,6 +112,56 @@ static void jumps_that_are_seldom(void **state)
 	}
 }
 
+/* The first number is no change, and none of them is from before we began. */
+static void three_jumps_are_none(void **state)
+{
+	(void)state;
+	for (int early = 0; early < 2; early++) {
+		begin();
+		if (early)
+			s.now_ms = 0;
+		else
+			tick(60000, 0);
+		for (int k = 0; k < 3 + early; k++) /* early: the first is where it begins */
+			tick(k % 2 ? 60000 : 0, 0);
+		assert_false(m.jumps);
+		tick(m.w[0] > 0 ? 0 : 60000, 0);
+		assert_true(m.jumps);
+	}
+}
+
+static void the_largest_jump_is_told(void **state)
+{
+	(void)state;
+	begin();
+	for (int k = 0; k < 5; k++)
+		tick(k % 2 ? 40000 : -15000, 0);
+	assert_true(m.jumps);
+	assert_near((double)m.jump_w, 55000);
+	tick(50000, 0);
+	assert_near((double)m.jump_w, 65000);
+	tick(-1000, 0);
+	assert_near((double)m.jump_w, 65000);
+	tick(120000, 0);
+	assert_near((double)m.jump_w, 121000);
+}
+
+/* What was found is what is told, whatever comes later. */
+static void the_first_still_number_is_told(void **state)
+{
+	(void)state;
+	begin();
+	for (int t = 0; t < 20; t++)
+		tick(300, 200);
+	for (int t = 0; t < 20; t++)
+		tick(300, 800);
+	assert_true(m.frozen);
+	assert_near((double)m.moved_w, 600);
+	for (int t = 0; t < 20; t++)
+		tick(300, 1500);
+	assert_near((double)m.moved_w, 600);
+}
+
 static void absurd_numbers(void **state)
 {
 	static const struct { const char *name; double w, fuse_a; bool must; } ROWS[] = {
@@ -138,7 +189,7 @@ static void standing_still(void **state)
 {
 	static const struct { const char *name; double own_w, flutter_w; int ticks; bool must; } ROWS[] = {
 		{ "nothing moved", 0, 0, 60, false }, { "499 W", 499, 0, 60, false }, { "500 W, not long enough", 500, 0, 11, false },
-		{ "500 W", 500, 0, 13, true }, { "out", -500, 0, 13, true }, { "a living number", 500, 0.1, 60, false },
+		{ "500 W, just long enough", 500, 0, 12, true }, { "500 W", 500, 0, 13, true }, { "out", -500, 0, 13, true }, { "a living number", 500, 0.1, 60, false },
 	};
 
 	(void)state;
@@ -215,7 +266,8 @@ static void wild_swings(void **state)
 	static const struct { const char *name; double own_w, meter_w; int period; bool must; } ROWS[] = {
 		{ "the meter swings as we do", 1000, 1000, 6, false }, { "a load that comes and goes", 1000, 2000, 6, false },
 		{ "three times as far", 1000, 3000, 6, true }, { "too small to be turns of ours", 140, 3000, 6, false },
-		{ "too seldom", 1000, 3000, 40, false },
+		{ "too seldom", 1000, 3000, 40, false }, { "two and a half times as far", 1000, 2500, 6, false }, { "further", 1000, 2501, 6, true },
+		{ "turns of ours just too small", 300, 3000, 6, false }, { "just large enough", 301, 3000, 6, true },
 	};
 
 	(void)state;
@@ -234,6 +286,31 @@ static void wild_swings(void **state)
 			tick(5000, 0);
 		assert_row(ROWS[r].name, !m.wild);
 	}
+}
+
+/* Four turns of ours and of the meter, in this half minute and the one before: not one less. */
+static void wild_from_the_fourth_turn_on(void **state)
+{
+	static const struct { const char *name; int second_at; bool must; } ROWS[] = {
+		{ "all in one half minute", 16, true }, { "in two", 34, true }, { "the first are over", 62, false },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		begin();
+		for (int t = 0; t < ROWS[r].second_at + 4; t++) {
+			bool up = (t >= 10 && t < 13) || (t >= ROWS[r].second_at && t < ROWS[r].second_at + 3);
+
+			tick(5000 + (up ? 3000 : 0), up ? 1000 : 0);
+			assert_row(ROWS[r].name, m.wild == (ROWS[r].must && t == ROWS[r].second_at + 3));
+		}
+	}
+	begin();
+	for (int t = 0; t < 30; t++)
+		tick(t, 0);
+	assert_true(m.range_ms < s.now_ms);
+	tick(0, 0); /* half a minute after the first */
+	assert_true(m.range_ms == s.now_ms);
 }
 
 /* Quick turns as large as ours within a slow swing of the house are the house's and ours. */
@@ -274,12 +351,16 @@ int main(void)
 		cmocka_unit_test(reach_by_fuse),
 		cmocka_unit_test(jumps),
 		cmocka_unit_test(jumps_that_are_seldom),
+		cmocka_unit_test(three_jumps_are_none),
+		cmocka_unit_test(the_largest_jump_is_told),
+		cmocka_unit_test(the_first_still_number_is_told),
 		cmocka_unit_test(absurd_numbers),
 		cmocka_unit_test(standing_still),
 		cmocka_unit_test(a_minute_after_it_moves_it_is_believed),
 		cmocka_unit_test(a_late_reading_is_no_move),
 		cmocka_unit_test(still_only_if_all_is_seen),
 		cmocka_unit_test(wild_swings),
+		cmocka_unit_test(wild_from_the_fourth_turn_on),
 		cmocka_unit_test(a_slow_swing_with_quick_turns_is_none),
 		cmocka_unit_test(nothing_without_a_number),
 	};

@@ -292,6 +292,7 @@ static void support_that_still_charges_is_a_cut(void **state)
 		{ "self-use by itself", true, false, 4469, 2205, ORDER_BALANCE, RANK_SELF_USE },
 		{ "the owner's charge", false, true, 4469, 2205, ORDER_POWER, RANK_OVERRIDE },
 		{ "down to a discharge", false, false, 7000, -326, ORDER_POWER, RANK_LIMIT },
+		{ "down to nothing", false, false, 6674, 0, ORDER_BALANCE, RANK_SELF_USE },
 	};
 
 	(void)state;
@@ -511,6 +512,7 @@ static void limits_meet(void **state)
 		enum reason code;
 	} ROWS[] = {
 		{ "the owner's", 10000, 11000, 12000, false, 2000, REASON_IMPORT_LIMIT },
+		{ "as much from outside", 10000, 10000, 12000, false, 2000, REASON_IMPORT_LIMIT },
 		{ "from outside", 10000, 9000, 12000, false, 1000, REASON_OUTSIDE_IMPORT },
 		{ "failsafe", 10000, 9000, 12000, true, 1000, REASON_LIMIT_FAILSAFE },
 		{ "the month's peak", 10000, 9000, 8500, false, 500, REASON_DEMAND },

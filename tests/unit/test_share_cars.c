@@ -312,6 +312,104 @@ static void a_car_that_is_not_read(void **state)
 	}
 }
 
+/* A car told @told W now and @lately W a moment ago, and what it was known to do. */
+static void how_a_car_keeps_to_its_orders(void **state)
+{
+	static const struct { const char *name; double told, lately, reads, was, over, stuck; bool read; } ROWS[] = {
+		{ "as told", 5000, 5000, 5000, 1.5, 0, 0, true },
+		{ "a little more is as told", 5000, 5000, 5050, 1.5, 0, 0, true },
+		{ "more", 5000, 5000, 5050.1, 1.5, 1.01002, 0, true },
+		{ "it learns what it draws now", 5000, 5000, 5500, 1.5, 1.1, 0, true },
+		{ "just cut: from before, perhaps, and no less than known", 5000, 6000, 6300, 1.2, 1.2, 0, true },
+		{ "just cut: and yet more than known", 5000, 6000, 6300, 1.02, 1.05, 0, true },
+		{ "just cut: it comes down", 5000, 6000, 5500, 1.2, 1.2, 0, true },
+		{ "it hardly draws: that says nothing", 5000, 5000, 50, 1.5, 1.5, 0, true },
+		{ "it draws a little, and does as told", 5000, 5000, 50.1, 1.5, 0, 0, true },
+		{ "nobody reads it", 5000, 5000, 5500, 1.5, 1.5, 0, false },
+		{ "to be paused, and hardly draws", 0, 0, 50, 1.5, 1.5, 0, true },
+		{ "to be paused, and draws", 0, 0, 50.1, 1.5, 1.5, 50.1, true },
+		{ "to be paused, just now", 0, 5000, 5000, 1.5, 1.5, 0, true },
+		{ "to be paused, who knows", 0, 0, 3000, 1.5, 1.5, 0, false },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		struct chain_memory *m;
+		int car;
+
+		live_init(&l);
+		car = desk_charger(&l.s, ROWS[r].reads);
+		m = &l.c.device[car];
+		l.s.dev[car].ordered = order_power(ROWS[r].told);
+		l.s.dev[car].ordered_at_ms = 1000;
+		l.s.dev[car].state.ac_power_w.q = ROWS[r].read ? Q_GOOD : Q_ABSENT;
+		m->told_w[0] = ROWS[r].lately;
+		m->told_ms = l.s.now_ms;
+		m->over = ROWS[r].was;
+		desk_chain(&l.c, &l.s, &l.d);
+		assert_row(ROWS[r].name, fabs(m->over - ROWS[r].over) < 1e-6);
+		assert_row_near(ROWS[r].name, m->stuck_w, ROWS[r].stuck);
+	}
+}
+
+/* Settle time and two seconds, 3 s: so long at least, and twice that at most, what was told before still explains what it draws. */
+static void what_was_told_before_fades(void **state)
+{
+	static const struct { int ago_ms, wait_ms[2]; bool over; } ROWS[] = {
+		{ 3000, { 0, 0 }, false }, { 3000, { 1, 0 }, false }, { 3000, { 1, 3000 }, false }, { 3000, { 1, 3001 }, true },
+		{ 3001, { 0, 3000 }, false }, { 3001, { 0, 3001 }, true },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int car;
+
+		live_init(&l);
+		car = desk_charger(&l.s, 5500);
+		l.c.device[car].told_w[0] = 6000;
+		l.c.device[car].told_ms = l.s.now_ms - ROWS[r].ago_ms;
+		for (int k = -1; k < 2; k++) {
+			desk_wait(&l.s, k < 0 ? 0 : ROWS[r].wait_ms[k]);
+			desk_power(&l.s, car, 5500);
+			l.s.dev[car].ordered = order_power(5000);
+			l.s.dev[car].ordered_at_ms = 1000;
+			desk_chain(&l.c, &l.s, &l.d);
+		}
+		if ((l.c.device[car].over > 1.05) != ROWS[r].over)
+			fail_msg("row %zu: over %.2f", r, l.c.device[car].over);
+	}
+}
+
+/* A car is known to draw half as much again: so much of the room is its, even while nobody reads it. */
+static void what_a_car_will_draw_is_not_given_away(void **state)
+{
+	static const struct { const char *name; bool read; double draws, over, limit_w, w; } ROWS[] = {
+		{ "known to, and not read", false, 0, 1.5, 8000, 2000 },
+		{ "does as told, and not read", false, 0, 0, 8000, 3000 },
+		{ "known to, and read", true, 3000, 1.5, 8000, 3000 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int b, car;
+
+		live_init(&l);
+		b = desk_battery(&l.s, 50);
+		car = desk_charger(&l.s, ROWS[r].draws);
+		l.s.dev[car].state.caps.charge_max_w = 2000;
+		l.s.dev[car].state.ac_power_w.q = ROWS[r].read ? Q_GOOD : Q_ABSENT;
+		l.s.dev[car].ordered = order_power(2000);
+		l.s.dev[car].ordered_at_ms = 1000;
+		l.c.device[car].over = ROWS[r].over;
+		owner_charges(b, 3000);
+		l.s.site.import_limit_w = ROWS[r].limit_w;
+		desk_grid(&l.s, 3000);
+		desk_chain(&l.c, &l.s, &l.d);
+		assert_row_near(ROWS[r].name, live_order(&l, car), 2000);
+		assert_row_near(ROWS[r].name, live_order(&l, b), ROWS[r].w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +425,9 @@ int main(void)
 		cmocka_unit_test(what_was_told_lately_is_no_overdraw),
 		cmocka_unit_test(equals_fill_up_to_the_minimum),
 		cmocka_unit_test(a_car_that_is_not_read),
+		cmocka_unit_test(how_a_car_keeps_to_its_orders),
+		cmocka_unit_test(what_was_told_before_fades),
+		cmocka_unit_test(what_a_car_will_draw_is_not_given_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

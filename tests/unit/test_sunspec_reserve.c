@@ -193,6 +193,39 @@ static void test_the_budget(void **state)
 	rig_stop(r);
 }
 
+/* What an earlier life wrote counts in this one, as long as its day lasts. */
+static void test_the_budget_of_another_life(void **state)
+{
+	static const struct { const char *name; int before, older; int64_t age_ms; int left; } ROWS[] = {
+		{ "none", 0, 0, 0, 20 }, { "half of them", 10, 0, 1000, 10 }, { "all but one: no more down", 19, 0, 1000, 1 }, { "all", 20, 0, 1000, 0 },
+		{ "all, nearly a day ago", 20, 0, 86000000, 0 }, { "all, a day ago", 20, 0, 86400000, 20 }, { "of 47 the latest twenty", 20, 27, 1000, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		struct rig *r = rig_start(STORAGE_124 | STORAGE_TIMER, PROFILE(MIRROR));
+		int64_t at_ms[DRIVER_WORN_MAX], found[DRIVER_WORN_MAX];
+		int n;
+
+		for (int k = 0; k < ROWS[i].older; k++)
+			DRIVER_SUNSPEC.recall(r->run.self, &(int64_t){ -86400000LL }, 1);
+		for (int k = 0; k < ROWS[i].before; k++)
+			at_ms[k] = r->run.now_ms - ROWS[i].age_ms + k;
+		DRIVER_SUNSPEC.recall(r->run.self, at_ms, ROWS[i].before);
+		assert_int_equal(DRIVER_SUNSPEC.worn(r->run.self, found), ROWS[i].before);
+		assert_memory_equal(found, at_ms, sizeof(at_ms[0]) * (size_t)ROWS[i].before);
+		for (int k = 0; k < 30; k++)
+			mirror(r, 30 + (float)k, 2000);
+		if (register_writes(r) != ROWS[i].left)
+			fail_msg("%s: %d writes", ROWS[i].name, register_writes(r));
+		n = DRIVER_SUNSPEC.worn(r->run.self, found);
+		assert_int_equal(n, ROWS[i].before + ROWS[i].left < 20 ? ROWS[i].before + ROWS[i].left : 20);
+		for (int k = 1; k < n; k++)
+			assert_true(found[k] >= found[k - 1]);
+		rig_stop(r);
+	}
+}
+
 static int lowest = 0;
 static bool deaf;
 
@@ -340,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_written_once_and_left),
 		cmocka_unit_test(test_beside_an_order),
 		cmocka_unit_test(test_the_budget),
+		cmocka_unit_test(test_the_budget_of_another_life),
 		cmocka_unit_test(test_its_own_minimum_is_no_harm),
 		cmocka_unit_test(test_a_register_that_does_not_take_it),
 		cmocka_unit_test(test_a_slow_register),

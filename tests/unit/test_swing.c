@@ -61,6 +61,32 @@ static void what_is_a_swing(void **state)
 	assert_true(s.said_w > 900 && s.said_w <= 1000);
 }
 
+/* An echo comes back in its own time: no leg faster than an order can be late, none three times as long as another. */
+static void legs_of_an_echo(void **state)
+{
+	static const struct { const char *name; int leg_s[SWING_TURNS - 1]; double echo; int found; } ROWS[] = {
+		{ "even", { 10, 10, 10, 10 }, 10000, 1 }, { "one three times as long", { 10, 30, 18, 22 }, 10000, 1 },
+		{ "longer", { 10, 31, 18, 22 }, 10000, 0 }, { "the first", { 31, 10, 10, 10 }, 10000, 0 }, { "the last", { 10, 10, 10, 31 }, 10000, 0 },
+		{ "one too short", { 5, 10, 10, 10 }, 10000, 0 }, { "the last", { 10, 10, 10, 5 }, 10000, 0 },
+		{ "just long enough", { 9, 12, 9, 12 }, 12000, 1 }, { "not quite", { 9, 12, 9, 12 }, 12001, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		int found = 0;
+
+		fresh();
+		v.echo_ms = ROWS[i].echo;
+		v.error_w = 1000;
+		for (int k = 0; k <= SWING_TURNS; k++) {
+			v.now_ms += k < 2 ? 10000 : 1000 * ROWS[i].leg_s[k - 2];
+			v.sum_w = k % 2 ? 0 : 1000;
+			found += swing_see(&s, &v);
+		}
+		assert_row(ROWS[i].name, found == ROWS[i].found);
+	}
+}
+
 static void it_gets_worse_and_better(void **state)
 {
 	(void)state;
@@ -115,6 +141,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_a_swing),
+		cmocka_unit_test(legs_of_an_echo),
 		cmocka_unit_test(the_error_is_a_mean),
 		cmocka_unit_test(it_gets_worse_and_better),
 	};

@@ -34,6 +34,24 @@ static void ratings_by_kind(void **state)
 	}
 }
 
+static void size_of_pv(void **state)
+{
+	static const struct { const char *name; double configured, own, seen, size; } ROWS[] = {
+		{ "nothing known", NAN, 0, 0, 1000 }, { "not even a number", NAN, NAN, 0, 1000 }, { "little seen", NAN, 0, 999, 1000 },
+		{ "seen", NAN, 0, 4000, 4000 }, { "rated", NAN, 5000, 0, 5000 }, { "rated, whatever was seen", NAN, 5000, 6000, 5000 },
+		{ "by configuration", 3000, 0, 4000, 3000 }, { "a small one", NAN, 600, 0, 600 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		struct snap_device d = { .roles = ROLE_PV, .discharge_max_w = ROWS[r].configured };
+
+		d.state.caps.can_curtail = true;
+		d.state.caps.discharge_max_w = ROWS[r].own;
+		assert_row_near(ROWS[r].name, view_pv_size(&d, ROWS[r].seen), ROWS[r].size);
+	}
+}
+
 static void steered(void **state)
 {
 	static const struct { const char *name; uint32_t roles; enum availability a; bool power, hold, native, curtail, must; } ROWS[] = {
@@ -346,6 +364,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ratings_by_kind),
+		cmocka_unit_test(size_of_pv),
 		cmocka_unit_test(steered),
 		cmocka_unit_test(own_power_by_kind),
 		cmocka_unit_test(faults),

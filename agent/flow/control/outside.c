@@ -38,6 +38,7 @@ struct outside {
 	int64_t written_ms;          /* when the last transaction was begun; 0 = none yet */
 	uv_timer_t timer;            /* runs while something is to be written */
 	bool demand_dirty;
+	int demand_writes;           /* under way */
 	int64_t demand_try_ms, demand_keep_ms; /* not before */
 	struct waiting { outside_done_fn done; void *context; uint64_t write; } waiting[WAITING_MAX]; /* for this write */
 	int n_waiting;
@@ -257,6 +258,9 @@ cJSON *outside_encode_limit(const struct outside *o)
 		cJSON_AddStringToObject(j, "source", o->limit.source);
 	cJSON_AddStringToObject(j, "import_state", limit_state_word(v.side[LIMIT_IMPORT].state));
 	cJSON_AddStringToObject(j, "export_state", limit_state_word(v.side[LIMIT_EXPORT].state));
+	for (int i = 0; i < LIMIT_SIDES; i++) /* whose silence counts for it */
+		if (o->limit.side[i].source[0] && strcmp(o->limit.side[i].source, o->limit.source) != 0)
+			cJSON_AddStringToObject(j, i == LIMIT_IMPORT ? "import_source" : "export_source", o->limit.side[i].source);
 	json_add_time(j, "import_until", v.side[LIMIT_IMPORT].until_utc_ms);
 	json_add_time(j, "export_until", v.side[LIMIT_EXPORT].until_utc_ms);
 	cJSON_AddNumberToObject(j, "heartbeat_s", cfg.heartbeat_s);
@@ -369,6 +373,7 @@ static void on_demand(void *context, uint64_t ticket, int status)
 	struct outside *o = context;
 
 	(void)ticket;
+	o->demand_writes--;
 	o->demand_dirty |= status < 0;
 }
 
@@ -380,6 +385,7 @@ static void store_peak(struct outside *o)
 
 	o->demand_try_ms = loop_now_ms() + DEMAND_RETRY_MS;
 	o->demand_dirty = !text || hub_store_setting(o->hub, "demand", text, on_demand, o) < 0;
+	o->demand_writes += !o->demand_dirty;
 }
 
 /* What was used of the running interval must not be washed away by a restart. Unsynced: a killed process loses a minute. */
@@ -473,7 +479,7 @@ void outside_flush(struct outside *o)
 		return;
 	if (o->dirty || o->begun - o->ended == 1) /* what is under way may fail, and nobody would try again */
 		write_now(o);
-	if (o->demand_dirty)
+	if (o->demand_dirty || o->demand_writes == 1)
 		store_peak(o);
 	if (o->demand.running)
 		store_interval(o);

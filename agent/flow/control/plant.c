@@ -245,10 +245,27 @@ bool plant_released(const struct plant *p)
 	for (int i = 0; i < p->n; i++) {
 		const struct plant_device *d = &p->dev[i];
 
-		if (d->roles & (ROLE_BATTERY | ROLE_CHARGER | ROLE_PV) && d->state.availability == AVAIL_ONLINE && !d->state.released)
+		if (!(d->roles & (ROLE_BATTERY | ROLE_CHARGER | ROLE_PV)) || d->state.released)
+			continue;
+		if (d->state.availability == AVAIL_ONLINE || (d->state.availability == AVAIL_UNKNOWN && d->answered_ms))
 			return false;
 	}
 	return true;
+}
+
+int plant_worn(const struct plant *p, int device, int64_t at_ms[DRIVER_WORN_MAX])
+{
+	const struct plant_device *d = &p->dev[device];
+
+	return d->driver->worn ? d->driver->worn(d->memory, at_ms) : 0;
+}
+
+void plant_recall(struct plant *p, int device, const int64_t *at_ms, int n)
+{
+	const struct plant_device *d = &p->dev[device];
+
+	if (d->driver->recall)
+		d->driver->recall(d->memory, at_ms, n);
 }
 
 void plant_bus_stats(const struct plant *p, int i, struct bus_stats *out)

@@ -7,6 +7,7 @@
 #include "core/decision.h"
 #include "core/device.h"
 #include "core/err.h"
+#include "drivers/driver.h"
 #include "drivers/modbus/bus.h"
 
 #include <uv.h>
@@ -29,7 +30,14 @@ uint32_t plant_roles(const struct plant *p, int device);
 /** Gives a device its order; sends at once when the driver has something to write. ORDER_NONE changes nothing. */
 void plant_aim(struct plant *p, int device, const struct order *order);
 
-/** True when every device that takes orders was read back released (or cannot be reached). */
+/** When (monotonic) the device was written to where that wears it, see struct driver. Returns how many, the latest last; 0 too
+ *  when its driver has no such registers. */
+int plant_worn(const struct plant *p, int device, int64_t at_ms[DRIVER_WORN_MAX]);
+/** What is known of that from before. After plant_start, before the loop runs on. */
+void plant_recall(struct plant *p, int device, const int64_t *at_ms, int n);
+
+/** True when every device that takes orders was read back released (or cannot be reached). One that has answered and is not yet
+ *  known may hold an order of an earlier life: it is not released. */
 bool plant_released(const struct plant *p);
 
 /** Statistics of bus @i of the configuration. */

@@ -26,6 +26,7 @@
 struct repeat {
 	char user[33], transaction[65], verb[33];
 	bool change;
+	uint64_t args;
 	int64_t at_ms; /* 0 = free */
 	char *answer;
 };
@@ -69,14 +70,14 @@ static struct repeat *repeat_place(struct inbox *in, int64_t now)
 	return best;
 }
 
-static bool repeat_begin(struct inbox *in, const struct request *rq, bool change, int64_t now)
+static bool repeat_begin(struct inbox *in, const struct request *rq, const char *args, bool change, int64_t now)
 {
 	struct repeat *r = repeat_place(in, now);
 
 	if (!r)
 		return false;
 	free(r->answer);
-	*r = (struct repeat){ .change = change, .at_ms = now };
+	*r = (struct repeat){ .change = change, .args = recent_hash(args), .at_ms = now };
 	memcpy(r->user, rq->user, sizeof(r->user));
 	memcpy(r->transaction, rq->transaction, sizeof(r->transaction));
 	memcpy(r->verb, rq->verb_name, sizeof(r->verb));
@@ -238,22 +239,21 @@ static void often_again(struct request *rq, bool late)
 		verb_limit_heard(rq);
 }
 
-static bool often_ask(struct inbox *in, struct request *rq, int64_t now, bool late)
+static bool other_arguments(struct request *rq)
 {
-	AUTO_TEXT *args = cJSON_PrintUnformatted(rq->args);
+	request_error(rq, "bad_request", "transaction '%s' was used with other arguments", rq->transaction);
+	return false;
+}
 
-	if (!args) {
-		request_error(rq, "unavailable", "no memory");
-		return false;
-	}
+static bool often_ask(struct inbox *in, struct request *rq, const char *args, int64_t now, bool late)
+{
 	switch (recent_ask(&in->often, rq->user, rq->transaction, args, now)) {
 	case RECENT_NEW:
 		rq->remembered = true;
 		rq->verb = verb_find(rq->verb_name); /* whatever comes of it, answer() finds the note */
 		return true;
 	case RECENT_OTHER:
-		request_error(rq, "bad_request", "transaction '%s' was used with other arguments", rq->transaction);
-		return false;
+		return other_arguments(rq);
 	case RECENT_UNDER_WAY:
 		often_again(rq, late);
 		request_error(rq, "busy", "transaction '%s' is still at work", rq->transaction);
@@ -276,19 +276,24 @@ static bool repeat_ask(struct inbox *in, struct request *rq, bool late)
 	int64_t now = loop_now_ms();
 	struct repeat *seen = repeat_find(in, rq->user, rq->transaction, now);
 	const struct verb *verb = verb_find(rq->verb_name);
+	AUTO_TEXT *args = cJSON_PrintUnformatted(rq->args);
 
-	if (seen && strcmp(seen->verb, rq->verb_name) != 0) {
+	if (!args) {
+		request_error(rq, "unavailable", "no memory");
+	} else if (seen && strcmp(seen->verb, rq->verb_name) != 0) {
 		request_error(rq, "bad_request", "transaction '%s' was used for %s", rq->transaction, seen->verb);
+	} else if (seen && seen->args != recent_hash(args)) {
+		return other_arguments(rq);
 	} else if (seen && !seen->answer) {
 		request_error(rq, "busy", "transaction '%s' is still at work", rq->transaction);
 	} else if (seen) {
 		answer_send(rq, seen->answer);
 		request_free(rq);
 	} else if (often(verb)) {
-		return often_ask(in, rq, now, late);
+		return often_ask(in, rq, args, now, late);
 	} else if (recent_known(&in->often, rq->user, rq->transaction, now)) {
 		request_error(rq, "bad_request", "transaction '%s' was used for another verb", rq->transaction);
-	} else if (!repeat_begin(in, rq, verb && verb->change, now)) {
+	} else if (!repeat_begin(in, rq, args, verb && verb->change, now)) {
 		request_error(rq, "busy", "too many transactions in ten minutes");
 	} else {
 		rq->remembered = true;
