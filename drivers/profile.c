@@ -417,7 +417,7 @@ static void state_charger(struct profile_driver *d, const struct batch_result *r
 		return;
 	else if (d->timer_s == 0 && !isnan(d->failsafe_a) && charger_keepalive_ms(d) == 0)
 		snprintf(state->note, sizeof(state->note),
-			 "its fail-safe current is %.0f A, not failsafe_a: timer not started", d->failsafe_a);
+			 "no timer: its fail-safe current is %.0f A; set failsafe_a to that, or that to failsafe_a", d->failsafe_a);
 }
 
 static void profile_feed(void *self, const struct batch_result *result, int64_t now_ms, struct device_state *state)

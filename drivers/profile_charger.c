@@ -11,6 +11,7 @@
 #define PHASE_ON_A 1.0 /* a phase carrying this much is in use */
 #define SAME_A 0.15    /* chargers report in steps of 0.1 A and more */
 #define IDLE_W 100.0
+#define SAME_PART 0.25 /* of the power: the power factor, and currents in tenths of an ampere */
 
 struct args {
 	const struct profile_driver *d;
@@ -29,20 +30,36 @@ static double known(const struct value *v)
 	return v->q >= Q_STALE ? v->v : (double)NAN;
 }
 
+/* Chargers that give one value at a time are read over seconds: of a car that begins meanwhile only the last phase is seen, and
+ * its order would be written as three times the current. Together they must be the power. */
+static bool of_one_moment(const struct profile_driver *d, double sum_a, double power_w)
+{
+	return fabs(sum_a * d->volt - power_w) <= SAME_PART * power_w;
+}
+
 /* A single-phase car on three phases takes a third: what flows while it charges is the truth, else the installation. */
 static double phases_in_use(const struct profile_driver *d, const struct device_state *s)
 {
 	static const enum field CURRENT[] = { F_CHARGER_CURRENT_L1_A, F_CHARGER_CURRENT_L2_A, F_CHARGER_CURRENT_L3_A };
 	double installed = known(&s->f[F_CHARGER_PHASES]);
+	double sum_a = 0;
 	int on = 0;
 
-	for (int i = 0; i < 3; i++)
-		on += value_usable(&s->f[CURRENT[i]]) && s->f[CURRENT[i]].v >= PHASE_ON_A;
+	for (int i = 0; i < 3; i++) {
+		if (!(usable(&s->f[CURRENT[i]]) >= PHASE_ON_A))
+			continue;
+		sum_a += s->f[CURRENT[i]].v;
+		on++;
+	}
 	if (!(installed >= 1))
 		installed = d->o.phases > 0 ? d->o.phases : 3;
 	if (d->o.phases > 0 && d->o.phases < installed)
 		installed = d->o.phases;
-	return d->charging && on > 0 ? on : installed; /* more than it says: its contactor did not move */
+	if (!d->charging || on == 0)
+		return installed;
+	if (!of_one_moment(d, sum_a, s->f[F_CHARGER_POWER_W].v))
+		return d->phases > 0 ? d->phases : installed;
+	return on; /* more than it says: its contactor did not move */
 }
 
 void charger_learn(struct profile_driver *d, const struct device_state *state)

@@ -27,15 +27,17 @@ void work_cut(struct work_device *d, enum rank rank, enum reason code, const cha
 	va_start(ap, why_fmt);
 	sentence_print(d->cut, sizeof(d->cut), why_fmt, ap);
 	va_end(ap);
+	d->cut_name_n = (int)strlen(d->cut);
+	d->patience = REASON_NONE;
 }
 
 void work_wait(struct work_device *d, enum reason code, const char *why_fmt, ...)
 {
 	va_list ap;
 
-	d->cut_code = code;
+	d->patience = code;
 	va_start(ap, why_fmt);
-	sentence_print(d->cut, sizeof(d->cut), why_fmt, ap);
+	sentence_print(d->wait, sizeof(d->wait), why_fmt, ap);
 	va_end(ap);
 }
 
@@ -119,6 +121,7 @@ static void begin(struct work *w, struct chain *c, const struct snapshot *s)
 	w->n = s->n_devices < DEVICE_MAX ? s->n_devices : DEVICE_MAX;
 	w->unreachable_w = w->offer_w = 0;
 	w->meter = view_grid(s, &w->grid_w) && !c->wishes.meter_lost;
+	w->waits = start_waits(w);
 	for (int i = 0; i < w->n; i++) {
 		struct work_device *d = &w->d[i];
 		const struct band open = { -INFINITY, INFINITY, NULL, NULL };
@@ -149,7 +152,8 @@ static void choose(struct work *w)
 			continue;
 		}
 		d = &w->d[o->device];
-		if (view_steerable(d->dev) && (!d->wish || o->rank < d->rank)) {
+		d->waits = w->waits && view_steerable(d->dev);
+		if (view_steerable(d->dev) && !d->waits && (!d->wish || o->rank < d->rank)) {
 			d->wish = o;
 			d->rank = o->rank;
 		}
@@ -192,6 +196,12 @@ void work_clamp(struct work_device *d)
 	}
 }
 
+/* A car that charged by itself and is told 0 W is paused as any other. */
+static bool stopped(const struct work *w, int i)
+{
+	return w->d[i].dev->ordered.kind != ORDER_POWER && w->d[i].order.kind == ORDER_POWER && view_car_charging(w->s, i);
+}
+
 /* Times of changes, for dwell and for knowing when a device has settled. */
 static void remember(struct work *w)
 {
@@ -204,7 +214,7 @@ static void remember(struct work *w)
 			d->memory->changed_ms = w->s->now_ms;
 		if (!d->charger)
 			continue;
-		if (before_w > 0 && !(now_w > 0))
+		if ((before_w > 0 || stopped(w, i)) && !(now_w > 0))
 			d->memory->zero_ms = w->s->now_ms;
 		if (!(before_w > 0) && now_w > 0)
 			d->memory->started_ms = w->s->now_ms;
@@ -216,18 +226,30 @@ static void remember(struct work *w)
 /* Nobody's order is in force: what holds is the guard's word that nothing can be asked of a device. */
 static void nobody_leads(const struct work *w, struct decisions *out)
 {
-	bool devices = false, answers = false;
+	bool devices = false, answers = false, waits = false;
 
 	for (int i = 0; i < w->n; i++) {
 		if (!view_battery(w->d[i].dev) && !w->d[i].charger)
 			continue;
 		devices = true;
+		waits = waits || w->d[i].waits;
 		answers = answers || w->d[i].dev->state.availability == AVAIL_ONLINE || w->d[i].dev->state.availability == AVAIL_FAULT;
 	}
 	out->mode = RANK_GUARD;
 	out->code = REASON_NO_ORDER;
 	snprintf(out->why, sizeof(out->why), "%s",
-		 !devices ? "there is no device to steer" : answers ? "no device that answers takes orders" : "no device answers");
+		 !devices ? "there is no device to steer" : waits ? "not all devices have been read yet" : answers ? "no device that answers takes orders" : "no device answers");
+}
+
+/* Batteries that our loop holds the meter with do not feed cars: then the meter is not where the sentence says. */
+static void cars_apart(struct work *w)
+{
+	bool draws = false;
+
+	for (int i = 0; i < w->n; i++)
+		draws = draws || (w->d[i].charger && view_car_charging(w->s, i));
+	for (int i = 0; i < w->n; i++)
+		w->d[i].car_apart = draws && w->d[i].order.kind == ORDER_BALANCE && !w->d[i].order.native;
 }
 
 static void conclude(const struct work *w, struct decisions *out)
@@ -250,6 +272,7 @@ static void conclude(const struct work *w, struct decisions *out)
 		one->rank = d->rank;
 		one->limited_by = d->limited_by;
 		one->until_utc_ms = d->wish ? d->wish->until_utc_ms : 0;
+		one->patience = d->patience;
 		work_sentence(d, one->why, sizeof(one->why));
 		one->code = d->cut[0] ? d->cut_code : d->wish ? d->wish->code : REASON_NO_ORDER;
 		out->limited_by |= d->limited_by;
@@ -290,6 +313,8 @@ void chain_step(struct chain *c, const struct snapshot *s, struct decisions *out
 			work_cut(&w.d[i], RANK_GUARD, REASON_LAST_CHECK, "last check of ratings and floor");
 		w.d[i].order.reserve_pct = mirror_reserve_pct(s, w.d[i].dev);
 	}
+	held_note(&w);
+	cars_apart(&w);
 	remember(&w);
 	conclude(&w, out);
 }

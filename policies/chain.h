@@ -22,12 +22,16 @@ struct chain {
 		struct response response;
 		int64_t zero_ms, started_ms;     /* chargers: since when paused, since when charging; 0 = never */
 		struct car_turn turn;            /* chargers: with the room below a limit */
-		double told_w[2];                /* chargers: the most that was told since told_ms, and in the span before */
-		int64_t told_ms;
 		double over, stuck_w;            /* the car was seen to draw so many times what it was told, 0 = once; and although told to pause */
 		double made_w, curtail_w;        /* PV: production when the meter was read, at most; what limits leave it */
 		double peak_w;                   /* and the most it was ever read to give */
 		bool curtailed;                  /* and whether they do */
+		struct chain_held {              /* chargers: what last took something away (held.c); code REASON_NONE = nothing did */
+			uint32_t limited_by;
+			enum reason code;
+			int name_n;                  /* its name is so much of its words */
+			char why[WISH_WHY_MAX + 32];
+		} held;
 	} device[DEVICE_MAX];
 	struct chain_loop {          /* the grid meter: one for the site, however many devices are in the loop */
 		bool known;              /* load_w is */
@@ -48,6 +52,10 @@ struct chain {
 		double room_w;           /* what batteries could still take when the last one ended */
 		int64_t after_ms, block_ms; /* the next one not before, unless they can take more by now; how long that was */
 	} probe;
+	struct chain_start {         /* start.c */
+		int64_t begun_ms;        /* the first tick of this life; 0 = it has not been */
+		bool over;               /* all have been read once, or waited for in vain */
+	} start;
 	int64_t exceeded_ms[POINT_COUNT][2]; /* since when a point is above its limit, import and export; 0 = it is not */
 	int64_t native_off_until_ms;         /* a device that balances by itself did not keep a limit: our loop takes over */
 	uint32_t bad_wishes;         /* limits that did not contain 0 W, orders for unknown devices, overflow */

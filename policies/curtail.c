@@ -231,9 +231,11 @@ static void cut(struct work *w, const struct room *r, double need_w)
 		struct work_device *d = &w->d[i];
 		double bound_w;
 
-		if (!d->pv || share_part(d, r->point) <= 0 || plan_w(d) <= 0)
+		if (!d->pv || share_part(d, r->point) <= 0)
 			continue;
-		d->curtail_by = r->by;
+		d->curtail_by = r->by; /* also whom nothing can be taken from any more */
+		if (plan_w(d) <= 0)
+			continue;
 		bound_w = double_max(0, plan_w(d) * (1 - need_w / sum_w) - band_w(d) / 2);
 		bound_set(d, bound_w);
 	}
@@ -344,7 +346,6 @@ void curtail_points(struct work *w)
 		if (!d->pv || allowed_w(d) >= asked_w(d))
 			continue;
 		d->order = (struct order){ .kind = ORDER_POWER, .w = 0 - allowed_w(d) };
-		if (d->curtail_by)
-			work_cut(d, d->curtail_by->rank, d->curtail_by->code, "%s", d->curtail_by->why);
+		work_cut(d, d->curtail_by->rank, d->curtail_by->code, "%s", d->curtail_by->why); /* what is still bounded was cut, or is raised by */
 	}
 }

@@ -8,6 +8,7 @@
 #include "policies/view.h"
 
 #include <math.h>
+#include <stdio.h>
 
 struct ev_memory {
 	double room_w[DEVICE_MAX];    /* charge power a battery can really take, learnt when it leaves sun to the grid */
@@ -25,6 +26,7 @@ struct ev_memory {
 #define TAKEN_MS 30000
 #define HELD_W 150.0
 #define HELD_MS 2000
+#define MOST_MAX 40
 #define READY_MARGIN 1.15 /* start so early that 15 % may go wrong */
 
 static void ev_init(void *memory)
@@ -163,21 +165,31 @@ static bool phases_wish(const struct snapshot *s, int i, const struct phases_wor
 	return true;
 }
 
+/* A charger that has not been read yet has no rating. */
+static const char *up_to(double max_w, char text[MOST_MAX])
+{
+	if (max_w > 0)
+		snprintf(text, MOST_MAX, ", up to %.0f W", max_w);
+	else
+		snprintf(text, MOST_MAX, "; what the charger can is not known");
+	return text;
+}
+
 /* A car that charges whatever the sun does. Returns what it was given, W. */
 static double fixed_wish(struct ev_memory *m, const struct snapshot *s, int i, struct wishes *out)
 {
 	const struct snap_device *d = &s->dev[i];
 	struct phases_word p = phases_step(&m->phases[i], s, i, (double)NAN);
 	struct order o = order_power(view_charge_max(d));
-	char end[SENTENCE_TIME_MAX];
+	char end[SENTENCE_TIME_MAX], most[MOST_MAX];
 
 	if (phases_wish(s, i, &p, out))
 		return 0;
 	o.phases = p.phases;
 	if (d->ev_mode == EV_NOW) {
-		wish_order(out, i, o, 0, REASON_CAR_NOW, "the owner wants the car charged now, up to %.0f W", o.w);
+		wish_order(out, i, o, 0, REASON_CAR_NOW, "the owner wants the car charged now%s", up_to(o.w, most));
 	} else if (d->ev_mode == EV_UNSET) {
-		wish_order(out, i, o, 0, REASON_CAR_PLUGGED, "a car is plugged in, up to %.0f W", o.w);
+		wish_order(out, i, o, 0, REASON_CAR_PLUGGED, "a car is plugged in%s", up_to(o.w, most));
 	} else if (plan_speaks(s, d)) {
 		o.w = double_clamp(d->guide.planned_w, 0, o.w);
 		wish_order(out, i, o, d->guide.until_utc_ms, REASON_CAR_PLAN, "cheap: the plan gives the car %.0f W at %.3f", d->guide.planned_w,
@@ -206,16 +218,16 @@ static void sun_wish(struct ev_memory *m, const struct snapshot *s, const struct
 	const struct snap_device *d = &s->dev[c->i];
 	struct phases_word p = phases_step(&m->phases[c->i], s, c->i, c->w + left_w);
 	struct order o = order_power(solar_w(m, s, c->i, c->w));
+	double sun_w = double_max(0, c->w + left_w);
+	const char *kept = o.w > sun_w ? "; what runs goes on for a while" : "";
 
 	if (phases_wish(s, c->i, &p, out))
 		return;
 	o.phases = p.phases;
 	if (d->ev_mode == EV_CHEAP)
-		wish_order(out, c->i, o, 0, REASON_CAR_SOLAR, "cheap: no plan, only what the sun leaves: %.0f W",
-			   double_max(0, c->w + left_w));
+		wish_order(out, c->i, o, 0, REASON_CAR_SOLAR, "cheap: no plan, only what the sun leaves: %.0f W%s", sun_w, kept);
 	else
-		wish_order(out, c->i, o, 0, REASON_CAR_SOLAR, "solar: %.0f W of sun left over, from %.0f W on",
-			   double_max(0, c->w + left_w), view_min_w(d));
+		wish_order(out, c->i, o, 0, REASON_CAR_SOLAR, "solar: %.0f W of sun left over, from %.0f W on%s", sun_w, view_min_w(d), kept);
 	rank_by_mode(d->ev_mode, out);
 }
 

@@ -29,15 +29,17 @@ static void own_limit(const struct snapshot *s, struct wishes *out)
 static void outside_limit(const struct snapshot *s, struct wishes *out)
 {
 	const struct external_limit *e = &s->external;
+	const bool import_failsafe = e->failsafe && !e->import_heard, export_failsafe = e->failsafe && !e->export_heard;
 	char until[SENTENCE_UNTIL_MAX];
 
-	sentence_until(s, e->until_utc_ms, until);
 	if (!isnan(e->import_w))
-		bound_import(out, double_max(0, e->import_w), e->failsafe ? REASON_LIMIT_FAILSAFE : REASON_OUTSIDE_IMPORT,
-			     e->failsafe ? "failsafe, nobody outside is heard: import limit" : "import limit from outside", until);
+		bound_import(out, double_max(0, e->import_w), import_failsafe ? REASON_LIMIT_FAILSAFE : REASON_OUTSIDE_IMPORT,
+			     import_failsafe ? "failsafe, nobody outside is heard: import limit" : "import limit from outside",
+			     sentence_until(s, e->import_until_utc_ms, until));
 	if (!isnan(e->export_w))
-		bound_export(out, double_max(0, e->export_w), e->failsafe ? REASON_LIMIT_FAILSAFE : REASON_OUTSIDE_EXPORT,
-			     e->failsafe ? "failsafe, nobody outside is heard: export limit" : "export limit from outside", until);
+		bound_export(out, double_max(0, e->export_w), export_failsafe ? REASON_LIMIT_FAILSAFE : REASON_OUTSIDE_EXPORT,
+			     export_failsafe ? "failsafe, nobody outside is heard: export limit" : "export limit from outside",
+			     sentence_until(s, e->export_until_utc_ms, until));
 }
 
 /* What keeps the average of the running interval at the month's target. */

@@ -104,13 +104,26 @@ static void late_learn(struct response *r, int64_t at_ms)
 		r->max_ms = double_min(1.1 * late_ms + LATE_MS, RESPONSE_MAX_MS);
 }
 
+/* The first reading of a life, when its first order is still under way: nobody knows what the device was told before, but this is
+ * what it did, and no disobedience. */
+static void before_keep(struct response *r, double w)
+{
+	r->n = 1;
+	r->newest = 0;
+	r->past[0].from_ms = 0;
+	r->past[0].low_w = r->past[0].high_w = (float)w;
+}
+
 void response_read(struct response *r, int64_t at_ms, double w)
 {
-	struct response_range told = response_orders(r, at_ms - (int64_t)r->max_ms, at_ms);
+	struct response_range told;
 	bool below;
 
 	if (at_ms == r->read_ms)
 		return;
+	if (r->n == 0 && (double)(at_ms - r->since_ms) < r->max_ms)
+		before_keep(r, w);
+	told = response_orders(r, at_ms - (int64_t)r->max_ms, at_ms);
 	r->still = fabs(w - r->reading_w) <= STILL_W + STILL * fabs(w);
 	if (fabs(w - (1 + r->gain_off) * r->told_w) > STILL_W + STILL * fabs(w))
 		r->there_ms = 0;

@@ -9,6 +9,7 @@
 
 #define DAY_MS 86400000
 #define WHAT_MAX 64
+#define DRAWS_W 100.0 /* less is no charge */
 
 static int64_t local_ms(const struct snapshot *s, int64_t utc_ms)
 {
@@ -97,7 +98,7 @@ static void car_what(const struct work_device *d, char text[WHAT_MAX])
 	double amps = d->order.w / (view_amps_to_w(d->dev, 1) / view_phases(d->dev)) / phases;
 
 	if (d->order.w == 0)
-		snprintf(text, WHAT_MAX, "not charging the car");
+		snprintf(text, WHAT_MAX, "%s", d->known && d->now_w > DRAWS_W ? "stopping the car's charge" : "not charging the car");
 	else
 		snprintf(text, WHAT_MAX, "charging the car with %s%.1f A (%.0f W)", phases == 3 ? "3 x " : "", amps, d->order.w);
 }
@@ -127,6 +128,14 @@ static void what(const struct work_device *d, char text[WHAT_MAX])
 		snprintf(text, WHAT_MAX, "balancing the grid at %.0f W within %.0f..%.0f W", whole(o->grid_w), whole(o->min_w), whole(o->max_w));
 }
 
+static void append(char *out, size_t size, const char *words, const char *why)
+{
+	size_t n = strlen(out);
+
+	if (n + strlen(words) + strlen(why) < size)
+		snprintf(out + n, size - n, "%s%s", words, why);
+}
+
 /* What had been asked is left out where it does not fit as a whole: the rest fits always (test_sentence). */
 void work_sentence(const struct work_device *d, char *out, size_t size)
 {
@@ -135,14 +144,15 @@ void work_sentence(const struct work_device *d, char *out, size_t size)
 		[AVAIL_OFFLINE] = "the device is offline", [AVAIL_FAULT] = "the device cannot be driven",
 	};
 	char begin[WHAT_MAX];
-	int n;
 
 	what(d, begin);
 	if (!d->wish) {
-		snprintf(out, size, "%s: %s", begin, NOBODY[d->dev->state.availability]);
-	} else {
-		n = snprintf(out, size, "%s: %s", begin, d->cut[0] ? d->cut : d->wish->why);
-		if (d->cut[0] && (size_t)n + strlen("; asked: ") + strlen(d->wish->why) < size)
-			snprintf(out + n, size - (size_t)n, "; asked: %s", d->wish->why);
+		snprintf(out, size, "%s: %s", begin, d->waits ? "not all devices have been read yet" : NOBODY[d->dev->state.availability]);
+		return;
 	}
+	snprintf(out, size, "%s: %s", begin, d->cut[0] ? d->cut : d->wish->why);
+	if (d->car_apart)
+		append(out, size, "; the car's charge is apart from that", "");
+	if (d->cut[0])
+		append(out, size, "; asked: ", d->wish->why);
 }

@@ -215,6 +215,7 @@ static void apply(struct work *w, const struct slice *s, int n, const struct roo
 		if (s[k].w >= s[k].was_w - 0.5)
 			continue;
 		work_cut(d, r->by->rank, r->by->code, "%s: %.0f W of %.0f W left", r->by->why, left_w, s[k].was_w - s[k].spare_w);
+		d->cut_name_n = (int)strlen(r->by->why);
 		if (o->kind != ORDER_BALANCE || !o->native)
 			o->w = r->dir * left_w;
 		else if (r->dir > 0)
@@ -367,16 +368,13 @@ static void support(struct work *w, const struct room *r, double need_w)
 	}
 }
 
-/* The most a car was told lately: what it draws may still come from that. Two spans, of which the older one is complete. */
-static double told_lately(struct chain_memory *m, double told_w, int64_t span_ms, int64_t now_ms)
+/* The most a car was told before it was read: what it drew then may still come from that. Some are read every ten seconds only,
+ * and a reading of before a cut is no disobedience however long it stands. */
+static double told_before_reading(const struct work_device *d)
 {
-	if (now_ms - m->told_ms > span_ms) {
-		m->told_w[1] = m->told_w[0];
-		m->told_w[0] = told_w;
-		m->told_ms = now_ms;
-	}
-	m->told_w[0] = double_max(m->told_w[0], told_w);
-	return double_max(m->told_w[0], m->told_w[1]);
+	const struct chain_memory *m = d->memory;
+
+	return response_orders(&m->response, m->reading_ms - view_settle_ms(d->dev) - BEYOND_MS, m->reading_ms).high_w;
 }
 
 /* How cars keep to what they are told. */
@@ -389,7 +387,7 @@ static void over_learn(struct work *w)
 
 		if (!d->charger)
 			continue;
-		most_w = told_lately(m, d->ordered_w, view_settle_ms(d->dev) + BEYOND_MS, w->s->now_ms);
+		most_w = told_before_reading(d);
 		m->stuck_w = 0;
 		if (!view_car_connected(d->dev) || d->dev->ordered.kind != ORDER_POWER)
 			m->over = 0;

@@ -76,11 +76,14 @@ static void hold_rise(const struct work *w, struct work_device *d, double before
 	if (d->order.w <= bound_w)
 		return;
 	d->order.w = bound_w;
-	if (code == REASON_CAR_DWELL)
-		work_wait(d, code, "no charging within %d s of a pause, no change within %d s of the last", CAR_DWELL_MS / 1000,
-			  CAR_STEP_MS / 1000);
-	else
+	if (code == REASON_CAR_RAMP) {
 		work_wait(d, code, "a charge starts with %d A, rises once the car draws, by %.0f A in %d s", CAR_MIN_A, step_a, CAR_STEP_MS / 1000);
+	} else if (before_w > 0) {
+		work_wait(d, code, "no change within %d s of the last", CAR_STEP_MS / 1000);
+	} else {
+		work_wait(d, code, "%d s of rest after a pause", CAR_DWELL_MS / 1000);
+		d->retry_ms = d->memory->zero_ms + CAR_DWELL_MS;
+	}
 }
 
 static void hold_fall(const struct work *w, struct work_device *d, double before_w)

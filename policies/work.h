@@ -22,6 +22,7 @@ struct work_device {
 	int phase;                      /* 1..3: the house phase it sits on; 0 = not known, or not believed */
 	int priority;                   /* where it stands within its rank (cars.h) */
 	int64_t departure_ms;
+	bool waits;                     /* it could be ordered, but not everybody has been read yet */
 	bool controlled;                /* under a power or balance order: its power is ours to count */
 	struct band band, power_band;   /* power_band holds for ORDER_POWER, and is inside band */
 	bool known;                     /* its power is measured */
@@ -33,7 +34,12 @@ struct work_device {
 	const struct limit_wish *curtail_by;
 	uint32_t limited_by;
 	enum reason cut_code;
+	int cut_name_n;                 /* so much of it names who cut */
 	char cut[WISH_WHY_MAX + 32];    /* the reason of the last cut, "" = none */
+	enum reason patience;           /* holds the order where it is, unless something cut it after that; REASON_NONE = none */
+	int64_t retry_ms;               /* a paused car: patience ends, monotonic */
+	char wait[128];                 /* patience in words */
+	bool car_apart;                 /* it balances, and a car takes power that is no part of it */
 };
 
 struct work {
@@ -42,6 +48,7 @@ struct work {
 	int n;
 	bool meter;                     /* grid power is known */
 	bool sample;                    /* and this is a new one */
+	bool waits;                     /* nobody is told anything yet */
 	double grid_w;
 	double unreachable_w;
 	double offer_w;                 /* PV may give so much more than the meter leaves: batteries will take it */
@@ -51,6 +58,9 @@ struct work {
 /** The power a device will settle at by its order: native balancing is predicted, for which the meter must be known. */
 double work_power(const struct work *w, int i);
 
+/** start.c: not everybody has been read yet in this life. */
+bool start_waits(struct work *w);
+
 /** observe.c: readings, ranges and estimates of every device and of the house's load; first of all in a tick. */
 void observe(struct work *w);
 
@@ -58,11 +68,14 @@ void observe(struct work *w);
 void work_cut(struct work_device *d, enum rank rank, enum reason code, const char *why_fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/** Notes that patience holds the order where it is; nobody took anything away. */
+/** Notes that patience holds the order where it is; nobody takes anything away now. */
 void work_wait(struct work_device *d, enum reason code, const char *why_fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /** Clamps the order into the device's bands (limits of ranks 1 and 3). */
 void work_clamp(struct work_device *d);
+
+/** held.c: whose cut it is that patience keeps a car at; when all cuts are made. */
+void held_note(struct work *w);
 
 /** sentence.c: what the device does, why, and what had been asked; @size is DECISION_WHY_MAX. */
 void work_sentence(const struct work_device *d, char *out, size_t size);

@@ -144,7 +144,8 @@ uint32_t config_compare(const struct config *a, const struct config *b);
 
 /**
  * A sentence for every key that is set to something else than its default and that nothing reads yet: "[flatpeak] mode =
- * pushed has no effect in this version"; and for a Flip link without devices. Returns how many were written, at most @max.
+ * pushed has no effect in this version"; for a key of another kind of device; and for a Flip link without devices. Returns how
+ * many were written, at most @max.
  */
 int config_unused(const struct config *c, char out[][CONFIG_UNUSED_TEXT], int max);
 

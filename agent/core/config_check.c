@@ -248,6 +248,31 @@ static void check_outside(struct config_parse *p)
 	}
 }
 
+int config_idle_keys(const struct config *c, char out[][CONFIG_UNUSED_TEXT], int max)
+{
+	static const struct { const char *key; uint32_t roles; const char *of; } KEYS[] = {
+		{ "mirror_reserve", ROLE_BATTERY, "batteries" }, { "capacity_wh", ROLE_BATTERY, "batteries" },
+		{ "soc_min_pct", ROLE_BATTERY, "batteries" }, { "soc_max_pct", ROLE_BATTERY, "batteries" },
+		{ "soh_pct", ROLE_BATTERY, "batteries" }, { "failsafe_a", ROLE_CHARGER, "chargers" }, { "peak_w", ROLE_PV, "PV" },
+	};
+	char value[64];
+	int n = 0;
+
+	for (int i = 0; i < c->n_devices; i++) {
+		const struct config_device *d = &c->device[i];
+
+		for (size_t k = 0; k < sizeof(KEYS) / sizeof(KEYS[0]) && n < max; k++) {
+			const struct config_row *row = &CONFIG_TABLE[CS_DEVICE].rows[config_row_index(CS_DEVICE, KEYS[k].key)];
+
+			if (!d->enabled || !d->roles || d->roles & KEYS[k].roles || !config_value_text(row, d, value, sizeof(value)) ||
+			    !strcmp(value, row->fallback))
+				continue;
+			snprintf(out[n++], CONFIG_UNUSED_TEXT, "[device %s] %s has no effect: it is for %s", d->id, KEYS[k].key, KEYS[k].of);
+		}
+	}
+	return n;
+}
+
 void config_check(struct config_parse *p)
 {
 	const struct config *c = p->c;

@@ -229,6 +229,7 @@ int config_unused(const struct config *c, char out[][CONFIG_UNUSED_TEXT], int ma
 	int n = flip_notes(c, out, max);
 
 	n += limit_notes(c, out + n, max - n);
+	n += config_idle_keys(c, out + n, max - n);
 	for (int s = 0; s < CONFIG_SECTIONS; s++) {
 		const struct config_section *table = &CONFIG_TABLE[s];
 

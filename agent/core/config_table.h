@@ -110,5 +110,7 @@ void config_error(struct config_parse *p, struct config_origin at, int section, 
 		  const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 /** What no single value shows: references, duplicates, roles, ranges against each other. */
 void config_check(struct config_parse *p);
+/** A sentence for every key that is set, but for another kind of device than its own; at most @max. Roles are resolved. */
+int config_idle_keys(const struct config *c, char out[][CONFIG_UNUSED_TEXT], int max);
 
 #endif

@@ -96,7 +96,8 @@ struct decision {
 	enum rank rank;          /* whose order it is */
 	uint32_t limited_by;     /* bits 1 << rank of who cut it */
 	int64_t until_utc_ms;
-	enum reason code;        /* of the last cut, else of the order */
+	enum reason code;        /* of the last cut, else of the order; what patience holds where a cut left it keeps that cut's */
+	enum reason patience;    /* car_dwell, car_ramp: what keeps the order where it is just now; REASON_NONE = nothing does */
 	char why[DECISION_WHY_MAX]; /* "holding: SoC 20.4 % is at the floor 20 % set by event 7d2a0000, until 19:00" */
 };
 

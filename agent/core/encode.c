@@ -205,6 +205,8 @@ cJSON *encode_decision(const struct snap_device *device, const struct decision *
 	cJSON_AddStringToObject(o, "rank", rank_word(d->rank));
 	cJSON_AddItemToObject(o, "limited_by", words_of(d->limited_by, rank_of_bit));
 	cJSON_AddStringToObject(o, "code", reason_word(d->code));
+	if (d->patience != REASON_NONE)
+		cJSON_AddStringToObject(o, "patience", reason_word(d->patience));
 	cJSON_AddStringToObject(o, "reason", d->why);
 	json_add_time(o, "until", d->until_utc_ms);
 	return o;

@@ -143,6 +143,18 @@ static const cJSON *member(const cJSON *o, const char *key)
 	return m && !cJSON_IsNull(m) ? m : NULL;
 }
 
+/* Units are part of the name. */
+static const char *unit_of(const char *key)
+{
+	static const char *const UNITS[][2] = { { "_w", " W" }, { "_wh", " Wh" }, { "_s", " s" }, { "_pct", " %" } };
+	const size_t n = strlen(key);
+
+	for (size_t i = 0; i < sizeof(UNITS) / sizeof(UNITS[0]); i++)
+		if (n > strlen(UNITS[i][0]) && !strcmp(key + n - strlen(UNITS[i][0]), UNITS[i][0]))
+			return UNITS[i][1];
+	return "";
+}
+
 int json_get_number(const cJSON *o, const char *key, double min, double max, double *out, struct errbuf *err)
 {
 	const cJSON *m = member(o, key);
@@ -153,7 +165,7 @@ int json_get_number(const cJSON *o, const char *key, double min, double max, dou
 		return errbuf_set(err, -EINVAL, "%s: not a number", key);
 	/* written so that NaN and 1e999 (infinite) fail too */
 	if (!(m->valuedouble >= min && m->valuedouble <= max) || !isfinite(m->valuedouble))
-		return errbuf_set(err, -ERANGE, "%s: %g is outside %g..%g", key, m->valuedouble, min, max);
+		return errbuf_set(err, -ERANGE, "%s: %.10g%s is outside %.10g..%.10g%s", key, m->valuedouble, unit_of(key), min, max, unit_of(key));
 	*out = m->valuedouble;
 	return 1;
 }
@@ -169,8 +181,8 @@ int json_get_int(const cJSON *o, const char *key, int64_t min, int64_t max, int6
 	if (v != floor(v))
 		return errbuf_set(err, -EINVAL, "%s: %g is not a whole number", key, v);
 	if ((int64_t)v < min || (int64_t)v > max)
-		return errbuf_set(err, -ERANGE, "%s: %lld is outside %lld..%lld", key, (long long)v, (long long)min,
-				  (long long)max);
+		return errbuf_set(err, -ERANGE, "%s: %lld%s is outside %lld..%lld%s", key, (long long)v, unit_of(key), (long long)min,
+				  (long long)max, unit_of(key));
 	*out = (int64_t)v;
 	return 1;
 }

@@ -56,7 +56,7 @@ bool limit_view_power_differs(const struct limit_view *a, const struct limit_vie
 	for (int i = 0; i < LIMIT_SIDES; i++) {
 		const struct limit_view_side *x = &a->side[i], *y = &b->side[i];
 
-		if (x->state != y->state || isnan(x->w) != isnan(y->w) || (!isnan(x->w) && x->w != y->w))
+		if (x->state != y->state || x->failsafe != y->failsafe || isnan(x->w) != isnan(y->w) || (!isnan(x->w) && x->w != y->w))
 			return true;
 	}
 	return a->failsafe != b->failsafe || a->state != b->state;
@@ -228,6 +228,7 @@ void limit_input_view(const struct limit_input *in, const struct limit_config *c
 			v->w = cfg->failsafe_w[i];
 			v->until_utc_ms = 0;
 		}
+		v->failsafe = unheard;
 		out->failsafe |= unheard;
 		if (v->until_utc_ms && (!out->until_utc_ms || v->until_utc_ms < out->until_utc_ms))
 			out->until_utc_ms = v->until_utc_ms;

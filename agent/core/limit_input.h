@@ -91,6 +91,7 @@ struct limit_view {
 		enum limit_state state;
 		double w;               /* NAN = none */
 		int64_t until_utc_ms;   /* of w; 0 = no known end */
+		bool failsafe;          /* it holds here: nobody is heard for this side */
 	} side[LIMIT_SIDES];
 };
 

@@ -85,7 +85,9 @@ struct site_params {
 struct external_limit {
 	double import_w, export_w;             /* NAN = none */
 	bool failsafe;                         /* nobody is heard: these are the failsafe limits */
-	int64_t until_utc_ms;                  /* 0 = no known end */
+	bool import_heard, export_heard;       /* though not this side's: failsafe is the other's */
+	int64_t until_utc_ms;                  /* when the first side ends; 0 = no known end */
+	int64_t import_until_utc_ms, export_until_utc_ms;
 	double demand_w;                       /* import that keeps the month's peak (core/demand); 0 = none */
 	int64_t demand_until_utc_ms;           /* end of the running demand interval */
 };

@@ -1,5 +1,5 @@
 /* Verbs about the agent itself and its configuration. */
-#include "core/config.h"
+#include "core/config_table.h"
 #include "ctl/ctl.h"
 #include "io/conffile.h"
 
@@ -107,6 +107,39 @@ static void print_checked(const struct config_errors *errors)
 	ctl_print_json(o);
 }
 
+/* {"site": {"id": ...}, "bus": {"house": {...}}, ...}: numbers and yes/no as JSON has them, the rest as it is written, what is not set
+ * not at all. */
+static void print_config(const struct config *cfg)
+{
+	AUTO_JSON *o = cJSON_CreateObject();
+	char value[2048];
+
+	for (int s = 0; s < CONFIG_SECTIONS; s++) {
+		const struct config_section *table = &CONFIG_TABLE[s];
+		const int n = s == CS_BUS ? cfg->n_buses : s == CS_DEVICE ? cfg->n_devices : 1;
+		cJSON *section = s == CS_TARIFF && !cfg->tariff.set ? NULL : cJSON_AddObjectToObject(o, table->name);
+
+		for (int i = 0; section && i < n; i++) {
+			const void *base = config_base(cfg, s, i);
+			cJSON *one = !table->named ? section : cJSON_AddObjectToObject(section, s == CS_BUS ? cfg->bus[i].name : cfg->device[i].id);
+
+			for (int k = 0; k < table->n_rows; k++) {
+				const struct config_row *row = &table->rows[k];
+
+				if ((s == CS_BUS && row->flags & (cfg->bus[i].rtu ? CF_TCP : CF_RTU)) || !config_value_text(row, base, value, sizeof(value)))
+					continue;
+				if (row->type == CT_INT || row->type == CT_NUMBER)
+					cJSON_AddNumberToObject(one, row->key, strtod(value, NULL));
+				else if (row->type == CT_BOOL)
+					cJSON_AddBoolToObject(one, row->key, !strcmp(value, "yes"));
+				else
+					cJSON_AddStringToObject(one, row->key, value);
+			}
+		}
+	}
+	ctl_print_json(o);
+}
+
 int ctl_config(struct ctl *c)
 {
 	static struct config cfg;
@@ -117,12 +150,8 @@ int ctl_config(struct ctl *c)
 
 	if (c->argc < 1 || c->argc > 2 || (!check && strcmp(c->argv[0], "show") != 0))
 		return ctl_usage(c);
-	if (!check && c->json) {
-		fputs("hearthctl: config show speaks the language of hearth.conf only; running values: hearthctl dump\n", stderr);
-		return CTL_USAGE;
-	}
 	r = conffile_load(path, &cfg, &errors);
-	if (c->json) {
+	if (c->json && check) {
 		print_checked(&errors);
 		return r < 0 ? CTL_CONFIG : CTL_DONE;
 	}
@@ -134,6 +163,8 @@ int ctl_config(struct ctl *c)
 	}
 	if (check)
 		printf("%s: fine\n", path);
+	else if (c->json)
+		print_config(&cfg);
 	else
 		config_print(&cfg, stdout);
 	return CTL_DONE;

@@ -3,35 +3,76 @@
 #define HEARTH_CTL_CTL_H
 
 #include "core/json.h"
+#include "core/quantity.h"
+#include "core/when.h"
 #include "ctl/link.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 
 enum ctl_exit { CTL_DONE = 0, CTL_FAILED = 1, CTL_USAGE = 2, CTL_UNREACHABLE = 3, CTL_CONFIG = 78 };
 
 struct ctl {
 	struct link_options link_options;
-	struct link *link;        /* opened on first use */
+	struct link *link;        /* opened on first use, by ctl_open */
+	struct zone zone;         /* of the site, as the agent says; TZ is set to it */
+	int64_t ahead_ms;         /* the agent's clock minus ours */
+	bool clock_doubtful;      /* the agent does not trust it */
 	bool json;
 	int argc;                 /* words behind the verb */
 	char **argv;
 	const struct ctl_verb *verb;
 };
 
+/* One way to say a verb. */
+struct ctl_form {
+	const char *words;        /* behind the name */
+	const char *help;         /* a line */
+};
+
+#define CTL_FORMS_MAX 8
+
 struct ctl_verb {
 	const char *name;
-	const char *usage;        /* words behind the name; several forms separated by newlines */
-	const char *help;
 	int (*run)(struct ctl *c); /* returns an enum ctl_exit; NULL = not in this version */
+	struct ctl_form form[CTL_FORMS_MAX]; /* ends with NULL words */
+	const char *about;        /* units, what a bare number means, an example; "" = the lines say it all */
+	bool timeless;            /* shows no times: the agent's zone is not asked for */
 };
+
+/* What stands behind "--name" or "--name=". The table ends with a NULL name. */
+struct ctl_option {
+	const char *name, *key;   /* ours, and the request's */
+	enum quantity quantity;   /* unless it is a time */
+	bool time, none;          /* none: the word "none" makes it null */
+};
+
+struct ctl_words {
+	cJSON *args;
+	const struct ctl_option *time; /* the option of the time that was said, NULL = none */
+	struct when when;
+	int64_t until_utc_ms;     /* the end by the agent's clock, of the time or of duration_s; 0 = none */
+};
+
+#define CTL_SETTINGS "/etc/hearth/hearthctl.conf"
 
 /* Said wherever somebody wonders why nothing happens. */
 #define CTL_CLOCK_WAITS "the clock is not trusted: events, overrides and the plan wait ([site] clock in hearth.conf)"
 
 extern const struct ctl_verb CTL_VERBS[]; /* ends with a NULL name */
 
+/* verbs.c */
+/** Every verb in a line or more; one verb with all there is to say. */
+void ctl_help(FILE *out);
+void ctl_verb_help(const struct ctl_verb *v, FILE *out);
 /** Prints the verb's usage to stderr; returns CTL_USAGE. */
 int ctl_usage(const struct ctl *c);
+
+/* request.c */
+/** Connects and learns the agent's clock and zone, once; CTL_DONE, or an exit code after saying why. */
+int ctl_open(struct ctl *c);
+/** UTC as the agent has it; our own until ctl_open. */
+int64_t ctl_now_ms(const struct ctl *c);
 /** Sends a request and returns its data (caller owns), or NULL after printing why; *code then is the exit code.
  *  Takes over @args (NULL = {}). */
 cJSON *ctl_request(struct ctl *c, const char *verb, cJSON *args, int *code);
@@ -42,8 +83,19 @@ cJSON *ctl_state(struct ctl *c, const char *part, int *code);
 cJSON *ctl_states(struct ctl *c, const char *one, const char *other, int *code);
 void ctl_print_json(const cJSON *o);
 
-/* refusal.c: prints the error of an answer to stderr, for people without its code and with our options' names */
-void ctl_refused(const struct ctl *c, const char *verb, const cJSON *error);
+/* words.c */
+/** Options, and a device first where @device; the arguments' owner is the caller. CTL_DONE, or CTL_USAGE (said, nothing to free).
+ *  A time waits for ctl_words_times. */
+int ctl_words_take(struct ctl *c, int from, const struct ctl_option *options, bool device, struct ctl_words *w);
+/** Connects; puts the time among the arguments and sets until_utc_ms. CTL_DONE, or an exit code (said, nothing to free). */
+int ctl_words_times(struct ctl *c, struct ctl_words *w);
+/** "until 18:00 (Europe/Berlin)", "for 2 h, until ...", or until the next one. Valid until the next call. */
+const char *ctl_words_end(const struct ctl *c, const struct ctl_words *w);
+/** "18:00 (Europe/Berlin)". Valid until the next call. */
+const char *ctl_until(const struct ctl *c, int64_t utc_ms);
+
+/* refusal.c: prints the error of an answer to stderr, for people without its code and with our options' names; @devices (or NULL) by name */
+void ctl_refused(const struct ctl *c, const char *verb, const cJSON *error, const cJSON *devices);
 
 /* text.c: numbers and tables for people */
 struct table;
@@ -56,18 +108,12 @@ void table_free(struct table *t);
 /** Text of a member: numbers with @decimals and @unit, words as they are, "-" when absent. Valid until 16 calls later. */
 const char *show(const cJSON *o, const char *key, int decimals, const char *unit);
 const char *show_word(const cJSON *o, const char *key);
-/** Local time of an RFC 3339 member, "-" when absent: "18:00:05", or "Sat 21 Nov 18:00" when not today. */
+/** Site time of an RFC 3339 member, "-" when absent: "18:00:05", or "Sat 21 Nov 18:00" when not today. */
 const char *show_time(const cJSON *o, const char *key);
 /** The same for schedules: always the day, "Sat 18:00", with the date when more than six days away. */
 const char *show_day(const cJSON *o, const char *key);
-/** Local time for a sentence: "18:00" today, "Sun 07:00", "Sun 29 Nov 07:00". */
+/** Site time for a sentence: "18:00" today, "Sun 07:00", "Sun 29 Nov 07:00", "Fri 01 Jan 2027 07:00". */
 const char *show_instant(int64_t utc_ms);
-
-/* owner.c: what people write */
-/** "18:00" (today or tomorrow, local), or a time as calendar_parse takes it. 0 or -1. */
-int ctl_parse_until(const char *text, int64_t *utc_ms);
-/** "3000", "3000W", "3kW", "20kWh": a number with a unit (W or Wh as @base). -1 when it is not one. */
-double ctl_parse_quantity(const char *text, const char *base);
 
 /* verb files */
 int ctl_status(struct ctl *c);

@@ -1,5 +1,4 @@
 /* hearthctl limit: the grid operator's limit and the month's demand target. */
-#include "core/calendar.h"
 #include "ctl/ctl.h"
 
 #include <stdio.h>
@@ -16,13 +15,27 @@ static void print_side(const cJSON *o, const char *name, const char *w, const ch
 		printf("%s not limited", name);
 }
 
+/* Nobody is heard for this side, and it has a failsafe limit. */
+static bool side_failsafe(const cJSON *o, const char *w, const char *state)
+{
+	return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "failsafe")) && cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(o, w)) &&
+	       (!strcmp(show_word(o, state), "failsafe") || !strcmp(show_word(o, state), "init"));
+}
+
 static void print_limit(const cJSON *o)
 {
 	const cJSON *age = cJSON_GetObjectItemCaseSensitive(o, "heartbeat_age_s");
+	const bool import = side_failsafe(o, "import_w", "import_state"), export = side_failsafe(o, "export_w", "export_state");
+	const bool apart = import != export;
 
-	printf("%s: ", show_word(o, "state"));
+	if (!apart)
+		printf("%s: ", show_word(o, "state"));
 	print_side(o, "import", "import_w", "import_until");
+	if (apart)
+		printf(" (%s)", show_word(o, "import_state"));
 	print_side(o, ", export", "export_w", "export_until");
+	if (apart)
+		printf(" (%s)", show_word(o, "export_state"));
 	if (cJSON_HasObjectItem(o, "source"))
 		printf("; last said by %s", show_word(o, "source"));
 	if (cJSON_IsNumber(age) && age->valuedouble > 0)
@@ -31,14 +44,17 @@ static void print_limit(const cJSON *o)
 		fputs("; not heard since the agent started", stdout);
 	putchar('\n');
 	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "failsafe")))
-		puts("failsafe limits hold until the source states a limit again (none is one too)");
+		printf("failsafe limits hold%s until the source states a limit again (none is one too)\n",
+		       !apart ? "" : import ? " for import" : " for export");
 }
 
 static void print_demand(const cJSON *o)
 {
 	if (!cJSON_IsObject(o))
 		return;
-	printf("demand: %s is kept (%s the month so far)", show(o, "target_w", 0, "W"), show(o, "peak_w", 0, "W"));
+	printf("demand: %s is kept (%s%s)", show(o, "target_w", 0, "W"),
+	       cJSON_HasObjectItem(o, "peak_w") ? "the month's highest so far: " : "no peak of this month is known yet",
+	       cJSON_HasObjectItem(o, "peak_w") ? show(o, "peak_w", 0, "W") : "");
 	if (cJSON_HasObjectItem(o, "until"))
 		printf("; %s in these %s minutes, %s for the rest, until %s", show(o, "interval_w", 0, "W"), show_word(o, "interval_min"),
 		       show(o, "allowed_w", 0, "W"), show_time(o, "until"));
@@ -64,54 +80,64 @@ static int show_limit(struct ctl *c)
 	return CTL_DONE;
 }
 
-/* One "--name value" pair. 0, or -1 (said). */
-static int take_pair(cJSON *args, const char *name, const char *value)
+/* "import at most 4200 W and export at most 0 W until 18:00 (Europe/Berlin)"; what is lifted has no end. */
+static void say_limit(const struct ctl *c, const struct ctl_words *w, char *out, size_t size)
 {
-	const char *key = !strcmp(name, "--import") ? "import_w" : !strcmp(name, "--export") ? "export_w" : NULL;
-	char text[CALENDAR_TEXT_MAX];
-	int64_t seconds, utc_ms;
-	double w;
+	static const char *const SIDES[][2] = { { "import", "import_w" }, { "export", "export_w" } };
+	char text[QUANTITY_TEXT_MAX], lifted[64] = "";
+	size_t n = 0;
 
-	if (key && !strcmp(value, "none") && !cJSON_HasObjectItem(args, key)) {
-		cJSON_AddNullToObject(args, key);
-	} else if (key && (w = ctl_parse_quantity(value, "W")) >= 0 && !cJSON_HasObjectItem(args, key)) {
-		cJSON_AddNumberToObject(args, key, w);
-	} else if (!strcmp(name, "--for") && calendar_parse_duration(value, &seconds) == 0 && !cJSON_HasObjectItem(args, "duration_s")) {
-		cJSON_AddNumberToObject(args, "duration_s", (double)seconds);
-	} else if (!strcmp(name, "--until") && ctl_parse_until(value, &utc_ms) == 0 && !cJSON_HasObjectItem(args, "until")) {
-		calendar_format(utc_ms, text);
-		cJSON_AddStringToObject(args, "until", text);
-	} else {
-		fprintf(stderr, "hearthctl: '%s %s' is not understood (examples: --import 4200 --export 0 --import none --for 2h --until 18:00)\n",
-			name, value);
-		return -1;
+	out[0] = '\0';
+	for (int i = 0; i < 2; i++) {
+		const cJSON *v = cJSON_GetObjectItemCaseSensitive(w->args, SIDES[i][1]);
+
+		if (cJSON_IsNumber(v))
+			n += (size_t)snprintf(out + n, size - n, "%s%s at most %s", n ? " and " : "", SIDES[i][0],
+					      quantity_text(QUANTITY_POWER, v->valuedouble, text));
+		else if (v)
+			snprintf(lifted + strlen(lifted), sizeof(lifted) - strlen(lifted), "%s%s not limited", lifted[0] ? ", " : "", SIDES[i][0]);
 	}
-	return 0;
+	if (n)
+		n += (size_t)snprintf(out + n, size - n, " %s", ctl_words_end(c, w));
+	snprintf(out + n, size - n, "%s%s", n && lifted[0] ? "; " : "", lifted);
 }
 
 static int set_limit(struct ctl *c)
 {
-	cJSON *args = cJSON_CreateObject();
+	static const struct ctl_option OPTIONS[] = {
+		{ "--import", "import_w", QUANTITY_POWER, false, true },
+		{ "--export", "export_w", QUANTITY_POWER, false, true },
+		{ "--for", "duration_s", QUANTITY_DURATION, false, false },
+		{ "--until", "until", QUANTITY_DURATION, true, false },
+		{ NULL, NULL, QUANTITY_POWER, false, false },
+	};
+	struct ctl_words w;
+	const cJSON *import, *export, *seconds;
 	const char *wrong = NULL;
+	char done[240];
+	int code = ctl_words_take(c, 1, OPTIONS, false, &w);
 
-	for (int i = 1; i < c->argc; i += 2) {
-		if (i + 1 < c->argc && take_pair(args, c->argv[i], c->argv[i + 1]) == 0)
-			continue;
-		if (i + 1 >= c->argc)
-			fprintf(stderr, "hearthctl: '%s' needs a value\n", c->argv[i]);
-		cJSON_Delete(args);
-		return CTL_USAGE;
-	}
-	if (!cJSON_HasObjectItem(args, "import_w") && !cJSON_HasObjectItem(args, "export_w"))
-		wrong = "say what is limited: --import 4200 or --export 0";
-	else if (cJSON_HasObjectItem(args, "until") && cJSON_HasObjectItem(args, "duration_s"))
+	if (code != CTL_DONE)
+		return code;
+	import = cJSON_GetObjectItemCaseSensitive(w.args, "import_w");
+	export = cJSON_GetObjectItemCaseSensitive(w.args, "export_w");
+	seconds = cJSON_GetObjectItemCaseSensitive(w.args, "duration_s");
+	if (!import && !export)
+		wrong = "say what is limited: --import 4200W or --export 0";
+	else if (w.time && seconds)
 		wrong = "say how long only once: either --for 2h or --until 18:00";
+	else if ((w.time || seconds) && !cJSON_IsNumber(import) && !cJSON_IsNumber(export))
+		wrong = "none has no end: --for and --until go with a power, as in --import 4200W --until 18:00";
 	if (wrong) {
 		fprintf(stderr, "hearthctl: %s\n", wrong);
-		cJSON_Delete(args);
+		cJSON_Delete(w.args);
 		return CTL_USAGE;
 	}
-	return ctl_change(c, "limit.set", args, "the limit is in force");
+	code = ctl_words_times(c, &w);
+	if (code != CTL_DONE)
+		return code;
+	say_limit(c, &w, done, sizeof(done));
+	return ctl_change(c, "limit.set", w.args, done);
 }
 
 int ctl_limit(struct ctl *c)
@@ -132,5 +158,5 @@ int ctl_limit(struct ctl *c)
 	args = cJSON_CreateObject();
 	cJSON_AddNullToObject(args, "import_w");
 	cJSON_AddNullToObject(args, "export_w");
-	return ctl_change(c, "limit.set", args, "there is no limit");
+	return ctl_change(c, "limit.set", args, "import not limited, export not limited");
 }

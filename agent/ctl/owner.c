@@ -1,11 +1,9 @@
 /* Verbs by which the owner changes things: reserve, override, car. */
-#include "core/calendar.h"
 #include "ctl/ctl.h"
 
+#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* What the owner wants and what is kept now: during an event that may be another floor. */
 static int show_reserve(struct ctl *c)
@@ -36,178 +34,195 @@ static int show_reserve(struct ctl *c)
 
 int ctl_reserve(struct ctl *c)
 {
+	char done[80], text[QUANTITY_TEXT_MAX];
+	struct errbuf err = { "" };
 	cJSON *args;
-	char *end;
 	double pct;
 
 	if (c->argc > 1)
 		return ctl_usage(c);
-	if (c->argc == 1) {
-		pct = strtod(c->argv[0], &end);
-		if (end == c->argv[0] || (*end && strcmp(end, "%") != 0))
-			return ctl_usage(c);
-		args = cJSON_CreateObject();
-		cJSON_AddNumberToObject(args, "pct", pct);
-		return ctl_change(c, "reserve.set", args, "the reserve is set");
+	if (c->argc == 0)
+		return show_reserve(c);
+	if (quantity_parse(QUANTITY_PERCENT, c->argv[0], &pct, &err) < 0) {
+		fprintf(stderr, "hearthctl: %s\n", err.text);
+		return CTL_USAGE;
 	}
-	return show_reserve(c);
+	args = cJSON_CreateObject();
+	cJSON_AddNumberToObject(args, "pct", pct);
+	snprintf(done, sizeof(done), "the reserve is set to %s", quantity_text(QUANTITY_PERCENT, pct, text));
+	return ctl_change(c, "reserve.set", args, done);
 }
 
-int ctl_parse_until(const char *text, int64_t *utc_ms)
+static const struct ctl_option NOTHING[] = { { NULL, NULL, QUANTITY_POWER, false, false } };
+
+static const char *text_of(const cJSON *o, const char *key, const char *without)
 {
-	time_t now = time(NULL), t;
-	int hour, minute;
-	char tail;
-	struct tm tm;
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, key));
 
-	if (sscanf(text, "%2d:%2d%c", &hour, &minute, &tail) == 2 && hour >= 0 && hour <= 24 && minute >= 0 && minute < 60) {
-		localtime_r(&now, &tm);
-		tm.tm_hour = hour;
-		tm.tm_min = minute;
-		tm.tm_sec = 0;
-		tm.tm_isdst = -1;
-		t = mktime(&tm);
-		if (t <= now) {
-			tm.tm_mday++;
-			tm.tm_isdst = -1;
-			t = mktime(&tm);
-		}
-		*utc_ms = (int64_t)t * 1000;
-		return 0;
-	}
-	return calendar_parse(text, utc_ms) < 0 ? -1 : 0;
+	return text ? text : without;
 }
 
-double ctl_parse_quantity(const char *text, const char *base)
-{
-	char *end, kilo[8];
-	double v = strtod(text, &end);
-
-	snprintf(kilo, sizeof(kilo), "k%s", base);
-	if (end == text || v < 0)
-		return -1;
-	if (!*end || !strcmp(end, base))
-		return v;
-	return !strcmp(end, kilo) ? v * 1000 : -1;
-}
-
-/* One "--name value" pair into the arguments of an override or a car's request. 0 or -1 (said). */
-static int take_pair(cJSON *args, const char *name, const char *value)
-{
-	char text[CALENDAR_TEXT_MAX];
-	int64_t seconds, utc_ms;
-	double v;
-
-	if (!strcmp(name, "--power") && (v = ctl_parse_quantity(value, "W")) >= 0) {
-		cJSON_AddNumberToObject(args, "power_w", v);
-	} else if (!strcmp(name, "--energy") && (v = ctl_parse_quantity(value, "Wh")) >= 0) {
-		cJSON_AddNumberToObject(args, "energy_wh", v);
-	} else if (!strcmp(name, "--for") && calendar_parse_duration(value, &seconds) == 0) {
-		cJSON_AddNumberToObject(args, "duration_s", (double)seconds);
-	} else if ((!strcmp(name, "--until") || !strcmp(name, "--by")) && ctl_parse_until(value, &utc_ms) == 0) {
-		calendar_format(utc_ms, text);
-		cJSON_AddStringToObject(args, name[2] == 'u' ? "until" : "ready_by", text);
-	} else {
-		fprintf(stderr, "hearthctl: '%s %s' is not understood (examples: --power 3kW --for 2h --until 18:00 --by 07:00 --energy 20kWh)\n",
-			name, value);
-		return -1;
-	}
-	return 0;
-}
-
-/* Words behind the mode: an optional device, then pairs. NULL after saying what is wrong. */
-static cJSON *take_words(struct ctl *c, int from)
-{
-	cJSON *args = cJSON_CreateObject();
-
-	for (int i = from; i < c->argc; i++) {
-		if (c->argv[i][0] != '-' && !cJSON_HasObjectItem(args, "device")) {
-			cJSON_AddStringToObject(args, "device", c->argv[i]);
-		} else if (i + 1 < c->argc && take_pair(args, c->argv[i], c->argv[i + 1]) == 0) {
-			i++;
-		} else {
-			if (i + 1 >= c->argc)
-				fprintf(stderr, "hearthctl: '%s' needs a value\n", c->argv[i]);
-			cJSON_Delete(args);
-			return NULL;
-		}
-	}
-	return args;
-}
-
-/* "charging battery with 3000 W until 18:00" */
-static void say_override(const cJSON *args, const char *mode, char *out, size_t size)
+/* "charging battery with 3000 W until 18:00 (Europe/London)" */
+static void say_override(const struct ctl *c, const struct ctl_words *w, const char *mode, char *out, size_t size)
 {
 	static const char *const WORDS[][2] = { { "charge", "charging" }, { "discharge", "discharging" }, { "hold", "holding" },
 						{ "auto", "plain self-use for" } };
-	const cJSON *power = cJSON_GetObjectItemCaseSensitive(args, "power_w");
-	const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(args, "duration_s");
-	const char *until = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(args, "until"));
-	const char *device = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(args, "device"));
+	const cJSON *power = cJSON_GetObjectItemCaseSensitive(w->args, "power_w");
 	bool moves = strcmp(mode, "hold") != 0 && strcmp(mode, "auto") != 0;
-	char with[48] = "";
-	int64_t utc_ms = 0;
+	char text[QUANTITY_TEXT_MAX];
 	int i = 0;
 
 	while (strcmp(WORDS[i][0], mode) != 0)
 		i++;
-	if (until)
-		calendar_parse(until, &utc_ms);
-	else if (seconds)
-		utc_ms = ((int64_t)time(NULL) + (int64_t)seconds->valuedouble) * 1000;
-	if (moves && power)
-		snprintf(with, sizeof(with), " with %.0f W", power->valuedouble);
-	snprintf(out, size, "%s %s%s until %s", WORDS[i][1], device ? device : "the battery",
-		 moves && !power ? " with all it can" : with, show_instant(utc_ms));
+	snprintf(out, size, "%s %s%s%s %s", WORDS[i][1], text_of(w->args, "device", "the battery"),
+		 moves ? " with " : "", !moves ? "" : power ? quantity_text(QUANTITY_POWER, power->valuedouble, text) : "all it can",
+		 ctl_words_end(c, w));
+}
+
+/* More than a battery can or may is asked for easily: what the order became, for the device or the first by the owner's hand. */
+static void add_decided(struct ctl *c, const char *device, double asked_w, char *done, size_t size)
+{
+	int code;
+	AUTO_JSON *decision = ctl_state(c, "decision", &code);
+	const cJSON *d;
+
+	cJSON_ArrayForEach(d, cJSON_GetObjectItemCaseSensitive(decision, "devices")) {
+		const cJSON *w = cJSON_GetObjectItemCaseSensitive(d, "w");
+		const size_t n = strlen(done);
+
+		if ((device && strcmp(d->string, device) != 0) || strcmp(show_word(d, "rank"), "override") != 0)
+			continue;
+		if (cJSON_IsNumber(w) && fabs(fabs(w->valuedouble) - asked_w) > 1)
+			snprintf(done + n, size - n, "; now %.0f W, all it can or may", fabs(w->valuedouble));
+		return;
+	}
+}
+
+static int set_override(struct ctl *c, const char *mode)
+{
+	static const struct ctl_option OPTIONS[] = {
+		{ "--power", "power_w", QUANTITY_POWER, false, false },
+		{ "--for", "duration_s", QUANTITY_DURATION, false, false },
+		{ "--until", "until", QUANTITY_DURATION, true, false },
+		{ NULL, NULL, QUANTITY_POWER, false, false },
+	};
+	AUTO_JSON *data = NULL;
+	char done[280], device[64];
+	struct ctl_words w;
+	const cJSON *power;
+	double asked_w;
+	int code = ctl_words_take(c, 1, OPTIONS, true, &w);
+
+	if (code != CTL_DONE)
+		return code;
+	if ((w.time != NULL) == cJSON_HasObjectItem(w.args, "duration_s")) {
+		fputs("hearthctl: say how long: either --for 2h or --until 18:00\n", stderr);
+		cJSON_Delete(w.args);
+		return CTL_USAGE;
+	}
+	code = ctl_words_times(c, &w);
+	if (code != CTL_DONE)
+		return code;
+	cJSON_AddStringToObject(w.args, "mode", mode);
+	say_override(c, &w, mode, done, sizeof(done));
+	snprintf(device, sizeof(device), "%s", text_of(w.args, "device", ""));
+	power = cJSON_GetObjectItemCaseSensitive(w.args, "power_w");
+	asked_w = power ? power->valuedouble : 0;
+	data = ctl_request(c, "override.set", w.args, &code);
+	if (!data)
+		return code;
+	if (c->json) {
+		ctl_print_json(data);
+		return CTL_DONE;
+	}
+	if (asked_w > 0)
+		add_decided(c, device[0] ? device : NULL, asked_w, done, sizeof(done));
+	printf("%s%s%s\n", done, cJSON_HasObjectItem(data, "warning") ? "; but: " : "", text_of(data, "warning", ""));
+	return CTL_DONE;
+}
+
+static int pause_all(struct ctl *c)
+{
+	char done[160], text[QUANTITY_TEXT_MAX];
+	struct errbuf err = { "" };
+	double seconds;
+	cJSON *args;
+	int code;
+
+	if (quantity_parse(QUANTITY_DURATION, c->argv[1], &seconds, &err) < 0) {
+		fprintf(stderr, "hearthctl: %s\n", err.text);
+		return CTL_USAGE;
+	}
+	code = ctl_open(c);
+	if (code != CTL_DONE)
+		return code;
+	args = cJSON_CreateObject();
+	cJSON_AddNumberToObject(args, "duration_s", seconds);
+	snprintf(done, sizeof(done), "paused for %s, until %s: every device is under its own control", quantity_text(QUANTITY_DURATION, seconds, text),
+		 ctl_until(c, ctl_now_ms(c) + (int64_t)seconds * 1000));
+	return ctl_change(c, "pause", args, done);
 }
 
 int ctl_override(struct ctl *c)
 {
+	static const char *const MODES[] = { "auto", "hold", "charge", "discharge" };
 	const char *mode = c->argc ? c->argv[0] : "";
+	struct ctl_words w;
 	cJSON *args;
-	char done[160];
-	int64_t seconds;
 
-	if (!strcmp(mode, "pause") && c->argc == 2 && calendar_parse_duration(c->argv[1], &seconds) == 0) {
-		args = cJSON_CreateObject();
-		cJSON_AddNumberToObject(args, "duration_s", (double)seconds);
-		return ctl_change(c, "pause", args, "paused: every device is under its own control");
-	}
+	if (!strcmp(mode, "pause") && c->argc == 2)
+		return pause_all(c);
 	if (!strcmp(mode, "resume") && c->argc == 1) {
 		args = cJSON_CreateObject();
 		cJSON_AddNumberToObject(args, "duration_s", 0);
 		return ctl_change(c, "pause", args, "steering again");
 	}
-	if (!strcmp(mode, "clear")) {
-		args = take_words(c, 1);
-		return args ? ctl_change(c, "override.clear", args, "the override is gone") : CTL_USAGE;
-	}
-	if (strcmp(mode, "auto") != 0 && strcmp(mode, "hold") != 0 && strcmp(mode, "charge") != 0 && strcmp(mode, "discharge") != 0)
-		return ctl_usage(c);
-	args = take_words(c, 1);
-	if (!args)
-		return CTL_USAGE;
-	if (cJSON_HasObjectItem(args, "until") == cJSON_HasObjectItem(args, "duration_s")) {
-		fputs("hearthctl: say how long: either --for 2h or --until 18:00\n", stderr);
-		cJSON_Delete(args);
-		return CTL_USAGE;
-	}
-	cJSON_AddStringToObject(args, "mode", mode);
-	say_override(args, mode, done, sizeof(done));
-	return ctl_change(c, "override.set", args, done);
+	if (!strcmp(mode, "clear"))
+		return ctl_words_take(c, 1, NOTHING, true, &w) == CTL_DONE ? ctl_change(c, "override.clear", w.args, "the override is gone") : CTL_USAGE;
+	for (size_t i = 0; i < sizeof(MODES) / sizeof(MODES[0]); i++)
+		if (!strcmp(mode, MODES[i]))
+			return set_override(c, mode);
+	return ctl_usage(c);
+}
+
+/* "the car charges when it is cheap: 20 kWh by 07:00 (Europe/London)" */
+static void say_ev(const struct ctl *c, const struct ctl_words *w, const char *does, char *out, size_t size)
+{
+	const cJSON *energy = cJSON_GetObjectItemCaseSensitive(w->args, "energy_wh");
+	char text[QUANTITY_TEXT_MAX];
+	size_t n = (size_t)snprintf(out, size, "%s %s", text_of(w->args, "device", "the car"), does);
+
+	if (energy)
+		n += (size_t)snprintf(out + n, size - n, ": %s", quantity_text(QUANTITY_ENERGY, energy->valuedouble, text));
+	if (w->until_utc_ms)
+		snprintf(out + n, size - n, "%s by %s", energy ? "" : ": ready", ctl_until(c, w->until_utc_ms));
 }
 
 int ctl_ev(struct ctl *c)
 {
+	static const char *const MODES[][2] = { { "off", "does not charge" }, { "solar", "charges from own surplus" },
+						{ "cheap", "charges when it is cheap" }, { "now", "charges now" }, { "ready", "charges when it is cheap" } };
+	static const struct ctl_option OPTIONS[] = {
+		{ "--by", "ready_by", QUANTITY_DURATION, true, false },
+		{ "--energy", "energy_wh", QUANTITY_ENERGY, false, false },
+		{ NULL, NULL, QUANTITY_POWER, false, false },
+	};
 	const char *mode = c->argc ? c->argv[0] : "";
-	bool ready = !strcmp(mode, "ready");
-	cJSON *args;
+	size_t i = 0;
+	char done[200];
+	struct ctl_words w;
+	int code;
 
-	if (!ready && strcmp(mode, "off") != 0 && strcmp(mode, "solar") != 0 && strcmp(mode, "cheap") != 0 && strcmp(mode, "now") != 0)
+	while (i < 5 && strcmp(mode, MODES[i][0]) != 0)
+		i++;
+	if (i == 5)
 		return ctl_usage(c);
-	args = take_words(c, 1);
-	if (!args)
-		return CTL_USAGE;
-	cJSON_AddStringToObject(args, "mode", ready ? "cheap" : mode);
-	return ctl_change(c, "ev.set", args, ready ? "the car will be ready" : "the car's mode is set");
+	code = ctl_words_take(c, 1, OPTIONS, true, &w);
+	if (code == CTL_DONE)
+		code = ctl_words_times(c, &w);
+	if (code != CTL_DONE)
+		return code;
+	say_ev(c, &w, MODES[i][1], done, sizeof(done));
+	cJSON_AddStringToObject(w.args, "mode", !strcmp(mode, "ready") ? "cheap" : mode);
+	return ctl_change(c, "ev.set", w.args, done);
 }

@@ -76,7 +76,7 @@ int ctl_plan_solve(int argc, char **argv, bool json)
 
 	(void)json; /* a plan is JSON either way */
 	if (argc != 1 || (argv[0][0] == '-' && argv[0][1] != '\0')) {
-		fprintf(stderr, "usage: hearthctl plan solve INSTANCE.json | -\n");
+		fprintf(stderr, "usage: hearthctl plan solve FILE|-\n");
 		return 2;
 	}
 	text = read_all(argv[0], &len);

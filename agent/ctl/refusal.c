@@ -41,7 +41,20 @@ static void say_in_options(const char *verb, const char *text)
 	}
 }
 
-void ctl_refused(const struct ctl *c, const char *verb, const cJSON *error)
+/* "; there are: battery (battery), car1 (charger)" */
+static void say_devices(const cJSON *devices)
+{
+	const cJSON *d, *k;
+
+	cJSON_ArrayForEach(d, devices) {
+		fprintf(stderr, "%s%s (", d == devices->child ? "; there are: " : ", ", d->string);
+		cJSON_ArrayForEach(k, cJSON_GetObjectItemCaseSensitive(d, "kinds"))
+			fprintf(stderr, "%s%s", k->prev->next ? ", " : "", cJSON_IsString(k) ? k->valuestring : "");
+		fputc(')', stderr);
+	}
+}
+
+void ctl_refused(const struct ctl *c, const char *verb, const cJSON *error, const cJSON *devices)
 {
 	const char *message = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(error, "message"));
 	const char *code = show_word(error, "code");
@@ -53,5 +66,6 @@ void ctl_refused(const struct ctl *c, const char *verb, const cJSON *error)
 		fputs(message ? message : "", stderr);
 	else
 		say_in_options(verb, message ? message : code);
+	say_devices(devices);
 	fputc('\n', stderr);
 }

@@ -150,7 +150,9 @@ static const char *format(int64_t utc_ms, const char *today, const char *near, c
 
 	localtime_r(&now, &a);
 	localtime_r(&then, &b);
-	if (a.tm_yday == b.tm_yday && a.tm_year == b.tm_year)
+	if (a.tm_year != b.tm_year && (then < now - 6 * DAY_S || then > now + 6 * DAY_S))
+		strftime(out, 96, "%a %d %b %Y %H:%M", &b);
+	else if (a.tm_yday == b.tm_yday && a.tm_year == b.tm_year)
 		strftime(out, 96, today, &b);
 	else
 		strftime(out, 96, then > now - DAY_S && then < now + 6 * DAY_S ? near : far, &b);

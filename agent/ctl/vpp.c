@@ -2,7 +2,6 @@
 #include "ctl/ctl.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define ID_MAX 128
@@ -175,7 +174,8 @@ int ctl_commands(struct ctl *c)
 int ctl_event(struct ctl *c)
 {
 	cJSON *args;
-	char *end, id[ID_MAX];
+	char id[ID_MAX], done[120], text[QUANTITY_TEXT_MAX];
+	struct errbuf err = { "" };
 	double pct;
 	int code;
 
@@ -190,15 +190,17 @@ int ctl_event(struct ctl *c)
 		return ctl_change(c, "event.participate", args, in ? "taking part" : "not taking part; stopped at once");
 	}
 	if (c->argc == 3 && !strcmp(c->argv[0], "reserve")) {
-		pct = strtod(c->argv[2], &end);
-		if (end == c->argv[2] || (*end && strcmp(end, "%") != 0))
-			return ctl_usage(c);
+		if (quantity_parse(QUANTITY_PERCENT, c->argv[2], &pct, &err) < 0) {
+			fprintf(stderr, "hearthctl: %s\n", err.text);
+			return CTL_USAGE;
+		}
 		if (!resolve(c, c->argv[1], id, &code))
 			return code;
 		args = cJSON_CreateObject();
 		cJSON_AddStringToObject(args, "event_id", id);
 		cJSON_AddNumberToObject(args, "reserve_pct", pct);
-		return ctl_change(c, "event.participate", args, "the reserve holds for this event");
+		snprintf(done, sizeof(done), "the reserve for event %.40s is %s", id, quantity_text(QUANTITY_PERCENT, pct, text));
+		return ctl_change(c, "event.participate", args, done);
 	}
 	return ctl_usage(c);
 }

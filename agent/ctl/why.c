@@ -4,44 +4,28 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define HISTORY_ROWS 200 /* the most one answer has */
 
 struct words {
 	bool history;
-	const char *device;
+	const char *device, *since;
 	int64_t since_utc_ms; /* 0 = not said */
 };
 
-/* "2h" ago, "18:00" (the last one there was, local), or a time as calendar_parse takes it. */
-static bool parse_since(const char *text, int64_t *utc_ms)
+/* So long ago, or a time: "18:00" is the last one there was. */
+static bool parse_since(const struct ctl *c, const char *text, int64_t *utc_ms)
 {
-	const time_t now = time(NULL);
-	int64_t seconds;
-	int hour, minute;
-	struct tm tm;
-	char tail;
-	time_t t;
+	const int64_t now_ms = ctl_now_ms(c);
+	struct when when;
+	double seconds;
 
-	if (calendar_parse_duration(text, &seconds) == 0) {
-		*utc_ms = ((int64_t)now - seconds) * 1000;
-		return true;
-	}
-	if (sscanf(text, "%2d:%2d%c", &hour, &minute, &tail) != 2 || hour < 0 || hour > 24 || minute < 0 || minute > 59)
-		return calendar_parse(text, utc_ms) == 0;
-	localtime_r(&now, &tm);
-	tm.tm_hour = hour;
-	tm.tm_min = minute;
-	tm.tm_sec = 0;
-	tm.tm_isdst = -1;
-	t = mktime(&tm);
-	if (t > now) {
-		tm.tm_mday--;
-		tm.tm_isdst = -1;
-		t = mktime(&tm);
-	}
-	*utc_ms = (int64_t)t * 1000;
+	if (quantity_parse(QUANTITY_DURATION, text, &seconds, NULL) == 0)
+		*utc_ms = now_ms - (int64_t)seconds * 1000;
+	else if (when_parse(text, &when) == 0)
+		*utc_ms = when_last_utc_ms(&when, &c->zone, now_ms);
+	else
+		return false;
 	return true;
 }
 
@@ -51,8 +35,10 @@ static bool take_words(const struct ctl *c, struct words *w)
 		if (!strcmp(c->argv[i], "--history")) {
 			w->history = true;
 		} else if (!strcmp(c->argv[i], "--since") && i + 1 < c->argc) {
-			if (!parse_since(c->argv[++i], &w->since_utc_ms)) {
-				fprintf(stderr, "hearthctl: '--since %s' is not understood (examples: 2h, 18:00, 2026-01-15T12:00:00Z)\n", c->argv[i]);
+			w->since = c->argv[++i];
+			if (!parse_since(c, w->since, &w->since_utc_ms)) {
+				fprintf(stderr, "hearthctl: --since: '%s' is not understood, allowed: 18:00 (the last one), 2026-01-15 18:00, 2026-01-15T18:00:00Z, or %s\n",
+					w->since, quantity_allowed(QUANTITY_DURATION));
 				return false;
 			}
 			w->history = true;
@@ -112,18 +98,33 @@ static void add_row(struct table *t, const char *time, const cJSON *row)
 	}
 	snprintf(more, sizeof(more), "%s", why);
 	if (cJSON_IsNumber(skipped))
-		snprintf(more, sizeof(more), "%s (%s changes before it were not kept)", why, show_word(row, "skipped"));
+		snprintf(more, sizeof(more), cJSON_HasObjectItem(row, "lost") ? "%s (%s changes before it were not kept)"
+									       : "%s (%s smaller changes before it were not kept)",
+			 why, show_word(row, "skipped"));
 	table_row(t, time, device[0] ? device : "site", what, who(row, by), more);
+}
+
+/* Without a clock: how long ago. */
+static const char *since(const cJSON *row, char text[32])
+{
+	const cJSON *age_s = cJSON_GetObjectItemCaseSensitive(row, "since_s");
+	double s = cJSON_IsNumber(age_s) ? age_s->valuedouble : 0;
+
+	if (cJSON_HasObjectItem(row, "since") || !cJSON_IsNumber(age_s))
+		return show_time(row, "since");
+	snprintf(text, 32, "%.0f %s ago", s < 120 ? s : s < 7200 ? s / 60 : s / 3600, s < 120 ? "s" : s < 7200 ? "min" : "h");
+	return text;
 }
 
 static void print_now(const cJSON *data)
 {
 	static const char *const HEADERS[] = { "since", "device", "what", "who", "why" };
 	struct table *t = table_new(HEADERS, 5);
+	char text[32];
 	const cJSON *row;
 
 	cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(data, "devices"))
-		add_row(t, show_time(row, "since"), row);
+		add_row(t, since(row, text), row);
 	table_print(t);
 }
 
@@ -167,6 +168,10 @@ int ctl_why(struct ctl *c)
 
 	if (!take_words(c, &w))
 		return CTL_USAGE;
+	if ((code = ctl_open(c)) != CTL_DONE)
+		return code;
+	if (w.since)
+		parse_since(c, w.since, &w.since_utc_ms); /* once more: now the site's time zone is known */
 	args = cJSON_CreateObject();
 	if (w.device)
 		cJSON_AddStringToObject(args, "device", w.device);

@@ -116,6 +116,7 @@ cJSON *hub_encode_agent(const struct hub *h)
 	cJSON_AddStringToObject(o, "boot_id", h->boot_id);
 	json_add_time(o, "started_at", h->started_utc_ms);
 	cJSON_AddBoolToObject(o, "clock_trusted", h->clock_trusted);
+	cJSON_AddStringToObject(o, "timezone", h->cfg.site.timezone);
 	cJSON_AddItemToObject(o, "clock", clock_encode(h));
 	json_add_number(o, "tick_late_ms_p99", tick_late_p99_ms(h->tick), 0);
 	add_loop(o);

@@ -1,27 +1,36 @@
 # bash completion for hearthctl
-# First column of a table the agent gives, when it can be asked within a second; needs $options.
+# First column of a table the agent gives, when it can be asked within two seconds, of the rows whose second column matches; needs
+# $options.
 _hearthctl_ids() {
-	timeout 1 hearthctl "${options[@]}" --timeout 1 "$1" 2>/dev/null </dev/null | cut -f1
+	local id kind
+	timeout 2 hearthctl "${options[@]}" --timeout 2 "$1" 2>/dev/null </dev/null | while IFS=$'\t' read -r id kind _; do
+		[[ $kind == *${2-}* ]] && echo "$id"
+	done
 }
 
 _hearthctl() {
-	local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb= words= i
+	local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb= words= option= i
 	local -a options=()
-	local verbs="status devices device bus plan tariff events event commands vpp outbox reserve override ev limit why log config reload dump ping version"
+	local verbs="status devices device bus plan tariff events event commands vpp outbox reserve override ev limit why log config reload dump ping version help"
 	COMPREPLY=()
+	# --import=4200 is three words here; = alone is none of ours
+	[[ $cur == = ]] && cur=
+	[[ $before == = ]] && before=${COMP_WORDS[COMP_CWORD - 2]}
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--host | --port | --username | --password-file | --site | --root)
-			((i + 1 < COMP_CWORD)) && options+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}")
+			[[ ${COMP_WORDS[i + 1]-} == = ]] && option=${COMP_WORDS[i]} && ((i++)) || option=${COMP_WORDS[i]}
+			((i + 1 < COMP_CWORD)) && options+=("$option" "${COMP_WORDS[i + 1]}")
 			((i++))
 			;;
-		--timeout) ((i++)) ;;
+		--timeout) [[ ${COMP_WORDS[i + 1]-} == = ]] && ((i++)); ((i++)) ;;
 		-*) ;;
 		*) verb=${COMP_WORDS[i]}; break ;;
 		esac
 	done
 	case $verb in
 	"") mapfile -t COMPREPLY < <(compgen -W "$verbs --host --port --username --password-file --site --root --json --timeout --help --version" -- "$cur") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
 	status) mapfile -t COMPREPLY < <(compgen -W "--watch --json" -- "$cur") ;;
 	plan)
 		if [[ $before == solve ]]; then
@@ -49,7 +58,8 @@ _hearthctl() {
 	override)
 		case $before in
 		override) words="auto hold charge discharge clear pause resume" ;;
-		auto | hold | charge | discharge | clear) words="$(_hearthctl_ids devices) --power --for --until" ;;
+		clear) words=$(_hearthctl_ids devices battery) ;;
+		auto | hold | charge | discharge) words="$(_hearthctl_ids devices battery) --power --for --until" ;;
 		--power | --for | --until | pause) ;;
 		*) words="--power --for --until" ;;
 		esac
@@ -58,7 +68,7 @@ _hearthctl() {
 	ev)
 		case $before in
 		ev) words="off solar cheap now ready" ;;
-		off | solar | cheap | now | ready) words="$(_hearthctl_ids devices) --by --energy" ;;
+		off | solar | cheap | now | ready) words="$(_hearthctl_ids devices charger) --by --energy" ;;
 		--by | --energy) ;;
 		*) words="--by --energy" ;;
 		esac

@@ -62,6 +62,26 @@ static inline void on_result(void *context, uint32_t device, const struct batch_
 		uv_stop(&f->loop);
 }
 
+/* Waits, without the loop, until one of the server's counts has got there. */
+static inline void seen_await(const int *count, int n)
+{
+	const int64_t end = loop_now_ms() + LIMIT_MS;
+
+	while (__atomic_load_n(count, __ATOMIC_SEQ_CST) < n) {
+		assert_true(loop_now_ms() < end);
+		usleep(1000);
+	}
+}
+
+/* Begins to count anew, when the server has finished what was asked before. */
+static inline void seen_reset(void)
+{
+	seen_await(&seen->done, __atomic_load_n(&seen->n, __ATOMIC_SEQ_CST));
+	__atomic_store_n(&seen->n, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&seen->done, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&seen->connections, 0, __ATOMIC_SEQ_CST);
+}
+
 static inline void setup_at(struct fixture *f, const char *host, int at_port)
 {
 	struct bus_options o = { .name = "test", .type = BUS_TCP, .port = at_port, .timeout_ms = TIMEOUT_MS };
@@ -72,9 +92,7 @@ static inline void setup_at(struct fixture *f, const char *host, int at_port)
 	uv_loop_init(&f->loop);
 	uv_timer_init(&f->loop, &f->limit);
 	uv_timer_start(&f->limit, on_limit, (uint64_t)LIMIT_MS, 0);
-	__atomic_store_n(&seen->n, 0, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&seen->done, 0, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&seen->connections, 0, __ATOMIC_SEQ_CST);
+	seen_reset();
 	if (bus_open(&f->bus, &f->loop, &o, on_result, f, &err))
 		fail_msg("%s", err.text);
 }
@@ -105,17 +123,6 @@ static inline const struct batch_result *ask(struct fixture *f, struct batch b)
 	assert_int_equal(bus_submit(f->bus, 5, &b), 0);
 	results_wait(f, f->n + 1);
 	return &f->got[f->n - 1];
-}
-
-/* Waits, without the loop, until one of the server's counts has got there. */
-static inline void seen_await(const int *count, int n)
-{
-	const int64_t end = loop_now_ms() + LIMIT_MS;
-
-	while (__atomic_load_n(count, __ATOMIC_SEQ_CST) < n) {
-		assert_true(loop_now_ms() < end);
-		usleep(1000);
-	}
 }
 
 static inline struct bus_stats stats_of(struct fixture *f)

@@ -15,7 +15,7 @@ static void loop_open(struct fixture *f)
 	uv_loop_init(&f->loop);
 	uv_timer_init(&f->loop, &f->limit);
 	uv_timer_start(&f->limit, on_limit, (uint64_t)LIMIT_MS, 0);
-	__atomic_store_n(&seen->n, 0, __ATOMIC_SEQ_CST);
+	seen_reset();
 }
 
 static void tcp_open(struct fixture *f, int at_port, int timeout_ms)

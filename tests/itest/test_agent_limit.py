@@ -141,7 +141,8 @@ def test_bad_limits_change_nothing():
     rows = [({"import_w": -1}, "outside 0"), ({"import_w": 2e6}, "outside 0"), ({"import_w": "7"}, "not a number"),
             ({"import": 1000}, "not known"), ({"import_w": 1, "until": "soon"}, "not a time"), ({"until": stamp(time.time() + 60)}, "goes with a limit"),
             ({"import_w": 1, "duration_s": 0}, "outside 1"), ({"import_w": 1, "until": stamp(time.time() + 60), "duration_s": 5}, "either"),
-            ({"import_w": 1, "until": stamp(time.time() + 400 * 86400)}, "days ahead"), ('{"import_w":1,"import_w":2}', "twice")]
+            ({"import_w": 1, "until": stamp(time.time() + 400 * 86400)}, "days ahead"), ('{"import_w":1,"import_w":2}', "twice"),
+            ('{"import_w":1e999}', "outside 0"), ('{"export_w":1,"duration_s":1e999}', "outside"), ('{"import_w":NaN}', "JSON"), ('{"import_w":Infinity}', "JSON")]
     for body, words in rows:
         a = home.mqtt.request(R, "limit.set", body)
         assert a["status"] == "error" and a["error"]["code"] == "bad_request" and words in a["error"]["message"], (body, a)
@@ -172,7 +173,7 @@ def test_hearthctl():
     for words in (["nonsense"], ["set"], ["set", "--import"], ["set", "--import", "x"], ["set", "--for", "1h"], ["clear", "now"],
                   ["set", "--import", "1", "--import", "2"], ["set", "--import", "5", "--for", "1h", "--until", "18:00"]):
         home.ctl("limit", *words, code=2)
-    assert "--import: 2e+06 is outside" in home.ctl("limit", "set", "--import", "2000000", code=1)
+    assert "--import: 2000000 W is outside 0..1000000 W" in home.ctl("limit", "set", "--import", "2000000", code=1)
 
 
 def test_contradicting_limits():

@@ -6,7 +6,7 @@ from agenttest import Home, R
 from hearthtest import SLOW, run_tests
 
 METER_LOST_S = 10
-SPARE_S = 2.5 * SLOW * SLOW  # poll, tick, one transaction and the device's own 0.7 s
+SPARE_S = 4 * SLOW  # poll, tick, one transaction and the device's own 0.7 s
 
 
 def seeks(state):

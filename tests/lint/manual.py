@@ -1,4 +1,5 @@
-"""The manual knows every configuration key, every verb of hearthctl, and every option of hearthd."""
+"""The manual knows every configuration key, every verb and option of hearthctl, and every option of hearthd. That its examples work:
+tests/itest/test_manual.py."""
 import re
 import sys
 
@@ -24,8 +25,14 @@ later = len(re.findall(r'^\t\{ "[^\n]*\bCF_LATER\b', read("agent/core/config_tab
 said = len(re.findall(r"no effect in this version\.$", conf, re.M | re.I))
 if later != said:
     missing.append(f"packaging/man/hearth.conf.5: {said} keys are said to have no effect, {later} are CF_LATER")
-ctl, completion, readme = plain(read("packaging/man/hearthctl.1")), read("packaging/completion/hearthctl.bash"), read("agent/ctl/main.c")
-for verb in re.findall(r'^\t\{ "([a-z]+)", [^\n]*ctl_\w+ \}', readme, re.M):
+ctl, completion, readme = plain(read("packaging/man/hearthctl.1")), read("packaging/completion/hearthctl.bash"), read("agent/ctl/verbs.c")
+table = re.findall(r'^\t\{ "([a-z]+)", ctl_\w+,', readme, re.M)
+if len(table) < 20:
+    missing.append("agent/ctl/verbs.c: the table of verbs was not understood")
+for option in sorted(set(re.findall(r"--[a-z]+", readme)) - {"--help"}):
+    if option not in ctl or option not in completion:
+        missing.append(f"agent/ctl/verbs.c: option {option} is not in packaging/man/hearthctl.1 or not completed")
+for verb in table:
     if not re.search(rf"^\.B.*\b{verb}\b", ctl, re.M):
         missing.append(f"packaging/man/hearthctl.1: verb {verb} is not described")
     if not re.search(rf"\b{verb}\b", completion):

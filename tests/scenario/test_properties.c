@@ -246,6 +246,8 @@ static void random_values(const struct scenario *sc, struct scenario_step *st)
 		values(st, 100 + 100 * below(200), 100 + 100 * below(10), 0, 0);
 	else if (st->act == ACT_HUB_DEAD)
 		st->v[0] = st->tick < sc->ticks / 2;
+	else if (st->act == ACT_RESTART)
+		values(st, chance(0.5) ? 0 : between(0, 12), 0, 0, 0);
 }
 
 /* What may happen, by how often. Faults come with their end in the same draw now and then, else later or never. */
@@ -256,6 +258,7 @@ static void random_step(const struct scenario *sc, bool liars, struct scenario_s
 		{ ACT_RESERVE, 4 }, { ACT_EXTERNAL, 4 }, { ACT_METER, 3 }, { ACT_SOC, 3 }, { ACT_OFFLINE, 2 }, { ACT_FAULT, 2 },
 		{ ACT_DEAF, 1 }, { ACT_GRID, 2 }, { ACT_CLOCK, 2 }, { ACT_CLOCK_STEP, 2 }, { ACT_PAUSE, 1 }, { ACT_STOP, 0.5 },
 		{ ACT_CAR, 5 }, { ACT_EV, 6 }, { ACT_GUIDE, 8 }, { ACT_SUN, 6 }, { ACT_DELAY, 0.5 }, { ACT_HUB_DEAD, 0.5 },
+		{ ACT_RESTART, 2 },
 	};
 	const size_t n = sizeof(WEIGHTS) / sizeof(WEIGHTS[0]);
 	double sum = 0, at;

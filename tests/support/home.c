@@ -114,6 +114,17 @@ void home_start(struct home *h)
 	home_run(h, 2000);
 }
 
+void home_forget(struct home *h, int after_ms)
+{
+	h->grid = (struct value){ 0 };
+	memset(h->phase, 0, sizeof(h->phase));
+	h->metered_ms = h->now_ms - h->meter_period_ms;
+	for (int i = 0; i < h->n; i++) {
+		home_device_forget(&h->d[i]);
+		h->d[i].polled_ms = h->now_ms - h->d[i].poll_ms + after_ms;
+	}
+}
+
 void home_snapshot(const struct home *h, struct snapshot *s)
 {
 	struct snap_device *meter = &s->dev[h->n];

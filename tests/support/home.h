@@ -109,6 +109,8 @@ struct home {
 void home_start(struct home *h);
 /** Runs physics for @ms (a multiple of HOME_STEP_MS); devices are polled and the meter read as time passes. */
 void home_run(struct home *h, int ms);
+/** What was read is forgotten: the meter is read anew at the next step, devices after @after_ms. */
+void home_forget(struct home *h, int after_ms);
 /** What the hub tells device @i. */
 void home_order(struct home *h, int i, const struct order *order);
 /** Fills devices (the meter is the last one), grid values, times; leaves site, prices, commands and the rest alone. */
@@ -120,6 +122,7 @@ double home_port_w(const struct home_device *d);
 
 /* home_device.c, for home.c only */
 void home_device_start(struct home_device *d);
+void home_device_forget(struct home_device *d);
 void home_device_step(struct home *h, struct home_device *d);
 void home_device_poll(struct home *h, struct home_device *d);
 void home_device_show(const struct home_device *d, int i, struct snap_device *out);

@@ -259,6 +259,18 @@ void home_device_poll(struct home *h, struct home_device *d)
 	soc_poll(h, d, back ? (double)d->past[at].soc_pct : d->soc_pct);
 }
 
+/* As a driver begins: what is in the profile stays. */
+void home_device_forget(struct home_device *d)
+{
+	memset(d->state.f, 0, sizeof(d->state.f));
+	d->state.ac_power_w = (struct value){ 0 };
+	d->state.verdict = VERDICT_NONE;
+	d->state.released = false;
+	d->state.availability = AVAIL_UNKNOWN;
+	if (d->kind == HOME_CHARGER)
+		d->state.caps.charge_max_w = d->state.caps.min_w = 0;
+}
+
 static void fill_int(int *v, int standard)
 {
 	if (*v <= 0)

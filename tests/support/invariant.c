@@ -271,6 +271,17 @@ void invariant_pv(struct check *k, int i)
 		invariant_bad(k, "pv %d: not released on island, pause or stop", i);
 }
 
+bool invariant_begins(const struct check *k)
+{
+	return k->m->begun_ms && k->s->now_ms - k->m->begun_ms <= INVARIANT_START_MS;
+}
+
+/* It was read in this life of the hub. */
+static bool known(const struct check *k, int i)
+{
+	return k->s->dev[i].state.ac_power_w.q != Q_ABSENT;
+}
+
 static void check_order(struct check *k, int i)
 {
 	const struct decision *d = &k->d->d[i];
@@ -283,13 +294,15 @@ static void check_order(struct check *k, int i)
 		invariant_bad(k, "device %d: %s %f [%f..%f]", i, order_word(o->kind), o->w, o->min_w, o->max_w);
 	if (!d->why[0] || d->code == REASON_NONE)
 		invariant_bad(k, "device %d: no reason", i);
-	if (k->h->d[i].kind != HOME_PV && (k->s->dev[i].state.availability == AVAIL_OFFLINE) != (o->kind == ORDER_NONE))
+	if (k->h->d[i].kind != HOME_PV && !invariant_begins(k) && (k->s->dev[i].state.availability == AVAIL_OFFLINE) != (o->kind == ORDER_NONE))
 		invariant_bad(k, "device %d: %s while %s", i, order_word(o->kind), availability_word(k->s->dev[i].state.availability));
 	for (int n = 0; n < k->s->n_devices; n++)
 		command |= invariant_in_force(k->s, &k->s->dev[n].command);
 	if (d->rank == RANK_EVENT && !command)
 		invariant_bad(k, "device %d: an event's order with no command in force", i);
 	invariant_span(o, &lo, &hi);
+	if (k->m->begun_ms && !known(k, i) && hi > fmax(0, k->m->begun_w[i]) + 0.01)
+		invariant_bad(k, "device %d: told to take up to %.0f W, and was not read since the start", i, hi);
 	for (int n = 0; n < k->c->wishes.n_limits; n++) {
 		const struct limit_wish *l = &k->c->wishes.limits[n];
 
@@ -318,12 +331,12 @@ static bool honest(const struct home *h)
 
 static bool calm(struct check *k)
 {
-	bool is = !(k->h->meter_lost || k->island || k->s->paused || k->s->stopping);
+	bool is = !(k->h->meter_lost || k->island || k->s->paused || k->s->stopping || invariant_begins(k));
 
-	if (!honest(k->h))
+	if (!honest(k->h) || (k->m->lied_ms && doubted(k, -1, METER_DOUBTS))) /* who was condemned for it stays so until he is right */
 		k->m->lied_ms = k->s->now_ms;
 	for (int i = 0; i < k->h->n; i++)
-		is = is && !(k->h->d[i].deaf || k->h->d[i].offline || k->h->d[i].fault);
+		is = is && known(k, i) && !(k->h->d[i].deaf || k->h->d[i].offline || k->h->d[i].fault);
 	return is && (!k->m->lied_ms || k->s->now_ms - k->m->lied_ms > INVARIANT_RECOVER_MS);
 }
 

@@ -7,6 +7,7 @@
 #define INVARIANT_METER_MS 10000
 #define INVARIANT_SOC_MS 60000
 #define INVARIANT_ISLAND_MS 60000
+#define INVARIANT_START_MS 5000
 #define INVARIANT_RECOVER_MS 180000 /* after a lie ends, before closed loops are held to their word again */
 
 struct check {
@@ -29,6 +30,9 @@ double invariant_floor(const struct snapshot *s, int i);
 
 /** Power the order makes the device take at least and at most. */
 void invariant_span(const struct order *o, double *lo, double *hi);
+
+/** A hub that was just started waits until all have been read, 5 s at most. */
+bool invariant_begins(const struct check *k);
 
 /** As the hub knows it; the home may know more. */
 bool invariant_online(const struct check *k, int i);

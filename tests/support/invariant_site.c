@@ -137,13 +137,18 @@ static double reducible(const struct check *k, int point, double dir, bool *boun
 	return sum + support_w;
 }
 
-/* What the home does by itself, W: without batteries and cars, sun as it shines. */
+/* What the home does by itself, W: without batteries and cars, sun as it shines. A car that takes more than told and comes to it
+ * slowly shows how much more only as it rises. */
 static double by_itself(const struct home *h)
 {
 	double sum_w = h->load_w - h->pv_w;
 
-	for (int i = 0; i < h->n; i++)
-		sum_w -= h->d[i].kind == HOME_PV ? h->d[i].sun_w : h->d[i].sun_given_w;
+	for (int i = 0; i < h->n; i++) {
+		const struct home_device *hd = &h->d[i];
+
+		sum_w -= hd->kind == HOME_PV ? hd->sun_w : hd->sun_given_w;
+		sum_w += hd->car_over > 0 && hd->car_ramp_a_s > 0 ? hd->power_w : 0;
+	}
 	return sum_w;
 }
 

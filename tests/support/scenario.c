@@ -132,17 +132,39 @@ static void device_act(struct player *p, const struct scenario_step *st)
 }
 
 /* A hub that starts again knows nothing of what it told before. */
+static void hub_begins(struct player *p)
+{
+	chain_init(&p->chain);
+	for (int i = 0; i < p->home.n; i++) {
+		p->snap.dev[i].ordered = p->home.d[i].sent = (struct order){ .kind = ORDER_NONE };
+		p->snap.dev[i].ordered_at_ms = p->home.d[i].changed_ms = 0;
+	}
+}
+
 static void hub_act(struct player *p, bool dead)
 {
 	if (p->hub_dead && !dead) {
-		chain_init(&p->chain);
+		hub_begins(p);
 		memset(&p->invariants, 0, sizeof(p->invariants));
-		for (int i = 0; i < p->home.n; i++) {
-			p->snap.dev[i].ordered = p->home.d[i].sent = (struct order){ .kind = ORDER_NONE };
-			p->snap.dev[i].ordered_at_ms = p->home.d[i].changed_ms = 0;
-		}
 	}
 	p->hub_dead = dead;
+}
+
+/* Killed and started at once: the devices go on as they were and have to be read anew, which takes @read_s but for the meter. */
+static void restart_act(struct player *p, double read_s)
+{
+	struct invariants *m = &p->invariants, before = *m;
+
+	hub_begins(p);
+	home_forget(&p->home, (int)(read_s * 1000));
+	home_snapshot(&p->home, &p->snap);
+	p->snap.utc_ms += p->clock_off_ms;
+	memset(m, 0, sizeof(*m));
+	m->lied_ms = before.lied_ms;
+	memcpy(m->soc_lied_ms, before.soc_lied_ms, sizeof(m->soc_lied_ms));
+	m->begun_ms = p->home.now_ms;
+	for (int i = 0; i < p->home.n; i++)
+		m->begun_w[i] = p->home.d[i].power_w;
 }
 
 static void outside_set(struct snapshot *s, const struct scenario_step *st)
@@ -189,6 +211,8 @@ static void site_act(struct player *p, const struct scenario_step *st)
 		outside_set(s, st);
 	} else if (st->act == ACT_HUB_DEAD) {
 		hub_act(p, st->v[0] > 0);
+	} else if (st->act == ACT_RESTART) {
+		restart_act(p, st->v[0]);
 	}
 }
 

@@ -11,7 +11,7 @@
 enum act {
 	ACT_LOAD, ACT_PV, ACT_PRICE, ACT_COMMAND, ACT_COMMAND_END, ACT_OVERRIDE, ACT_RESERVE, ACT_EXTERNAL, ACT_METER, ACT_SOC,
 	ACT_OFFLINE, ACT_FAULT, ACT_DEAF, ACT_GRID, ACT_CLOCK, ACT_CLOCK_STEP, ACT_PAUSE, ACT_STOP, ACT_CAR, ACT_EV, ACT_GUIDE,
-	ACT_METER_LIES, ACT_DEVICE_LIES, ACT_SOC_LIES, ACT_DELAY, ACT_SUN, ACT_HUB_DEAD, ACT_COUNT
+	ACT_METER_LIES, ACT_DEVICE_LIES, ACT_SOC_LIES, ACT_DELAY, ACT_SUN, ACT_HUB_DEAD, ACT_RESTART, ACT_COUNT
 };
 
 #define ACT_VALUES 10
@@ -90,6 +90,8 @@ struct invariants {
 	int64_t car_fed_ms;      /* batteries give more than the house needs while a car charges */
 	double taper_w;          /* what batteries nearly full took when it was last looked at */
 	/* last time; 0 = never */
+	int64_t begun_ms;        /* the hub was started again, */
+	double begun_w[HOME_DEVICES]; /* when they took this */
 	int64_t soc_lied_ms[HOME_DEVICES];
 	int64_t lied_ms;         /* something lied, or was doubted */
 	int64_t cause_ms;        /* there was a reason to hold back sun */

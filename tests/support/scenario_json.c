@@ -105,6 +105,7 @@ static const struct {
 	[ACT_DELAY] = { "delay", { { "delay_ms", 300, NULL }, { "tau_ms", 300, NULL } } },
 	[ACT_SUN] = { "sun", { { "w", 0, NULL } } }, /* of a PV device or a hybrid */
 	[ACT_HUB_DEAD] = { "hub_dead", { { "on", 1, NULL } } },
+	[ACT_RESTART] = { "restart", { { "read_s", 0, NULL } } },
 };
 
 static int fail(char *error, size_t size, const char *what, const char *name)

@@ -405,7 +405,8 @@ static void cars_are_given_time(void **state)
 	for (int t = 1; t < 60; t++) {
 		sun(car, 5000, 0);
 		assert_near(d.d[car].order.w, 0);
-		assert_int_equal(d.d[car].code, REASON_CAR_DWELL);
+		assert_int_equal(d.d[car].code, REASON_OUTSIDE_IMPORT); /* that is what paused it */
+		assert_int_equal(d.d[car].patience, REASON_CAR_DWELL);
 	}
 	sun(car, 5000, 0); /* a minute after the pause */
 	assert_near(d.d[car].order.w, 1380);

@@ -115,10 +115,11 @@ static void what_flaps_is_thinned(void **state)
 		d.d[battery].code = i % 2 ? REASON_SELF_USE : REASON_IMPORT_LIMIT;
 		tick(1000);
 	}
-	assert_int_equal(n_rows, CHANGES_BURST - 1 + 29); /* one of the first was the beginning; then one in two minutes */
+	assert_int_equal(n_rows, CHANGES_BURST + 29); /* then one in two minutes */
 	for (int i = 0; i < n_rows; i++) {
 		told++;
 		skipped += rows[i].skipped;
+		assert_true(rows[i].lost == 0 && !rows[i].great);
 		assert_true(i == 0 || rows[i].code != rows[i - 1].code);
 	}
 	assert_true(told + skipped <= 3600 && told + skipped > 3600 - 130); /* all but what the next row will tell */
@@ -133,6 +134,85 @@ static void what_flaps_is_thinned(void **state)
 		tick(1000);
 	}
 	assert_int_equal(n_rows, CHANGES_BURST);
+}
+
+/* Two reasons that take turns every five seconds, power that moves, and a start or a stop every 70 s, for three hours: each start
+ * and each stop has its row, at its time. */
+static void starts_and_stops_are_never_thinned(void **state)
+{
+	int told = 0, starts = 0;
+
+	(void)state;
+	fresh();
+	for (int t = 0; t < 3 * 3600; t++) {
+		bool on = t / 70 % 2, turn = t % 70 == 0;
+
+		d.d[battery].rank = RANK_OVERRIDE;
+		d.d[battery].order = order_power(on ? 3000 + t % 1500 : 0);
+		d.d[battery].code = t / 5 % 3 == 0 ? REASON_FUSE : t / 5 % 3 == 1 ? REASON_CAR_NOW : REASON_CAR_DWELL;
+		tick(1000);
+		starts += turn;
+		for (; told < n_rows; told++)
+			if (rows[told].great) {
+				assert_true(turn && rows[told].at_ms == s.now_ms && (rows[told].w > 0) == on && rows[told].lost == 0);
+				starts--;
+			}
+		assert_int_equal(starts, 0);
+	}
+	assert_true(n_rows < 160 + CHANGES_BURST + 3 * 30 && n_rows > 160);
+}
+
+/* What alternates only with patience is no change, whatever stands behind it; a stop is one, also for patience. */
+static void patience_is_no_change(void **state)
+{
+	static const enum reason BEHIND[] = { REASON_FUSE, REASON_CAR_NOW, REASON_OUTSIDE_IMPORT };
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(BEHIND) / sizeof(BEHIND[0]); r++) {
+		fresh();
+		d.d[battery] = (struct decision){ .rank = RANK_OVERRIDE, .code = BEHIND[r], .order = order_power(4140) };
+		tick(1000);
+		assert_int_equal(n_rows, 1);
+		for (int i = 0; i < 100; i++) {
+			d.d[battery].code = i % 3 == 0 ? REASON_CAR_DWELL : i % 3 == 1 ? REASON_CAR_RAMP : BEHIND[r];
+			tick(1000);
+		}
+		assert_int_equal(n_rows, 1);
+		d.d[battery].code = REASON_CAR_DWELL;
+		d.d[battery].order = order_power(0);
+		tick(1000);
+		assert_int_equal(n_rows, 2);
+		assert_true(rows[1].code == REASON_CAR_DWELL && rows[1].skipped == 0);
+	}
+}
+
+/* The second half of the allowance is for reasons: power alone goes first. */
+static void power_is_thinned_first(void **state)
+{
+	(void)state;
+	fresh();
+	d.d[battery].order = order_power(1000);
+	tick(1000);
+	n_rows = 0;
+	for (int i = 0; i < CHANGES_BURST / 2; i++) {
+		d.d[battery].code = i % 2 ? REASON_SELF_USE : REASON_FLOOR_NEAR;
+		tick(1000);
+	}
+	assert_int_equal(n_rows, CHANGES_BURST / 2);
+	s.now_ms += CHANGES_POWER_MS;
+	c.device[battery].rows_ms[CHANGE_SMALL] = s.now_ms; /* as if nothing had grown back meanwhile */
+	d.d[battery].order.w = 3000;
+	tick(1000);
+	assert_int_equal(n_rows, CHANGES_BURST / 2);
+	d.d[battery].code = REASON_FULL;
+	tick(1000);
+	assert_int_equal(n_rows, CHANGES_BURST / 2 + 1);
+	tick(2 * CHANGES_REFILL_MS);
+	assert_int_equal(n_rows, CHANGES_BURST / 2 + 1);
+	d.d[battery].order.w = 5000;
+	tick(CHANGES_REFILL_MS);
+	assert_int_equal(n_rows, CHANGES_BURST / 2 + 2);
+	assert_near(rows[n_rows - 1].w, 5000);
 }
 
 static void a_day_has_a_cap(void **state)
@@ -150,7 +230,7 @@ static void a_day_has_a_cap(void **state)
 		tick(60000);
 	}
 	first_day = n_rows;
-	assert_int_equal(first_day, CHANGES_DAY_MAX - 1); /* the beginning was one too */
+	assert_int_equal(first_day, CHANGES_DAY_MAX + 3); /* that others begin is no small change */
 	assert_true(c.dropped > 0);
 	for (int t = 0; t < 60; t++) {
 		d.d[battery].code = t % 2 ? REASON_SELF_USE : REASON_FLOOR;
@@ -205,10 +285,15 @@ static void the_mode_of_the_site(void **state)
 		d.mode = i % 2 ? RANK_EVENT : RANK_PLAN;
 		tick(1000);
 	}
-	assert_int_equal(n_rows, CHANGES_BURST);
+	assert_int_equal(n_rows, 1 + 50); /* each of them */
+	for (int i = 0; i < 500; i++) { /* all day long that is too much */
+		d.mode = i % 2 ? RANK_EVENT : RANK_PLAN;
+		tick(1000);
+	}
+	assert_int_equal(n_rows, CHANGES_GREAT_BURST + 551 / 20);
 	d.mode = RANK_SELF_USE;
-	tick(CHANGES_REFILL_MS);
-	assert_int_equal(rows[n_rows - 1].skipped, 50 - (CHANGES_BURST - 1));
+	tick(CHANGES_GREAT_REFILL_MS);
+	assert_true(rows[n_rows - 1].skipped > 0 && rows[n_rows - 1].lost == rows[n_rows - 1].skipped);
 }
 
 static void limits_from_outside(void **state)
@@ -220,7 +305,7 @@ static void limits_from_outside(void **state)
 		enum reason code;
 	} ROWS[] = {
 		{ "none, as ever", { .import_w = NAN, .export_w = NAN }, NULL, REASON_NONE },
-		{ "import", { .import_w = 4200, .export_w = NAN, .until_utc_ms = DESK_UTC_MS + 8 * 3600000 },
+		{ "import", { .import_w = 4200, .export_w = NAN, .import_until_utc_ms = DESK_UTC_MS + 8 * 3600000 },
 		  "limits from outside: import 4200 W, until 19:00", REASON_OUTSIDE_IMPORT },
 		{ "the same", { .import_w = 4200.4, .export_w = NAN }, NULL, REASON_NONE },
 		{ "both", { .import_w = 4200, .export_w = 0 }, "limits from outside: import 4200 W, export 0 W", REASON_OUTSIDE_IMPORT },
@@ -228,6 +313,13 @@ static void limits_from_outside(void **state)
 		{ "another", { .import_w = NAN, .export_w = 100 }, "limits from outside: export 100 W", REASON_OUTSIDE_EXPORT },
 		{ "nobody is heard", { .import_w = 1500, .export_w = NAN, .failsafe = true },
 		  "nobody is heard, failsafe limits: import 1500 W", REASON_LIMIT_FAILSAFE },
+		{ "the other side is stated", { .import_w = 1500, .export_w = 1000, .failsafe = true, .export_heard = true,
+						.export_until_utc_ms = DESK_UTC_MS + 8 * 3600000 },
+		  "limits: import 1500 W (failsafe, nobody is heard), export 1000 W, until 19:00", REASON_LIMIT_FAILSAFE },
+		{ "nobody is heard of that one either", { .import_w = 1500, .export_w = 1000, .failsafe = true },
+		  "nobody is heard, failsafe limits: import 1500 W, export 1000 W", REASON_LIMIT_FAILSAFE },
+		{ "import is heard", { .import_w = 1500, .export_w = 1000, .failsafe = true, .import_heard = true },
+		  "limits: import 1500 W, export 1000 W (failsafe, nobody is heard)", REASON_LIMIT_FAILSAFE },
 		{ "heard again", { .import_w = 1500, .export_w = NAN }, "limits from outside: import 1500 W", REASON_OUTSIDE_IMPORT },
 		{ "lifted", { .import_w = NAN, .export_w = NAN }, "limits from outside: none", REASON_OUTSIDE_IMPORT },
 	};
@@ -247,7 +339,7 @@ static void limits_from_outside(void **state)
 	}
 }
 
-/* Another one every 100 ms: thinned, and the one that stays is told. A doubt has its own allowance. */
+/* Another one every 100 ms, for ten minutes: then thinned, and the one that stays is told. A doubt has its own allowance. */
 static void a_storm_of_limits(void **state)
 {
 	(void)state;
@@ -256,19 +348,21 @@ static void a_storm_of_limits(void **state)
 		s.external.import_w = 1000 + 10 * (i % 100);
 		tick(100);
 	}
-	assert_int_equal(n_rows, CHANGES_BURST + 4);
+	assert_int_equal(n_rows, CHANGES_GREAT_BURST + 29);
+	for (int i = 0; i < CHANGES_GREAT_BURST; i++) /* the first of them at their time */
+		assert_true(rows[i].at_ms == rows[0].at_ms + 100 * i && rows[i].skipped == 0);
 	d.n_doubts = 1;
 	d.doubts[0] = (struct doubt){ .device = 0, .kind = DOUBT_METER_FROZEN, .why = "1234 W for 60 s" };
 	s.external.import_w = 7777;
 	tick(100);
-	assert_int_equal(n_rows, CHANGES_BURST + 5);
+	assert_int_equal(n_rows, CHANGES_GREAT_BURST + 30);
 	assert_int_equal(rows[n_rows - 1].what, CHANGE_DOUBT);
 	assert_string_equal(rows[n_rows - 1].device, "meter");
-	tick(CHANGES_REFILL_MS);
+	tick(CHANGES_GREAT_REFILL_MS);
 	d.n_doubts = 0;
-	assert_int_equal(n_rows, CHANGES_BURST + 6);
+	assert_int_equal(n_rows, CHANGES_GREAT_BURST + 31);
 	assert_string_equal(rows[n_rows - 1].why, "limits from outside: import 7777 W");
-	assert_true(rows[n_rows - 1].skipped > 100);
+	assert_true(rows[n_rows - 1].skipped > 50 && rows[n_rows - 1].lost == rows[n_rows - 1].skipped);
 }
 
 static void doubts_begin_and_end(void **state)
@@ -312,6 +406,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_a_change),
 		cmocka_unit_test(what_flaps_is_thinned),
+		cmocka_unit_test(starts_and_stops_are_never_thinned),
+		cmocka_unit_test(patience_is_no_change),
+		cmocka_unit_test(power_is_thinned_first),
 		cmocka_unit_test(a_day_has_a_cap),
 		cmocka_unit_test(another_device_begins_anew),
 		cmocka_unit_test(what_was_not_found_yet),

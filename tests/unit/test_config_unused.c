@@ -52,6 +52,16 @@ static void test_unused(void **state)
 		{ "[device a-very-long-name-of-31-letters]\nprofile = battery\nbus = house\nunit = 1\ninstall_date = 2026-01-02\ntilt_deg = 0\n",
 		  { "[device a-very-long-name-of-31-letters] install_date = 2026-01-02 has no effect in this version",
 		    "[device a-very-long-name-of-31-letters] tilt_deg = 0 has no effect in this version" } },
+		/* of another kind of device */
+		{ "[device sun]\nprofile = inverter\nbus = house\nunit = 1\nroles = pv\nmirror_reserve = yes\nfailsafe_a = 16\n",
+		  { "[device sun] mirror_reserve has no effect: it is for batteries", "[device sun] failsafe_a has no effect: it is for chargers" } },
+		{ "[device sun]\nprofile = inverter\nbus = house\nunit = 1\nroles = pv\nmirror_reserve = no\nfailsafe_a = 6\npeak_w = 5000\n", { NULL } },
+		{ "[device car]\nprofile = box\nbus = house\nunit = 1\nroles = charger\nmirror_reserve = yes\nfailsafe_a = 0\npeak_w = 5000\n",
+		  { "[device car] mirror_reserve has no effect: it is for batteries", "[device car] peak_w has no effect: it is for PV" } },
+		{ "[device b]\nprofile = box\nbus = house\nunit = 1\nroles = battery\nmirror_reserve = yes\ncapacity_wh = 5000\nsoc_min_pct = 5\nsoc_max_pct = 95\n", { NULL } },
+		{ "[device b]\nprofile = box\nbus = house\nunit = 1\nroles = battery pv\nmirror_reserve = yes\npeak_w = 5000\n", { NULL } },
+		{ "[device sun]\nprofile = inverter\nbus = house\nunit = 1\nroles = pv\nenabled = no\nfailsafe_a = 16\n", { NULL } },
+		{ "[device sun]\nprofile = inverter\nbus = house\nunit = 1\nfailsafe_a = 16\n", { NULL } }, /* nobody knows what it is */
 		{ "[flip]\nportal_url = https://a-name-that-goes-on-and-on.and-on-and-on.example/with/a/path\n",
 		  { "[flip] portal_url has no effect in this version" } },
 	};

@@ -241,6 +241,7 @@ static void blind_means_the_rating(void **state)
 {
 	(void)state;
 	fresh(4000, 2000);
+	l.c.start.over = true; /* nobody waits for it */
 	l.s.dev[pv].state.ac_power_w.q = Q_ABSENT;
 	desk_grid(&l.s, -4000);
 	desk_chain(&l.c, &l.s, &l.d);

@@ -148,7 +148,7 @@ static void when_it_begins(void **state)
 static void how_much(void **state)
 {
 	static const struct { const char *name; double rated_w, short_w, grid_w; } ROWS[] = {
-		{ "large", 20000, 0, 1000 }, { "small", 4001, 0, 200.05 }, { "smaller", 3960, 0, 200 }, { "at its bound", 10000, 99.9, 500 },
+		{ "large", 20000, 0, 1000 }, { "small", 4001, 0, 200.05 }, { "smaller", 3960, 0, 200 }, { "at its bound", 10000, 100, 500 },
 		{ "below it", 10000, 100.1, 0 },
 	};
 
@@ -256,6 +256,46 @@ static void noise_is_the_battery_s(void **state)
 	}
 }
 
+/* Batteries take it at the site; a fuse it has to pass leaves what it leaves. */
+static void not_beyond_a_fuse(void **state)
+{
+	(void)state;
+	for (int spare = 0; spare < 2; spare++) {
+		double bound_w;
+
+		at_rest(600);
+		bound_w = live_order(&l, pv);
+		l.s.site.grid_charging = false;
+		l.s.site.fuse_a = 10;
+		value_set(&l.s.phase_w[0], spare ? -2000 : -2290, l.s.now_ms, Q_GOOD);
+		step();
+		assert_near(bound_w - live_order(&l, pv), spare ? 150 : 0);
+	}
+}
+
+/* Only what batteries were to take and did not is the probe's failure: not that there is suddenly less load. */
+static void less_load_is_no_failure(void **state)
+{
+	(void)state;
+	for (int import = 0; import < 2; import++) {
+		struct chain_probe *p = &l.c.probe;
+		double bound_w;
+
+		at_rest(1500);
+		l.s.site.grid_charging = import;
+		step();
+		assert_true(p->since_ms == l.s.now_ms);
+		desk_wait(&l.s, 1000);
+		live_read(&l);
+		bound_w = live_order(&l, pv);
+		desk_grid(&l.s, -2000);
+		step();
+		assert_true((p->since_ms == 0) == !import);
+		assert_int_equal(p->block_ms, import ? 0 : 60000);
+		assert_true(live_order(&l, pv) > bound_w + 400); /* cut, and not raised in the same breath */
+	}
+}
+
 /* A battery that takes less than it may is asked ever more seldom; with or without import. */
 static void a_battery_that_refuses(void **state)
 {
@@ -295,6 +335,8 @@ int main(void)
 		cmocka_unit_test(when_it_ends),
 		cmocka_unit_test(the_sun_s_step),
 		cmocka_unit_test(noise_is_the_battery_s),
+		cmocka_unit_test(not_beyond_a_fuse),
+		cmocka_unit_test(less_load_is_no_failure),
 		cmocka_unit_test(a_battery_that_refuses),
 	};
 

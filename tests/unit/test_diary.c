@@ -286,6 +286,39 @@ static void a_store_that_fails(void **state)
 	fake_read_error = fake_submit_error = 0;
 }
 
+/* Nobody takes rows for hours: small changes go first, and the next row says so; starts and stops stay as long as there is room. */
+static void what_goes_first(void **state)
+{
+	const cJSON *row;
+	int stops = 0, skipped = 0, lost = 0;
+
+	(void)state;
+	s.clock_trusted = false;
+	for (int i = 0; i < 100; i++) {
+		change(i);
+		d.d[battery].order = order_power(i % 5 == 0 ? 0 : 1000);
+		tick(3 * MINUTE_MS);
+	}
+	read_all((struct diary_query){ 0 });
+	assert_int_equal(cJSON_GetArraySize(answer), 64);
+	cJSON_ArrayForEach(row, answer) {
+		stops += cJSON_GetObjectItem(row, "w")->valueint == 0;
+		skipped += cJSON_GetObjectItem(row, "skipped") ? cJSON_GetObjectItem(row, "skipped")->valueint : 0;
+		lost += cJSON_GetObjectItem(row, "lost") ? cJSON_GetObjectItem(row, "lost")->valueint : 0;
+	}
+	assert_int_equal(stops, 20);
+	assert_int_equal(skipped, 36);
+	assert_int_equal(lost, 0);
+	for (int i = 0; i < 100; i++) { /* nothing but those: the oldest go, and that is said as well */
+		d.d[battery].order = order_power(i % 2 ? 0 : 1000);
+		tick(MINUTE_MS);
+	}
+	read_all((struct diary_query){ 0 });
+	row = cJSON_GetArrayItem(answer, 63);
+	assert_true(cJSON_GetArraySize(answer) == 64 && cJSON_GetObjectItem(row, "lost") && cJSON_GetObjectItem(row, "skipped"));
+	assert_true(cJSON_GetObjectItem(row, "lost")->valueint < cJSON_GetObjectItem(row, "skipped")->valueint);
+}
+
 /* The disk is full: each reading sees every row, and does not try the disk. */
 static void a_read_while_it_fails(void **state)
 {
@@ -329,8 +362,9 @@ static void a_clock_that_comes_late(void **state)
 	s.utc_ms -= 14 * DAY_MS;
 	change(1);
 	tick(1000);
-	assert_true(diary_since_utc_ms(y, battery) == 0);
+	assert_true(diary_since_utc_ms(y, battery) == 0 && diary_age_ms(y, battery) == 0);
 	tick(10 * MINUTE_MS);
+	assert_true(diary_since_utc_ms(y, battery) == 0 && diary_age_ms(y, battery) == 10 * MINUTE_MS);
 	assert_int_equal(fake_n_queue, 0);
 	read_all((struct diary_query){ 0 });
 	assert_string_equal(numbers(), "1"); /* told, though not kept yet */
@@ -438,7 +472,7 @@ static void an_end_in_between(void **state)
 	y = NULL;
 	diary_stop(y);
 	diary_observe(y, &s, &d);
-	assert_true(diary_since_utc_ms(y, 0) == 0);
+	assert_true(diary_since_utc_ms(y, 0) == 0 && diary_age_ms(y, 0) == -1);
 }
 
 int main(void)
@@ -450,6 +484,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_restart_and_a_damaged_row, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_store_that_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_read_while_it_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_goes_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_clock_that_comes_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(rows_stay_for_seven_days, setup, teardown),
 		cmocka_unit_test_setup_teardown(doubts_are_said_once, setup, teardown),

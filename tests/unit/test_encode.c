@@ -109,7 +109,7 @@ static void test_why(void **state)
 {
 	static struct snapshot s;
 	static struct decisions d;
-	AUTO_JSON *decision = NULL, *site = NULL, *again = NULL;
+	AUTO_JSON *decision = NULL, *site = NULL, *again = NULL, *rested = NULL;
 	AUTO_TEXT *text = NULL;
 	struct site_sums sums;
 	const cJSON *one;
@@ -130,6 +130,11 @@ static void test_why(void **state)
 	one = cJSON_GetObjectItem(cJSON_GetObjectItem(decision, "devices"), "battery");
 	assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(one, "code")), "floor");
 	assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(one, "reason")), d.why);
+	assert_null(cJSON_GetObjectItem(one, "patience"));
+	d.d[0].patience = REASON_CAR_DWELL; /* beside the code, not in its place */
+	rested = encode_decision(&s.dev[0], &d.d[0]);
+	assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(rested, "patience")), "car_dwell");
+	assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(rested, "code")), "floor");
 	site_sums(&s, &sums);
 	site = encode_site(&s, &d, &sums);
 	assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(site, "code")), "floor");

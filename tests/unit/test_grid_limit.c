@@ -53,18 +53,30 @@ static const struct limit_wish *said(const struct wishes *w, enum reason code, b
 /* Each limit stands by itself, with its word and its end; a limit of 0 W from outside is one, a target of 0 W is none. */
 static void every_limit_says_whose_it_is(void **state)
 {
-	static const struct { const char *name; bool failsafe; double import_w, export_w, demand_w; int n; enum reason in, out; const char *why_in, *why_out; } ROWS[] = {
-		{ "none from outside", false, NAN, NAN, 0, 2, REASON_IMPORT_LIMIT, REASON_EXPORT_LIMIT, "import limit 11500 W", "export limit 3680 W" },
-		{ "from outside", false, 4200, 0, 0, 4, REASON_OUTSIDE_IMPORT, REASON_OUTSIDE_EXPORT, "import limit from outside 4200 W, until 12:00",
-		  "export limit from outside 0 W, until 12:00" },
-		{ "import only", false, 0, NAN, 0, 3, REASON_OUTSIDE_IMPORT, REASON_EXPORT_LIMIT, "import limit from outside 0 W, until 12:00",
+	enum { NOBODY, BOTH, IMPORT, EXPORT };
+	static const struct {
+		const char *name;
+		int silent;
+		double import_w, export_w, demand_w;
+		int n;
+		enum reason in, out;
+		const char *why_in, *why_out;
+	} ROWS[] = {
+		{ "none from outside", NOBODY, NAN, NAN, 0, 2, REASON_IMPORT_LIMIT, REASON_EXPORT_LIMIT, "import limit 11500 W", "export limit 3680 W" },
+		{ "from outside", NOBODY, 4200, 0, 0, 4, REASON_OUTSIDE_IMPORT, REASON_OUTSIDE_EXPORT, "import limit from outside 4200 W, until 12:00",
+		  "export limit from outside 0 W, until 13:00" },
+		{ "import only", NOBODY, 0, NAN, 0, 3, REASON_OUTSIDE_IMPORT, REASON_EXPORT_LIMIT, "import limit from outside 0 W, until 12:00",
 		  "export limit 3680 W" },
-		{ "failsafe", true, 4200, 1000, 0, 4, REASON_LIMIT_FAILSAFE, REASON_LIMIT_FAILSAFE,
+		{ "failsafe", BOTH, 4200, 1000, 0, 4, REASON_LIMIT_FAILSAFE, REASON_LIMIT_FAILSAFE,
 		  "failsafe, nobody outside is heard: import limit 4200 W, until 12:00",
-		  "failsafe, nobody outside is heard: export limit 1000 W, until 12:00" },
-		{ "the month's peak", false, NAN, NAN, 5200, 3, REASON_DEMAND, REASON_EXPORT_LIMIT, "the month's peak: import 5200 W, until 11:15",
+		  "failsafe, nobody outside is heard: export limit 1000 W, until 13:00" },
+		{ "failsafe, of export only", EXPORT, 4200, 1000, 0, 4, REASON_OUTSIDE_IMPORT, REASON_LIMIT_FAILSAFE,
+		  "import limit from outside 4200 W, until 12:00", "failsafe, nobody outside is heard: export limit 1000 W, until 13:00" },
+		{ "failsafe, of import only", IMPORT, 4200, 1000, 0, 4, REASON_LIMIT_FAILSAFE, REASON_OUTSIDE_EXPORT,
+		  "failsafe, nobody outside is heard: import limit 4200 W, until 12:00", "export limit from outside 1000 W, until 13:00" },
+		{ "the month's peak", NOBODY, NAN, NAN, 5200, 3, REASON_DEMAND, REASON_EXPORT_LIMIT, "the month's peak: import 5200 W, until 11:15",
 		  "export limit 3680 W" },
-		{ "as little as it may be", false, NAN, NAN, 1, 3, REASON_DEMAND, REASON_EXPORT_LIMIT, "the month's peak: import 1 W, until 11:15",
+		{ "as little as it may be", NOBODY, NAN, NAN, 1, 3, REASON_DEMAND, REASON_EXPORT_LIMIT, "the month's peak: import 1 W, until 11:15",
 		  "export limit 3680 W" },
 	};
 
@@ -75,8 +87,11 @@ static void every_limit_says_whose_it_is(void **state)
 		desk_init(&s);
 		s.site.import_limit_w = 11500;
 		s.site.export_limit_w = 3680;
-		s.external = (struct external_limit){ ROWS[r].import_w, ROWS[r].export_w, ROWS[r].failsafe, s.utc_ms + 3600000, ROWS[r].demand_w,
-						      s.utc_ms + 900000 };
+		s.external = (struct external_limit){ .import_w = ROWS[r].import_w, .export_w = ROWS[r].export_w, .failsafe = ROWS[r].silent != NOBODY,
+						      .import_heard = ROWS[r].silent == EXPORT, .export_heard = ROWS[r].silent == IMPORT,
+						      .until_utc_ms = s.utc_ms + 60000, .import_until_utc_ms = s.utc_ms + 3600000,
+						      .export_until_utc_ms = s.utc_ms + 7200000, .demand_w = ROWS[r].demand_w,
+						      .demand_until_utc_ms = s.utc_ms + 900000 };
 		w = desk_step(&POLICY_GRID_LIMIT, &s, NULL);
 		assert_row(ROWS[r].name, w->n_limits == ROWS[r].n);
 		assert_row(ROWS[r].name, said(w, ROWS[r].in, true) && said(w, ROWS[r].out, false));

@@ -321,6 +321,9 @@ static void over_just(void) { over_import(); home.grid_w = 1201; }
 static void over_in_noise(void) { over_just(); home.noise_w = 1; }
 static void over_slow(void) { over_import(); chain.device[SECOND].response.max_ms = 10000; }
 static void over_by_car(void) { over_import(); home.d[CHARGER].car_over = 1.1; }
+static void over_by_slow_car(void) { over_by_car(); home.d[CHARGER].car_ramp_a_s = 1; }
+static void over_recovered(void) { over_import(); m.lied_ms = s.now_ms - 180001; }
+static void over_doubted(void) { over_recovered(); doubt(4, DOUBT_METER_SCALE); }
 static void over_support(void) { over_import(); power(CHARGER, 0); power(BATTERY, 0); power(SECOND, 0); }
 static void over_bounded(void) { over_support(); s.site.export_limit_w = 5000; }
 static void over_short(void) { over_bounded(); power(BATTERY, -5000); home.grid_w = 1950; }
@@ -367,7 +370,8 @@ static void rules_with_time(void **state)
 #define R(f, must, at) { #f, f, must, at }
 		R(over_import, "site: ", REACTION_S), R(over_outside, "site: ", REACTION_S), R(over_demand, "site: ", REACTION_S),
 		R(over_a_little, "", 0), R(over_just, "site: ", REACTION_S), R(over_in_noise, "", 0), R(over_unavoidable, "", 0),
-		R(over_slow, "site: ", 14), R(over_by_car, "site: ", 9), R(over_support, "site: ", REACTION_S), R(over_bounded, "site: ", THREE_S),
+		R(over_slow, "site: ", 14), R(over_by_car, "site: ", 9), R(over_recovered, "site: ", REACTION_S), R(over_doubted, "", 0),
+		R(over_support, "site: ", REACTION_S), R(over_bounded, "site: ", THREE_S),
 		R(over_short, "", 0), R(over_too_short, "site: ", THREE_S), R(over_phase, "phase: ", REACTION_S),
 		R(over_export, "site: ", REACTION_S), R(over_sun, "site: ", REACTION_S), R(over_while_lying, "", 0), R(over_while_offline, "", 0),
 		R(fed, "forbids import", THREE_S), R(fed_by_sun, "", 0), R(car_fed, "while a car charges", THREE_S), R(car_fed_allowed, "", 0),
@@ -396,6 +400,7 @@ static void more_load(void) { home.load_w += 151; }
 static void hardly_more(void) { home.load_w += 150; }
 static void less_sun(void) { home.pv_w -= 151; }
 static void less_load(void) { home.load_w -= 1000; }
+static void car_draws_more(void) { home.d[CHARGER].power_w += 151; }
 static void half_taken(void) { power(BATTERY, -5000); power(SECOND, -100); }
 static void just_half(void) { power(BATTERY, -5000); }
 static void over_elsewhere(void) { over_phase(); home.d[SECOND].phase = 2; power(SECOND, 1000); }
@@ -412,6 +417,7 @@ static void what_begins_anew(void **state)
 		R(over_import, more_load, 5 + REACTION_S), R(over_import, hardly_more, REACTION_S), R(over_import, less_sun, 5 + REACTION_S),
 		R(over_import, less_load, REACTION_S), R(over_export, more_load, REACTION_S), R(over_export, less_load, 5 + REACTION_S),
 		R(over_bounded, half_taken, 5 + THREE_S), R(over_bounded, just_half, THREE_S), R(over_support, half_taken, REACTION_S),
+		R(over_by_slow_car, car_draws_more, 5 + 9), R(over_by_car, car_draws_more, 9),
 		R(over_elsewhere, tried, 5 + REACTION_S), R(over_elsewhere, hardly_tried, REACTION_S), R(over_elsewhere_told, tried, REACTION_S),
 #undef R
 	};

@@ -118,6 +118,12 @@ static void test_get(void **state)
 	assert_string_equal(err.text, "t: not a number");
 	assert_int_equal(json_get_number(o, "n", 0, 1, &d, &err), -34);
 	assert_string_equal(err.text, "n: 1.5 is outside 0..1");
+	cJSON_AddNumberToObject(o, "import_w", 99999999);
+	cJSON_AddNumberToObject(o, "duration_s", 0);
+	assert_int_equal(json_get_number(o, "import_w", 0, 1e6, &d, &err), -34);
+	assert_string_equal(err.text, "import_w: 99999999 W is outside 0..1000000 W");
+	assert_int_equal(json_get_int(o, "duration_s", 1, 86400, &i, &err), -34);
+	assert_string_equal(err.text, "duration_s: 0 s is outside 1..86400 s");
 	assert_int_equal(json_get_number(o, "big", 0, INFINITY, &d, &err), -34);
 	assert_float_equal(d, 99, 0); /* untouched so far */
 	assert_int_equal(json_get_number(o, "n", 1.5, 1.5, &d, &err), 1);

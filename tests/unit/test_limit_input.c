@@ -431,7 +431,7 @@ static void test_view(void **state)
 /* Any one thing that is different is seen; a side without a limit is the same as itself. */
 static void test_view_differs(void **state)
 {
-	const struct limit_view a = { LIMIT_LIMITED, false, 5, { { LIMIT_LIMITED, 3000, 5 }, { LIMIT_UNLIMITED, NAN, 0 } } };
+	const struct limit_view a = { LIMIT_LIMITED, false, 5, { { LIMIT_LIMITED, 3000, 5, false }, { LIMIT_UNLIMITED, NAN, 0, false } } };
 	struct limit_view b = a;
 
 	(void)state;
@@ -444,6 +444,9 @@ static void test_view_differs(void **state)
 	for (int i = 0; i < LIMIT_SIDES; i++) {
 		b = a;
 		b.side[i].state = LIMIT_INIT;
+		assert_true(limit_view_differs(&a, &b));
+		b = a;
+		b.side[i].failsafe = true;
 		assert_true(limit_view_differs(&a, &b));
 		b = a;
 		b.side[i].until_utc_ms = 6;

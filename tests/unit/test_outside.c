@@ -476,7 +476,11 @@ static void test_two_sources(void **state)
 	}
 	assert_non_null(strstr(limit_topic, "\"source\":\"solar\",\"import_state\":\"failsafe\",\"export_state\":\"limited\",\"import_source\":\"dso\""));
 	assert_null(strstr(limit_topic, "export_source"));
-	assert_non_null(strstr(outside_warning(hub.outside), "is silent"));
+	assert_string_equal(outside_warning(hub.outside), "the source of import limits is silent: failsafe limits hold (import 4200 W)");
+	assert_true(tick(0)->external.failsafe && !tick(0)->external.import_heard && tick(0)->external.export_heard);
+	assert_true(tick(0)->external.import_until_utc_ms == 0 && tick(0)->external.export_until_utc_ms == 0);
+	ask_as("solar", "{\"export_w\":0,\"duration_s\":60}");
+	assert_true(tick(0)->external.import_until_utc_ms == 0 && tick(0)->external.export_until_utc_ms == T + now_ms + 60000);
 }
 
 static void test_demand(void **state)

@@ -211,6 +211,39 @@ static void test_a_single_phase_car(void **state)
 	rig_stop(r);
 }
 
+/* Values are read one by one: of a car that begins meanwhile the last phase alone is seen, or the power is of another moment. That
+ * is no single-phase car, and 16 A on each of three phases would be three times what was ordered. */
+static void test_a_car_that_begins_while_it_is_read(void **state)
+{
+	static const struct { const char *name; uint32_t ma[3], mw; double min_w; } ROWS[] = {
+		{ "one of three", { 0, 0, 6000 }, 4140000, 4140 },
+		{ "two of three", { 0, 6000, 6000 }, 4140000, 4140 },
+		{ "16 A on one, and as much power", { 16000, 0, 0 }, 4140000, 1380 },
+		{ "one phase, and it is one", { 6000, 0, 0 }, 1380000, 1380 },
+		{ "one phase, a quarter too much", { 6000, 0, 0 }, 1104000, 1380 },
+		{ "one phase, more than a quarter", { 6000, 0, 0 }, 1103900, 4140 },
+		{ "two, and it is two", { 6000, 6000, 0 }, 2760000, 2760 },
+		{ "barely in use", { 6000, 6000, 1000 }, 2990000, 4140 },
+		{ "not in use", { 6000, 6000, 999 }, 2990000, 2760 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		struct rig *r = rig_new(true);
+
+		rig_start(r);
+		aim(r, 6900);
+		r->u.on_write = NULL;
+		for (uint16_t p = 0; p < 3; p++)
+			fake_set32(&r->u, (uint16_t)(1008 + 2 * p), ROWS[i].ma[p]);
+		fake_set32(&r->u, 1020, ROWS[i].mw);
+		fake_until(&r->run, r->run.now_ms + 15000);
+		if (r->run.state.caps.min_w != ROWS[i].min_w)
+			fail_msg("%s: minimum %.0f W", ROWS[i].name, r->run.state.caps.min_w);
+		rig_stop(r);
+	}
+}
+
 static void test_verdicts(void **state)
 {
 	static const struct {
@@ -366,6 +399,7 @@ int main(void)
 		cmocka_unit_test(test_rhythm),
 		cmocka_unit_test(test_amps),
 		cmocka_unit_test(test_a_single_phase_car),
+		cmocka_unit_test(test_a_car_that_begins_while_it_is_read),
 		cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_release_is_the_failsafe_current),

@@ -346,6 +346,37 @@ static void exactly(void **state)
 	assert_near(response_power(&r, 108000, INT64_MAX).high_w, 4400);
 }
 
+/* Whoever was told before he was ever read: what he reads while that is under way was told by somebody before us. */
+static void the_first_reading_of_a_life(void **state)
+{
+	static const struct { const char *name; int64_t at_ms; bool bound; double low, high; } ROWS[] = {
+		{ "of before the order", 99000, false, 0, 4000 },
+		{ "just in the window", 102499, false, 0, 4000 },
+		{ "at its end: that is what it does", 102500, true, 4000, 4000 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		struct response_range range;
+
+		memset(&r, 0, sizeof(r));
+		response_begin(&r, 1000);
+		r.exact = true;
+		response_told(&r, 100000, 0);
+		response_read(&r, ROWS[i].at_ms, 4000);
+		range = response_power(&r, 102499, INT64_MAX);
+		assert_row(ROWS[i].name, r.bound == ROWS[i].bound);
+		assert_row_near(ROWS[i].name, range.low_w, ROWS[i].low);
+		assert_row_near(ROWS[i].name, range.high_w, ROWS[i].high);
+		if (ROWS[i].bound)
+			continue;
+		range = response_power(&r, 102500, INT64_MAX); /* all of it is done, and it was not read since */
+		assert_row_near(ROWS[i].name, range.high_w, 0);
+		response_read(&r, 102501, 4000); /* only the first one is forgiven */
+		assert_row(ROWS[i].name, r.bound);
+	}
+}
+
 static void the_gain(void **state)
 {
 	static const struct { const char *name; double told, part; int seconds; double gain; } ROWS[] = {
@@ -429,6 +460,7 @@ int main(void)
 		cmocka_unit_test(at_the_edges),
 		cmocka_unit_test(readings_the_meter_knows_better),
 		cmocka_unit_test(exactly),
+		cmocka_unit_test(the_first_reading_of_a_life),
 		cmocka_unit_test(the_gain),
 		cmocka_unit_test(steps_teach),
 	};

@@ -233,8 +233,10 @@ static void set_unguarded(void) { s.dev[battery].state.caps.guarded_by = GUARDED
 static void set_cannot(void) { s.dev[battery].state.caps.can_power = false; override_set(OVERRIDE_CHARGE, 3000); }
 static void set_import(void) { s.site.import_limit_w = 3000; override_set(OVERRIDE_CHARGE, NAN); }
 static void set_export(void) { s.site.export_limit_w = 3000; override_set(OVERRIDE_DISCHARGE, NAN); }
-static void set_outside_import(void) { s.external.import_w = 4200; s.external.until_utc_ms = s.utc_ms + 8 * HOUR_MS; override_set(OVERRIDE_CHARGE, NAN); }
+static void set_outside_import(void) { s.external.import_w = 4200; s.external.import_until_utc_ms = s.utc_ms + 8 * HOUR_MS; override_set(OVERRIDE_CHARGE, NAN); }
 static void set_outside_export(void) { s.external.export_w = 0; override_set(OVERRIDE_DISCHARGE, NAN); }
+static void set_failsafe_apart(void) { set_outside_import(); s.external.failsafe = s.external.import_heard = true; }
+static void set_failsafe_export(void) { set_outside_export(); s.external.failsafe = s.external.import_heard = true; s.external.import_until_utc_ms = s.utc_ms + HOUR_MS; }
 static void set_failsafe(void) { s.external.import_w = 1500; s.external.failsafe = true; override_set(OVERRIDE_CHARGE, NAN); }
 static void set_fuse(void) { s.site.fuse_a = 16; override_set(OVERRIDE_CHARGE, NAN); }
 static void set_demand(void) { s.external.demand_w = 2600; s.external.demand_until_utc_ms = s.utc_ms + HOUR_MS / 4; override_set(OVERRIDE_CHARGE, NAN); }
@@ -264,7 +266,7 @@ static void set_car_done(void) { a_car(EV_CHEAP, 0); s.dev[car].ev_energy_wh = 0
 static void set_car_plugged(void) { a_car(EV_UNSET, 7360); }
 static void set_car_solar(void) { a_car(EV_SOLAR, 0); }
 static void set_car_ramp(void) { a_car(EV_NOW, 0); }
-static void set_car_dwell(void) { a_car(EV_NOW, 1380); desk_chain(&c, &s, &d); desk_wait(&s, 1000); s.dev[car].ev_mode = EV_OFF; desk_chain(&c, &s, &d); desk_wait(&s, 1000); s.dev[car].ev_mode = EV_NOW; }
+static void set_car_dwell(void) { a_car(EV_NOW, 1380); desk_chain(&c, &s, &d); desk_wait(&s, 1000); s.dev[car].ev_mode = EV_OFF; desk_chain(&c, &s, &d); desk_wait(&s, 1000); s.dev[car].ev_mode = EV_NOW; desk_power(&s, car, 0); }
 static void set_doubt(void) { desk_grid(&s, 1e6); }
 
 /* A car on three phases and a sun too weak for them, until the charger is told to rest for the switch. */
@@ -301,6 +303,20 @@ static void set_sun(void)
 	desk_power(&s, sun, -4000);
 }
 
+/* It gives nothing any more, and somebody else exports. */
+static void set_sun_none_left(void)
+{
+	set_sun();
+	s.dev[battery].state.availability = AVAIL_OFFLINE;
+	s.site.export_limit_w = 2000;
+	for (int t = 0; t < 20; t++) {
+		desk_chain(&c, &s, &d);
+		desk_wait(&s, 1000);
+		desk_power(&s, sun, 0);
+		desk_grid(&s, -3500 - t);
+	}
+}
+
 static void set_negative(void)
 {
 	set_sun();
@@ -313,6 +329,13 @@ static void set_negative(void)
 static void set_negative_import(void) { set_negative(); s.import_price = -0.02; }
 static void set_sun_unguarded(void) { set_negative(); s.dev[sun].state.caps.guarded_by = GUARDED_NONE; }
 static void set_sun_limited(void) { set_sun(); s.dev[battery].state.availability = AVAIL_OFFLINE; s.site.export_limit_w = 2000; desk_grid(&s, -3500); }
+static void set_car_rating(void) { a_car(EV_OFF, 0); desk_chain(&c, &s, &d); s.dev[car].ev_mode = EV_NOW; s.dev[car].state.caps.charge_max_w = NAN; }
+static void set_car_plugged_rating(void) { set_car_rating(); s.dev[car].ev_mode = EV_UNSET; }
+static void set_car_solar_kept(void) { a_car(EV_SOLAR, 1380); desk_wait(&s, 10000); desk_power(&s, car, 1380); desk_grid(&s, 1381); }
+static void set_car_cheap_kept(void) { set_car_solar_kept(); s.dev[car].ev_mode = EV_CHEAP; }
+static void set_car_beside(void) { a_car(EV_UNSET, 7360); }
+static void set_car_beside_floor(void) { a_car(EV_UNSET, 7360); set_floor(); }
+static void set_unread(void) { s.dev[battery].state.ac_power_w.q = Q_ABSENT; }
 static void set_unknown(void) { s.dev[battery].state.availability = AVAIL_UNKNOWN; }
 static void set_offline(void) { s.dev[battery].state.availability = AVAIL_OFFLINE; }
 static void set_nothing(void) {}
@@ -359,6 +382,10 @@ static const struct {
 	  "charging 4200 W: import limit from outside 4200 W, until 19:00: 4200 W of 5000 W left; asked: the owner's charge of 5000 W, until 12:00" },
 	{ REASON_OUTSIDE_EXPORT, BATTERY, set_outside_export,
 	  "holding: export limit from outside 0 W: 0 W of 5000 W left; asked: the owner's discharge of 5000 W, until 12:00" },
+	{ REASON_OUTSIDE_IMPORT, BATTERY, set_failsafe_apart,
+	  "charging 4200 W: import limit from outside 4200 W, until 19:00: 4200 W of 5000 W left; asked: the owner's charge of 5000 W, until 12:00" },
+	{ REASON_LIMIT_FAILSAFE, BATTERY, set_failsafe_export,
+	  "holding: failsafe, nobody outside is heard: export limit 0 W: 0 W of 5000 W left; asked: the owner's discharge of 5000 W, until 12:00" },
 	{ REASON_LIMIT_FAILSAFE, BATTERY, set_failsafe,
 	  "charging 1500 W: failsafe, nobody outside is heard: import limit 1500 W: 1500 W of 5000 W left; asked: the owner's charge of 5000 W, until 12:00" },
 	{ REASON_FUSE, BATTERY, set_fuse,
@@ -389,6 +416,10 @@ static const struct {
 	  "charging the car with 32.0 A (7360 W): the owner wants the car charged now, up to 7360 W" },
 	{ REASON_CAR_NOW, CAR, set_car_now_3,
 	  "charging the car with 3 x 16.0 A (11040 W): the owner wants the car charged now, up to 11040 W" },
+	{ REASON_CAR_NOW, CAR, set_car_rating,
+	  "not charging the car: the owner wants the car charged now; what the charger can is not known" },
+	{ REASON_CAR_PLUGGED, CAR, set_car_plugged_rating,
+	  "not charging the car: a car is plugged in; what the charger can is not known" },
 	{ REASON_CAR_OFF, CAR, set_car_off,
 	  "not charging the car: the owner switched charging off" },
 	{ REASON_PLAN_CHARGE, BATTERY, set_plan_charge,
@@ -409,6 +440,10 @@ static const struct {
 	  "charging the car with 32.0 A (7360 W): cheap: 20.0 kWh to go by 13:00" },
 	{ REASON_SELF_USE, BATTERY, set_nothing,
 	  "balancing the grid at 0 W within -5000..5000 W: self-use: own sun is stored, own load covered" },
+	{ REASON_SELF_USE, BATTERY, set_car_beside,
+	  "balancing the grid at 0 W within -5000..5000 W: self-use: own sun is stored, own load covered; the car's charge is apart from that" },
+	{ REASON_FLOOR, BATTERY, set_car_beside_floor,
+	  "balancing the grid at 0 W within 0..5000 W: SoC 20.0 % is at the floor 20 % set by the owner; the car's charge is apart from that; asked: self-use: own sun is stored, own load covered" },
 	{ REASON_CAR_ABSENT, CAR, set_car_absent,
 	  "not charging the car: no car is plugged in" },
 	{ REASON_CAR_DONE, CAR, set_car_done,
@@ -417,10 +452,14 @@ static const struct {
 	  "charging the car with 32.0 A (7360 W): a car is plugged in, up to 7360 W" },
 	{ REASON_CAR_SOLAR, CAR, set_car_solar,
 	  "not charging the car: solar: 0 W of sun left over, from 1380 W on" },
+	{ REASON_CAR_SOLAR, CAR, set_car_solar_kept,
+	  "charging the car with 6.0 A (1380 W): solar: 0 W of sun left over, from 1380 W on; what runs goes on for a while" },
+	{ REASON_CAR_SOLAR, CAR, set_car_cheap_kept,
+	  "charging the car with 6.0 A (1380 W): cheap: no plan, only what the sun leaves: 0 W; what runs goes on for a while" },
 	{ REASON_CAR_RAMP, CAR, set_car_ramp,
 	  "charging the car with 6.0 A (1380 W): a charge starts with 6 A, rises once the car draws, by 10 A in 5 s; asked: the owner wants the car charged now, up to 7360 W" },
 	{ REASON_CAR_DWELL, CAR, set_car_dwell,
-	  "not charging the car: no charging within 60 s of a pause, no change within 5 s of the last; asked: the owner wants the car charged now, up to 7360 W" },
+	  "not charging the car: 60 s of rest after a pause, tries again at 11:02; asked: the owner wants the car charged now, up to 7360 W" },
 	{ REASON_DOUBT, BATTERY, set_doubt,
 	  "released: grid meter not believed: nothing to balance by; asked: self-use: own sun is stored, own load covered" },
 	{ REASON_PHASE_DWELL, CAR, set_phase_dwell,
@@ -435,8 +474,12 @@ static const struct {
 	  "producing at most 0 W: import pays 0.020 and export costs 0.050: no sun" },
 	{ REASON_EXPORT_LIMIT, SUN, set_sun_limited,
 	  "producing at most 2470 W: export limit 2000 W; asked: the sun gives what it can" },
+	{ REASON_EXPORT_LIMIT, SUN, set_sun_none_left,
+	  "producing at most 2470 W: export limit 2000 W; asked: the sun gives what it can" },
 	{ REASON_NO_ORDER, BATTERY, set_unknown,
 	  "no order: the device has not answered yet" },
+	{ REASON_NO_ORDER, BATTERY, set_unread,
+	  "no order: not all devices have been read yet" },
 	{ REASON_NO_ORDER, BATTERY, set_offline,
 	  "no order: the device is offline" },
 	{ REASON_NO_ORDER, METER, set_nothing,

@@ -162,6 +162,7 @@ static void promises_are_believed_for_a_while(void **state)
 		int b, other = 0;
 
 		live_init(&l);
+		l.c.start.over = true;
 		b = desk_battery(&l.s, 50);
 		if (ROWS[r].other == CAR || ROWS[r].other == CAR_FASTER) {
 			other = desk_charger(&l.s, 0);

@@ -1,4 +1,5 @@
 /* Cars below one limit: who gets how much, whose turn it is, and cars that do not do as they are told. Through the whole chain. */
+#include "policies/view.h"
 #include "support/cm.h"
 #include "support/live.h"
 
@@ -341,10 +342,10 @@ static void how_a_car_keeps_to_its_orders(void **state)
 		car = desk_charger(&l.s, ROWS[r].reads);
 		m = &l.c.device[car];
 		l.s.dev[car].ordered = order_power(ROWS[r].told);
-		l.s.dev[car].ordered_at_ms = 1000;
+		l.s.dev[car].ordered_at_ms = l.s.now_ms;
 		l.s.dev[car].state.ac_power_w.q = ROWS[r].read ? Q_GOOD : Q_ABSENT;
-		m->told_w[0] = ROWS[r].lately;
-		m->told_ms = l.s.now_ms;
+		response_begin(&m->response, view_settle_ms(&l.s.dev[car]));
+		response_told(&m->response, 1000, ROWS[r].lately);
 		m->over = ROWS[r].was;
 		desk_chain(&l.c, &l.s, &l.d);
 		assert_row(ROWS[r].name, fabs(m->over - ROWS[r].over) < 1e-6);
@@ -352,31 +353,58 @@ static void how_a_car_keeps_to_its_orders(void **state)
 	}
 }
 
-/* Settle time and two seconds, 3 s: so long at least, and twice that at most, what was told before still explains what it draws. */
-static void what_was_told_before_fades(void **state)
+/* Settle time and two seconds: so long before it was read what was told still explains what it drew then, however long ago it was read. */
+static void what_was_told_before_it_was_read(void **state)
 {
-	static const struct { int ago_ms, wait_ms[2]; bool over; } ROWS[] = {
-		{ 3000, { 0, 0 }, false }, { 3000, { 1, 0 }, false }, { 3000, { 1, 3000 }, false }, { 3000, { 1, 3001 }, true },
-		{ 3001, { 0, 3000 }, false }, { 3001, { 0, 3001 }, true },
+	static const struct { const char *name; int cut_ms, read_ms; bool over; } ROWS[] = {
+		{ "cut and read now", 0, 0, false },        { "2.999 s before", 2999, 0, false },
+		{ "3 s before", 3000, 0, true },            { "long before", 20000, 0, true },
+		{ "read before the cut", 9000, 9001, false }, { "read with the cut, and not since", 9000, 9000, false },
+		{ "read 2.999 s after it", 9000, 6001, false }, { "read 3 s after it", 9000, 6000, true },
 	};
 
 	(void)state;
 	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		struct chain_memory *m;
 		int car;
 
 		live_init(&l);
 		car = desk_charger(&l.s, 5500);
-		l.c.device[car].told_w[0] = 6000;
-		l.c.device[car].told_ms = l.s.now_ms - ROWS[r].ago_ms;
-		for (int k = -1; k < 2; k++) {
-			desk_wait(&l.s, k < 0 ? 0 : ROWS[r].wait_ms[k]);
-			desk_power(&l.s, car, 5500);
-			l.s.dev[car].ordered = order_power(5000);
-			l.s.dev[car].ordered_at_ms = 1000;
-			desk_chain(&l.c, &l.s, &l.d);
+		m = &l.c.device[car];
+		response_begin(&m->response, view_settle_ms(&l.s.dev[car]));
+		response_told(&m->response, l.s.now_ms - 60000, 6000);
+		l.s.dev[car].state.ac_power_w.at_ms = l.s.now_ms - ROWS[r].read_ms;
+		l.s.dev[car].ordered = order_power(5000);
+		l.s.dev[car].ordered_at_ms = l.s.now_ms - ROWS[r].cut_ms;
+		desk_chain(&l.c, &l.s, &l.d);
+		assert_row(ROWS[r].name, (m->over > 1.05) == ROWS[r].over);
+	}
+}
+
+/* A car that was stopped, and is read every ten seconds only: what it drew before is not what it draws. */
+static void a_stopped_car_does_not_stop_another(void **state)
+{
+	int a, b;
+
+	(void)state;
+	live_init(&l);
+	a = live_charger3(&l);
+	b = live_charger3(&l);
+	l.s.site.car_share = CAR_SHARE_EQUAL;
+	l.s.site.import_limit_w = 9700;
+	live_run(&l, 120);
+	assert_true(live_order(&l, a) > 4500 && live_order(&l, b) > 4500);
+	l.s.site.import_limit_w = 6000;
+	for (int t = 0; t < 12; t++) {
+		desk_wait(&l.s, 1000);
+		live_read(&l);
+		if (live_order(&l, b) == 0 && t < 10) { /* its last reading is of before */
+			l.s.dev[b].state.ac_power_w.v = 4800;
+			l.s.dev[b].state.ac_power_w.at_ms = l.s.now_ms - 1000 * t;
 		}
-		if ((l.c.device[car].over > 1.05) != ROWS[r].over)
-			fail_msg("row %zu: over %.2f", r, l.c.device[car].over);
+		desk_chain(&l.c, &l.s, &l.d);
+		assert_true(live_order(&l, a) >= 4140);
+		assert_near(live_order(&l, b), 0);
 	}
 }
 
@@ -394,6 +422,7 @@ static void what_a_car_will_draw_is_not_given_away(void **state)
 		int b, car;
 
 		live_init(&l);
+		l.c.start.over = true;
 		b = desk_battery(&l.s, 50);
 		car = desk_charger(&l.s, ROWS[r].draws);
 		l.s.dev[car].state.caps.charge_max_w = 2000;
@@ -426,7 +455,8 @@ int main(void)
 		cmocka_unit_test(equals_fill_up_to_the_minimum),
 		cmocka_unit_test(a_car_that_is_not_read),
 		cmocka_unit_test(how_a_car_keeps_to_its_orders),
-		cmocka_unit_test(what_was_told_before_fades),
+		cmocka_unit_test(what_was_told_before_it_was_read),
+		cmocka_unit_test(a_stopped_car_does_not_stop_another),
 		cmocka_unit_test(what_a_car_will_draw_is_not_given_away),
 	};
 

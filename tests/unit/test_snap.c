@@ -126,6 +126,7 @@ static void a_charge_is_taken_over(void **state)
 	(void)state;
 	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
 		fresh(EV_UNSET);
+		l.c.start.over = true; /* it was waited for in vain */
 		l.s.dev[car].ordered.kind = ROWS[r].before;
 		desk_power(&l.s, car, ROWS[r].draws_w);
 		l.s.dev[car].state.ac_power_w.q = ROWS[r].known ? Q_GOOD : Q_ABSENT;

@@ -291,17 +291,24 @@ const char *outside_warning(const struct outside *o)
 	static char text[240];
 	const struct limit_config cfg = limit_config(o);
 	const bool import = o->limit.side[LIMIT_IMPORT].unread, export = o->limit.side[LIMIT_EXPORT].unread;
+	const char *side = "";
 	struct limit_view v;
 	char limits[80];
 
 	limit_input_view(&o->limit, &cfg, &v);
 	say(o, limits, sizeof(limits));
+	if (v.side[LIMIT_IMPORT].failsafe != v.side[LIMIT_EXPORT].failsafe) { /* who is heard is no part of it */
+		const int i = v.side[LIMIT_IMPORT].failsafe ? LIMIT_IMPORT : LIMIT_EXPORT;
+
+		side = i == LIMIT_IMPORT ? "import " : "export ";
+		snprintf(limits, sizeof(limits), "%s%.0f W", side, v.side[i].w);
+	}
 	if (import || export)
 		snprintf(text, sizeof(text), "the stored %slimit could not be read: until the next one is heard (limit.set) what could be read "
 			 "and failsafe limits hold (%s)", import && export ? "" : import ? "import " : "export ", limits);
 	else if (v.failsafe)
-		snprintf(text, sizeof(text), v.state == LIMIT_FAILSAFE ? "the source of limits is silent: failsafe limits hold (%s)"
-								       : "no limit was heard since the start: failsafe limits hold (%s)", limits);
+		snprintf(text, sizeof(text), v.state == LIMIT_FAILSAFE ? "the source of %slimits is silent: failsafe limits hold (%s)"
+								       : "no %slimit was heard since the start: failsafe limits hold (%s)", side, limits);
 	return import || export || v.failsafe ? text : NULL;
 }
 
@@ -363,7 +370,8 @@ void outside_freeze(struct outside *o, struct snapshot *s)
 	demand_view(&o->demand, &cfg, &d);
 	s->external = (struct external_limit){
 		.import_w = v.side[LIMIT_IMPORT].w, .export_w = v.side[LIMIT_EXPORT].w, .failsafe = v.failsafe,
-		.until_utc_ms = v.until_utc_ms, .demand_w = d.allowed_w, .demand_until_utc_ms = d.until_utc_ms,
+		.import_heard = !v.side[LIMIT_IMPORT].failsafe, .export_heard = !v.side[LIMIT_EXPORT].failsafe, .until_utc_ms = v.until_utc_ms,
+		.import_until_utc_ms = v.side[LIMIT_IMPORT].until_utc_ms, .export_until_utc_ms = v.side[LIMIT_EXPORT].until_utc_ms, .demand_w = d.allowed_w, .demand_until_utc_ms = d.until_utc_ms,
 	};
 	s->site.demand_target_w = d.target_w;
 }

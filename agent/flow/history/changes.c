@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define DAY_MS 86400000LL
+#define SIDE_MAX 96
 
 struct step {
 	struct changes *c;
@@ -24,51 +25,72 @@ static int way_of(const struct order *o)
 	return o->kind == ORDER_BALANCE ? (o->min_w < 0 ? 1 : 0) | (o->max_w > 0 ? 2 : 0) : 0;
 }
 
-/* A car that is waited for: its two reasons take turns every few seconds and are one to people. */
-static enum reason face_code(enum reason code)
-{
-	return code == REASON_CAR_DWELL ? REASON_CAR_RAMP : code;
-}
-
 static bool face_same(const struct change_face *a, const struct change_face *b)
 {
 	return a->rank == b->rank && a->code == b->code && a->order == b->order && a->way == b->way;
 }
 
-/* The allowance of one device (or the site), and that of the day. */
-static bool may_tell(struct step *t, struct change_slot *slot)
+/* A band that opens or closes on one side is a smaller change than one that opens at all. */
+static bool differs_greatly(const struct change_face *a, const struct change_face *b)
 {
-	int64_t now_ms = t->s->now_ms, refills = (now_ms - slot->rows_ms) / CHANGES_REFILL_MS;
+	if (a->rank != b->rank || a->order != b->order)
+		return true;
+	return a->order == ORDER_BALANCE ? !a->way != !b->way : a->way != b->way;
+}
 
-	if (slot->rows_ms == 0 || refills >= CHANGES_BURST) {
-		slot->rows = CHANGES_BURST;
-		slot->rows_ms = now_ms;
+/* A car that is waited for takes turns with whatever else is said of it every few seconds. */
+static struct change_face face_of(const struct change_slot *slot, const struct decision *d)
+{
+	struct change_face face = { d->rank, d->code, d->order.kind, way_of(&d->order) };
+
+	if ((d->code == REASON_CAR_DWELL || d->code == REASON_CAR_RAMP) && slot->known && !differs_greatly(&slot->seen, &face))
+		face.code = slot->seen.code;
+	return face;
+}
+
+static const struct allowance { int burst; int64_t refill_ms; int day_max; } ALLOWANCES[CHANGE_SIZES] = {
+	[CHANGE_SMALL] = { CHANGES_BURST, CHANGES_REFILL_MS, CHANGES_DAY_MAX },
+	[CHANGE_GREAT] = { CHANGES_GREAT_BURST, CHANGES_GREAT_REFILL_MS, CHANGES_GREAT_DAY_MAX },
+};
+
+/* The allowance of one device (or the site), and that of the day; @keep rows are for others. */
+static bool may_tell(struct step *t, struct change_slot *slot, enum change_size size, int keep)
+{
+	const struct allowance *a = &ALLOWANCES[size];
+	int64_t now_ms = t->s->now_ms, refills = (now_ms - slot->rows_ms[size]) / a->refill_ms;
+
+	if (slot->rows_ms[size] == 0 || refills >= a->burst) {
+		slot->rows[size] = a->burst;
+		slot->rows_ms[size] = now_ms;
 	} else if (refills > 0) {
-		slot->rows = slot->rows + (int)refills < CHANGES_BURST ? slot->rows + (int)refills : CHANGES_BURST;
-		slot->rows_ms += refills * CHANGES_REFILL_MS;
+		slot->rows[size] = slot->rows[size] + (int)refills < a->burst ? slot->rows[size] + (int)refills : a->burst;
+		slot->rows_ms[size] += refills * a->refill_ms;
 	}
 	if (now_ms - t->c->day_ms >= DAY_MS || t->c->day_ms == 0) {
 		t->c->day_ms = now_ms;
-		t->c->day_rows = 0;
+		memset(t->c->day_rows, 0, sizeof(t->c->day_rows));
 	}
-	return slot->rows > 0 && t->c->day_rows < CHANGES_DAY_MAX;
+	return slot->rows[size] > keep && t->c->day_rows[size] < a->day_max;
 }
 
-static void tell(struct step *t, struct change_slot *slot, struct change_row *row)
+static void tell(struct step *t, struct change_slot *slot, struct change_row *row, enum change_size size)
 {
 	row->at_ms = t->s->now_ms;
+	row->great = size == CHANGE_GREAT;
 	row->skipped = slot->skipped;
-	slot->skipped = 0;
-	slot->rows--;
-	t->c->day_rows++;
+	row->lost = slot->lost;
+	slot->skipped = slot->lost = 0;
+	slot->rows[size]--;
+	t->c->day_rows[size]++;
 	t->row(t->context, row);
 }
 
 /* What gets no row is counted where the next row of the same tells it. */
-static void skip(struct step *t, struct change_slot *slot)
+static void skip(struct step *t, struct change_slot *slot, enum change_size size)
 {
 	slot->skipped++;
-	if (t->c->day_rows >= CHANGES_DAY_MAX)
+	slot->lost += size == CHANGE_GREAT;
+	if (t->c->day_rows[size] >= ALLOWANCES[size].day_max)
 		t->c->dropped++;
 }
 
@@ -83,29 +105,31 @@ static bool power_moved(const struct change_slot *slot, const struct order *o, i
 static void step_device(struct step *t, int i)
 {
 	const struct decision *d = &t->d->d[i];
-	const struct change_face face = { d->rank, face_code(d->code), d->order.kind, way_of(&d->order) };
 	struct change_slot *slot = &t->c->device[i];
+	struct change_face face;
+	enum change_size size, seen_size;
 	struct change_row row = { .what = CHANGE_DECISION, .rank = d->rank, .code = d->code, .order = d->order.kind, .w = NAN,
 			      .limited_by = d->limited_by };
-	bool news;
+	bool news, same;
 
 	if (!slot->known && d->rank == RANK_NONE && t->s->dev[i].state.availability == AVAIL_UNKNOWN)
 		return; /* it was not found yet: that is how every start begins */
 	if (strcmp(slot->id, t->s->dev[i].id) != 0)
 		*slot = (struct change_slot){ 0 };
 	memcpy(slot->id, t->s->dev[i].id, sizeof(slot->id));
+	face = face_of(slot, d);
 	news = !slot->known || !face_same(&slot->seen, &face);
+	seen_size = !slot->known || differs_greatly(&slot->seen, &face) ? CHANGE_GREAT : CHANGE_SMALL;
+	size = !slot->known || differs_greatly(&slot->told, &face) ? CHANGE_GREAT : CHANGE_SMALL;
+	same = slot->known && face_same(&slot->told, &face);
 	if (news) {
 		slot->seen = face;
 		slot->since_ms = t->s->now_ms;
 	}
-	if (slot->known && face_same(&slot->told, &face) && !power_moved(slot, &d->order, t->s->now_ms)) {
-		slot->skipped += news; /* there and back without a row */
-		return;
-	}
-	if (!may_tell(t, slot)) {
+	/* there and back without a row, or it may have none */
+	if ((same && !power_moved(slot, &d->order, t->s->now_ms)) || !may_tell(t, slot, size, same ? CHANGES_BURST / 2 : 0)) {
 		if (news)
-			skip(t, slot);
+			skip(t, slot, seen_size);
 		return;
 	}
 	slot->known = true;
@@ -116,7 +140,7 @@ static void step_device(struct step *t, int i)
 		row.w = d->order.w;
 	memcpy(row.device, slot->id, sizeof(row.device));
 	memcpy(row.why, d->why, sizeof(row.why));
-	tell(t, slot, &row);
+	tell(t, slot, &row, size);
 }
 
 /* A row about the site. False when it may not have one now; @news counts it as skipped then. */
@@ -125,12 +149,12 @@ static bool site_row(struct step *t, enum change_site of, struct change_row *row
 	struct change_slot *slot = &t->c->site[of];
 
 	row->w = NAN;
-	if (!may_tell(t, slot)) {
+	if (!may_tell(t, slot, CHANGE_GREAT, 0)) {
 		if (news)
-			skip(t, slot);
+			skip(t, slot, CHANGE_GREAT);
 		return false;
 	}
-	tell(t, slot, row);
+	tell(t, slot, row, CHANGE_GREAT);
 	return true;
 }
 
@@ -145,7 +169,8 @@ static void step_mode(struct step *t)
 	news = c->mode_seen != t->d->mode;
 	c->mode_seen = t->d->mode;
 	if (c->mode_told == t->d->mode) {
-		c->site[CHANGES_OF_MODE].skipped += news;
+		if (news)
+			skip(t, &c->site[CHANGES_OF_MODE], CHANGE_GREAT);
 		return;
 	}
 	snprintf(row.why, sizeof(row.why), "the site's mode is %s, it was %s", rank_word(t->d->mode), rank_word(c->mode_told));
@@ -158,22 +183,47 @@ static bool limit_same(double a_w, double b_w)
 	return isnan(a_w) ? isnan(b_w) : fabs(a_w - b_w) < 1;
 }
 
+/* Of one side: nobody is heard, and it is limited for that. */
+static bool failsafe_of(const struct external_limit *l, double w, bool heard)
+{
+	return l->failsafe && !heard && !isnan(w);
+}
+
 static bool limits_same(const struct external_limit *a, const struct external_limit *b)
 {
-	return limit_same(a->import_w, b->import_w) && limit_same(a->export_w, b->export_w) && a->failsafe == b->failsafe;
+	return limit_same(a->import_w, b->import_w) && limit_same(a->export_w, b->export_w) &&
+	       failsafe_of(a, a->import_w, a->import_heard) == failsafe_of(b, b->import_w, b->import_heard) &&
+	       failsafe_of(a, a->export_w, a->export_heard) == failsafe_of(b, b->export_w, b->export_heard);
+}
+
+/* "import 4200 W (failsafe, nobody is heard), until 19:00" */
+static void side_words(const struct snapshot *s, const char *name, double w, int64_t until_utc_ms, bool failsafe, char out[SIDE_MAX])
+{
+	char until[SENTENCE_UNTIL_MAX];
+
+	snprintf(out, SIDE_MAX, "%s %.0f W%s%s", name, w, failsafe ? " (failsafe, nobody is heard)" : "", sentence_until(s, until_utc_ms, until));
 }
 
 static void limit_words(const struct snapshot *s, char *out, size_t size)
 {
 	const struct external_limit *l = &s->external;
-	char import[32] = "", export[32] = "", until[SENTENCE_UNTIL_MAX];
+	const bool import_failsafe = failsafe_of(l, l->import_w, l->import_heard), export_failsafe = failsafe_of(l, l->export_w, l->export_heard);
+	const bool all = (isnan(l->import_w) || import_failsafe) && (isnan(l->export_w) || export_failsafe);
+	char import[SIDE_MAX] = "", export[SIDE_MAX] = "";
 
 	if (!isnan(l->import_w))
-		snprintf(import, sizeof(import), "import %.0f W", l->import_w);
+		side_words(s, "import", l->import_w, l->import_until_utc_ms, import_failsafe && !all, import);
 	if (!isnan(l->export_w))
-		snprintf(export, sizeof(export), "%sexport %.0f W", import[0] ? ", " : "", l->export_w);
-	snprintf(out, size, "%s: %s%s%s%s", l->failsafe ? "nobody is heard, failsafe limits" : "limits from outside", import, export,
-		 import[0] || export[0] ? "" : "none", sentence_until(s, l->until_utc_ms, until));
+		side_words(s, "export", l->export_w, l->export_until_utc_ms, export_failsafe && !all, export);
+	snprintf(out, size, "%s: %s%s%s%s", import_failsafe || export_failsafe ? all ? "nobody is heard, failsafe limits" : "limits"
+		 : "limits from outside", import, import[0] && export[0] ? ", " : "", export, import[0] || export[0] ? "" : "none");
+}
+
+static enum reason limit_code(const struct external_limit *l)
+{
+	if (failsafe_of(l, l->import_w, l->import_heard) || failsafe_of(l, l->export_w, l->export_heard))
+		return REASON_LIMIT_FAILSAFE;
+	return isnan(l->import_w) && !isnan(l->export_w) ? REASON_OUTSIDE_EXPORT : REASON_OUTSIDE_IMPORT;
 }
 
 static void step_limit(struct step *t)
@@ -189,10 +239,11 @@ static void step_limit(struct step *t)
 	news = !limits_same(&c->limit_seen, l);
 	c->limit_seen = *l;
 	if (limits_same(&c->limit_told, l)) {
-		c->site[CHANGES_OF_LIMIT].skipped += news;
+		if (news)
+			skip(t, &c->site[CHANGES_OF_LIMIT], CHANGE_GREAT);
 		return;
 	}
-	row.code = l->failsafe ? REASON_LIMIT_FAILSAFE : isnan(l->import_w) && !isnan(l->export_w) ? REASON_OUTSIDE_EXPORT : REASON_OUTSIDE_IMPORT;
+	row.code = limit_code(l);
 	limit_words(t->s, row.why, sizeof(row.why));
 	if (site_row(t, CHANGES_OF_LIMIT, &row, news))
 		c->limit_told = *l;

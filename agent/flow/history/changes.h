@@ -1,6 +1,7 @@
-/* Which of the decisions of every tick are worth a row of the diary. Pure: plain memory, no clock. A device gets a row when
- * whose order it has changes, or why, or what kind of order, or which way it flows, and when its power moved far enough. What
- * flaps is thinned, counted, and told with the next row. */
+/* Which of the decisions of every tick are worth a row of the diary. Pure: plain memory, no clock. Great changes: a device starts,
+ * stops or turns round, has another's order or another kind of order; another mode of the site, other limits from outside, doubts.
+ * They get their row at once, in any home there is. Smaller ones: why, and how much. What flaps of those is thinned, power first,
+ * counted, and told with the next row. Patience alone (car_dwell, car_ramp) is no change. */
 #ifndef HEARTH_FLOW_HISTORY_CHANGES_H
 #define HEARTH_FLOW_HISTORY_CHANGES_H
 
@@ -9,9 +10,12 @@
 
 #define CHANGES_POWER_W 200.0        /* power alone: moved by this and a tenth, and not before CHANGES_POWER_MS */
 #define CHANGES_POWER_MS 300000
-#define CHANGES_BURST 20             /* rows of one device at once; then one every CHANGES_REFILL_MS */
+#define CHANGES_BURST 20             /* smaller changes of one device at once, the first half only for why; then one every REFILL_MS */
 #define CHANGES_REFILL_MS 120000
-#define CHANGES_DAY_MAX 1500         /* rows of all together in 24 hours */
+#define CHANGES_DAY_MAX 1500         /* of all together in 24 hours */
+#define CHANGES_GREAT_BURST 120      /* great ones: a bound for what changes many times a minute all day, no more */
+#define CHANGES_GREAT_REFILL_MS 20000
+#define CHANGES_GREAT_DAY_MAX 4000
 #define CHANGES_DOUBT_AWAY_MS 30000  /* a doubt that returns sooner has not been away */
 
 struct change_row {
@@ -24,7 +28,9 @@ struct change_row {
 	enum order_kind order;
 	double w;                    /* of a decision with power; else NAN */
 	uint32_t limited_by;
+	bool great;
 	uint32_t skipped;            /* changes before this one that got no row */
+	uint32_t lost;               /* of those, great ones */
 	char why[DECISION_WHY_MAX];
 };
 
@@ -36,15 +42,17 @@ struct change_face {
 	int way;                     /* power: -1, 0, 1; balancing: bits, what it may do */
 };
 
+enum change_size { CHANGE_SMALL = 0, CHANGE_GREAT, CHANGE_SIZES };
+
 struct change_slot {
 	char id[DEVICE_ID_MAX];
 	bool known;
 	struct change_face seen, told;
 	double told_w;
 	int64_t since_ms, told_ms;   /* `seen` holds since then */
-	int64_t rows_ms;             /* the moment its allowance was last counted */
-	int rows;                    /* it may have at once */
-	uint32_t skipped;
+	int64_t rows_ms[CHANGE_SIZES]; /* the moment its allowance was last counted */
+	int rows[CHANGE_SIZES];        /* it may have at once */
+	uint32_t skipped, lost;
 };
 
 struct change_doubt {
@@ -66,7 +74,7 @@ struct changes {
 	int n_doubts;
 	struct change_doubt doubt[DOUBTS_MAX];
 	int64_t day_ms;              /* when the 24 hours that run began */
-	int day_rows;
+	int day_rows[CHANGE_SIZES];
 	int64_t dropped;             /* rows lost to the day's cap, since start */
 };
 

@@ -93,6 +93,8 @@ size_t diary_body(const struct change_row *row, char *out, size_t size)
 	json_out_text(&o, "reason", row->why);
 	if (row->skipped)
 		json_out_number(&o, "skipped", row->skipped, 0);
+	if (row->lost)
+		json_out_number(&o, "lost", row->lost, 0);
 	json_out_object_end(&o);
 	return json_out_end(&o);
 }
@@ -192,6 +194,31 @@ static void doubt_say(const struct change_row *row)
 		log_notice("doubt", "%s%s%s (%s)", row->device, colon, row->why, doubt_word(row->doubt));
 }
 
+/* Of the rows that wait: the oldest small change, else the oldest. */
+static int dispensable(const struct diary *y)
+{
+	for (int i = y->under_way; i < y->n_rows; i++)
+		if (!y->row[i].great)
+			return i;
+	return y->under_way;
+}
+
+/* The next row of the same says that it is gone. */
+static void drop(struct diary *y, int gone)
+{
+	const struct change_row row = y->row[gone];
+	int next = gone;
+
+	y->n_rows--;
+	memmove(&y->row[gone], &y->row[gone + 1], sizeof(y->row[0]) * (size_t)(y->n_rows - gone));
+	while (next < y->n_rows && strcmp(y->row[next].device, row.device) != 0)
+		next++;
+	if (next == y->n_rows)
+		return;
+	y->row[next].skipped += row.skipped + 1;
+	y->row[next].lost += row.lost + row.great;
+}
+
 static void on_row(void *context, const struct change_row *row)
 {
 	struct diary *y = context;
@@ -202,8 +229,7 @@ static void on_row(void *context, const struct change_row *row)
 			y->stats.dropped++;
 			return;
 		}
-		memmove(&y->row[y->under_way], &y->row[y->under_way + 1], sizeof(y->row[0]) * (size_t)(ROWS_MAX - y->under_way - 1));
-		y->n_rows--;
+		drop(y, dispensable(y));
 		y->stats.dropped++;
 	}
 	if (y->n_rows == y->under_way)
@@ -353,11 +379,16 @@ int diary_read(struct diary *y, const struct diary_query *q, diary_rows_fn done,
 	return 0;
 }
 
+int64_t diary_age_ms(const struct diary *y, int i)
+{
+	return !y || y->changes.device[i].since_ms == 0 ? -1 : y->now_ms - y->changes.device[i].since_ms;
+}
+
 int64_t diary_since_utc_ms(const struct diary *y, int i)
 {
-	if (!y || !y->clock_trusted || y->changes.device[i].since_ms == 0)
-		return 0;
-	return y->utc_ms - (y->now_ms - y->changes.device[i].since_ms);
+	const int64_t age_ms = diary_age_ms(y, i);
+
+	return age_ms < 0 || !y->clock_trusted ? 0 : y->utc_ms - age_ms;
 }
 
 int diary_doubts(const struct diary *y, char text[DOUBTS_MAX][DIARY_DOUBT_TEXT])

@@ -42,6 +42,8 @@ int diary_read(struct diary *y, const struct diary_query *q, diary_rows_fn done,
 
 /** Since when device @i of the last snapshot does what it does, UTC; 0 = not known. */
 int64_t diary_since_utc_ms(const struct diary *y, int i);
+/** For how long, ms, whatever the clock says; -1 = not known. */
+int64_t diary_age_ms(const struct diary *y, int i);
 /** What is not believed now, in words; returns how many. */
 int diary_doubts(const struct diary *y, char text[DOUBTS_MAX][DIARY_DOUBT_TEXT]);
 void diary_stats(const struct diary *y, struct diary_stats *out);

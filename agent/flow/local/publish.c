@@ -190,7 +190,7 @@ static uint64_t numbers_hash(const struct snapshot *s, const struct decisions *d
 	for (int i = 0; i < d->n; i++) {
 		const struct decision *k = &d->d[i];
 
-		h = mix(mix(h, hash_text(k->why)), (uint64_t)(int64_t)k->order.w);
+		h = mix(mix(mix(h, hash_text(k->why)), (uint64_t)(int64_t)k->order.w), (uint64_t)k->patience);
 		h = mix(h, isnan(s->dev[i].applied_w) ? 0 : (uint64_t)(int64_t)s->dev[i].applied_w);
 	}
 	return h;

@@ -21,6 +21,8 @@ void verb_ping(struct request *rq)
 	cJSON_AddStringToObject(o, "version", HEARTH_VERSION);
 	cJSON_AddStringToObject(o, "site", rq->hub->cfg.site.id);
 	json_add_time(o, "at", loop_utc_ms());
+	cJSON_AddStringToObject(o, "timezone", rq->hub->cfg.site.timezone);
+	cJSON_AddBoolToObject(o, "clock_trusted", rq->hub->clock_trusted);
 	request_ok(rq, o);
 }
 

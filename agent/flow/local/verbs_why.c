@@ -6,6 +6,7 @@
 #include "flow/local/verbs.h"
 #include "io/loop.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,14 @@ static int get_query(const cJSON *args, struct diary_query *q, struct errbuf *er
 	return 0;
 }
 
+/* For how long: that is known also while nobody knows what time it is. */
+static double age_s(const struct diary *y, int i)
+{
+	const int64_t age_ms = diary_age_ms(y, i);
+
+	return age_ms < 0 ? NAN : (double)(age_ms / 1000);
+}
+
 /* The site as in R/site, and the devices asked for. NULL: there is no such device. */
 static cJSON *encode_now(struct hub *h, const char *id)
 {
@@ -64,6 +73,7 @@ static cJSON *encode_now(struct hub *h, const char *id)
 			continue;
 		one = encode_decision(&s->dev[i], &d->d[i]);
 		json_add_time(one, "since", diary_since_utc_ms(h->diary, i));
+		json_add_number(one, "since_s", age_s(h->diary, i), 0);
 		cJSON_AddItemToArray(list, one);
 	}
 	if (!id[0] || cJSON_GetArraySize(list) > 0)
@@ -74,9 +84,8 @@ static cJSON *encode_now(struct hub *h, const char *id)
 
 static void answer(struct why *w, cJSON *rows, bool truncated, int status)
 {
-	cJSON *o = cJSON_Duplicate(w->now, true); /* the members stand on the top level as well: that is where they were first */
+	cJSON *o = w->now;
 
-	cJSON_AddItemToObject(o, "now", w->now);
 	cJSON_AddItemToObject(o, "history", rows);
 	cJSON_AddBoolToObject(o, "truncated", truncated);
 	if (status < 0)
@@ -90,11 +99,11 @@ static void on_rows(void *context, cJSON *rows, bool truncated, int status)
 	answer(context, rows, truncated, status);
 }
 
-/* What the present leaves of an answer; it stands there twice. */
+/* What the present leaves of an answer. */
 static size_t history_room(const cJSON *now)
 {
 	AUTO_TEXT *text = cJSON_PrintUnformatted(now);
-	size_t n = text ? 2 * strlen(text) : 0;
+	size_t n = text ? strlen(text) : 0;
 
 	return n < ANSWER_MAX ? ANSWER_MAX - n : 0;
 }
