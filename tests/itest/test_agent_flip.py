@@ -69,7 +69,7 @@ def test_what_is_refused():
         c = home.command(setpoint_w=90000, starts_in=3600)             # above the rating: clamped, and said
         home.send(c, wrapped=True)
         assert "clamped" in (home.wait_ack(c["id"])["device_status_reason"] or "")
-        assert home.site(lambda s: True)["mode"] in ("plan", "self_use")
+        home.site(lambda s: s["mode"] in ("plan", "self_use"), 20 * SLOW, "normal running, for none of it is in force")
 
 
 def test_old_messages_are_not_refused_for_their_age_and_repeats_fall():
