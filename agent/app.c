@@ -2,6 +2,7 @@
 #include "app.h"
 
 #include "flow/clock.h"
+#include "flow/history/money.h"
 #include "flow/local/discovery.h"
 #include "flow/hub.h"
 #include "flow/local/inbox.h"
@@ -30,7 +31,9 @@ struct app {
 	uv_timer_t apply_timer;
 	uint32_t changes;           /* of a reload under way; 0 = none */
 	bool ready, ending, misconfigured;
+	bool tell_damage;           /* the next start is told of the damage as well */
 	struct config next;
+	struct config_kept kept;    /* of the plant, by the next configuration */
 	struct links links;
 };
 
@@ -44,21 +47,24 @@ static int load_setting(void *context, const struct store_row *row)
 {
 	struct hub *h = context;
 	struct errbuf err = { "" };
-	AUTO_JSON *o = NULL;
 
 	if (!strcmp(row->key, "clock"))
 		clock_load(h, row->body);
-	if (outside_load(h->outside, row) || wear_load(h->wear, row) || strcmp(row->key, "owner") != 0)
+	if (outside_load(h->outside, row) || wear_load(h->wear, row) || habits_load(h->habits, row) || strcmp(row->key, "owner") != 0)
 		return 0;
-	o = json_parse(row->body, strlen(row->body), 65536, 16, &err);
-	if (!o || owner_decode(o, &h->owner, &err) < 0)
-		log_error("store", "the owner's settings cannot be read (%s): beginning with the configuration's", err.text);
+	if (owner_read(row->body, &h->owner, &err) < 0) {
+		snprintf(h->owner_unread, sizeof(h->owner_unread), "%.300s", err.text);
+		log_error("store", "of the owner's settings not all can be read (%s): the rest holds", err.text);
+	}
 	return 0;
 }
 
 static int load_daily(void *context, const struct store_row *row)
 {
-	outside_load_interval(context, row);
+	struct hub *h = context;
+
+	if (!savings_load(h->savings, row))
+		outside_load_interval(h->outside, row);
 	return 0;
 }
 
@@ -67,6 +73,8 @@ static int load_memory(struct app *a, struct errbuf *err)
 	struct hub *h = &a->hub;
 	struct outbox_options o = { .max_bytes = (int64_t)h->cfg.outbox.max_mib << 20 };
 	struct backlog_options b = { .max_bytes = o.max_bytes };
+	struct savings_options savings = { .config = &h->cfg, .zone = &h->zone };
+	struct habits_options habits = { .config = &h->cfg, .zone = &h->zone };
 	char path[512];
 	int r;
 
@@ -79,11 +87,17 @@ static int load_memory(struct app *a, struct errbuf *err)
 	if (r == 1) {
 		log_error("store", "%s", err->text);
 		snprintf(h->damaged, sizeof(h->damaged), "%s", err->text);
-		outside_lost(h->outside);
+		a->tell_damage = true;
 	}
-	if ((r = store_load(h->store, STORE_SETTING, load_setting, h, err)) < 0 ||
-	    (r = store_load(h->store, STORE_DAILY, load_daily, h->outside, err)) < 0)
+	savings.store = habits.store = h->store;
+	if ((r = savings_start(&h->savings, &savings, err)) < 0 || (r = habits_start(&h->habits, &habits, err)) < 0 ||
+	    (r = store_load(h->store, STORE_SETTING, load_setting, h, err)) < 0 ||
+	    (r = store_load(h->store, STORE_DAILY, load_daily, h, err)) < 0)
 		return r;
+	if (h->damaged[0])
+		outside_lost(h->outside, store_lost(h->store, STORE_SETTING));
+	if (store_lost(h->store, STORE_SETTING))
+		wear_lost(h->wear);
 	o.store = b.store = h->store;
 	r = outbox_open(&h->outbox, &o, err);
 	return r < 0 ? r : backlog_open(&h->backlog, &b, err);
@@ -101,17 +115,24 @@ static int secrets(struct hub *h, const struct config *cfg, uint32_t *changes, s
 static int start_parts(struct app *a, struct errbuf *err)
 {
 	struct hub *h = &a->hub;
-	struct planning_options planning = { &h->cfg, &h->zone, round_plan_changed, h };
-	struct recorder_options recorder = { .config = &h->cfg, .zone = &h->zone, .store = h->store, .backlog = h->backlog };
+	struct forecasting_options forecasting = { &h->cfg, &h->zone, h->store, round_forecast_changed, h };
+	struct planning_options planning = { &h->cfg, &h->zone, round_plan_changed, h, NULL };
+	struct recorder_options recorder = { .config = &h->cfg, .zone = &h->zone, .store = h->store, .backlog = h->backlog,
+					     .prices = money_prices, .ended = money_ended, .context = h };
 	struct tick_hooks hooks = { round_before_tick, round_after_tick, h };
-	int r;
+	int r = forecasting_start(&h->forecasting, &forecasting, err);
 
+	if (r < 0)
+		return r;
+	planning.forecast = forecasting_now(h->forecasting);
 	if ((r = recorder_start(&h->recorder, &recorder, err)) < 0 || (r = diary_start(&h->diary, h->store, err)) < 0 ||
 	    (r = links_clouds_start(&a->links, err)) < 0 ||
 	    (r = planning_start(&h->planning, h->loop, &planning, err)) < 0 || (r = tick_start(&h->tick, h, &hooks, err)) < 0 ||
 	    (r = inbox_start(&h->inbox, h, err)) < 0 || (r = discovery_start(&h->discovery, h, err)) < 0 ||
-	    (r = links_broker_start(&a->links, err)) < 0 || (r = links_flip_start(&a->links, err)) < 0)
+	    (r = links_broker_start(&a->links, err)) < 0 || (r = links_flip_start(&a->links, err)) < 0) {
+		a->misconfigured = r == -EINVAL; /* as with certificates the service may not read */
 		return r;
+	}
 	if (owner_reserve_yield(&h->owner, h->cfg.site.reserve_pct))
 		hub_store_owner(h);
 	return 0;
@@ -144,7 +165,7 @@ static int start(struct app *a, struct errbuf *err)
 	}
 	if ((r = outside_start(&h->outside, h, err)) < 0 || (r = wear_start(&h->wear, h, err)) < 0 || (r = load_memory(a, err)) < 0)
 		return r;
-	wear_recall(h->wear);
+	wear_recall(h->wear, ~0u);
 	return start_parts(a, err);
 }
 
@@ -155,21 +176,21 @@ static void stop(struct app *a)
 
 	tick_stop(h->tick);
 	planning_stop(h->planning);
+	forecasting_stop(h->forecasting);
 	flip_link_stop(h->flip);
+	recorder_stop(h->recorder); /* its last interval has a price */
+	savings_stop(h->savings);
+	habits_stop(h->habits);
 	prices_stop(h->prices);
-	recorder_stop(h->recorder);
 	diary_stop(h->diary);
 	http_close(h->http);
 	outside_flush(h->outside);
-	if (h->store)
-		wear_step(h->wear);
 	store_close(h->store);
 	outbox_close(h->outbox);
 	backlog_close(h->backlog);
 	outside_stop(h->outside);
 	wear_stop(h->wear);
-	if (h->mqtt)
-		mqtt_publish(h->mqtt, a->links.status_topic, "offline", 7, 1, true, NULL);
+	links_offline(&a->links);
 	mqtt_close(h->mqtt);
 	discovery_stop(h->discovery);
 	inbox_stop(h->inbox);
@@ -187,41 +208,52 @@ static void stop(struct app *a)
 	links_forget(&a->links);
 }
 
-/* From here on everything is ordered back to its own control; finished() goes on once that is read back. */
+/* From here on what stops or leaves is ordered back to its own control; finished() goes on once that is read back. */
 static void release_begin(struct app *a)
 {
-	a->hub.stopping = true;
-	if (!a->release_until_ms)
-		a->release_until_ms = loop_now_ms() + RELEASE_MS;
+	a->release_until_ms = loop_now_ms() + RELEASE_MS;
 	tick_soon(a->hub.tick);
 }
 
-/* Other devices or buses: everything was released, now the plant is built anew. */
-static void plant_rebuild(struct app *a)
+/* Devices that an other configuration takes away or starts anew, bits. */
+static uint32_t leaving(const struct app *a)
+{
+	uint32_t devices = 0;
+
+	for (int i = 0; i < a->hub.cfg.n_devices; i++)
+		devices |= 1u << i;
+	for (int i = 0; i < a->next.n_devices; i++)
+		if (a->kept.device[i] >= 0)
+			devices &= ~(1u << a->kept.device[i]);
+	return devices;
+}
+
+/* Other devices or buses: what leaves was released, what stays goes on as if nothing had happened. False: nothing was changed. */
+static bool plant_rebuild(struct app *a)
 {
 	struct hub *h = &a->hub;
 	struct errbuf err = { "" };
-	struct plant *old = h->plant;
-	struct config before = h->cfg;
+	uint32_t begun = 0;
+	int r = plant_change(h->plant, &a->next, &a->kept, &err);
 
-	plant_stop(old);
-	h->cfg = a->next;
-	if (plant_start(&h->plant, h->loop, &h->cfg, on_device, h, &err) < 0) {
-		log_error("config", "%s; the old devices stay in use", err.text);
-		h->cfg = before;
-		if (plant_start(&h->plant, h->loop, &h->cfg, on_device, h, &err) < 0) {
-			log_error("config", "%s; nothing can be steered", err.text);
+	h->leaving = 0;
+	if (r < 0) {
+		log_error("config", "%s; %s", err.text, r == -ENOTRECOVERABLE ? "nothing can be steered" : "the old configuration stays in force");
+		if (r == -ENOTRECOVERABLE)
 			uv_stop(h->loop);
-			return;
-		}
+		return false;
 	}
+	h->cfg = a->next;
+	for (int i = 0; i < h->cfg.n_devices; i++)
+		begun |= a->kept.device[i] < 0 ? 1u << i : 0;
 	h->plant_started_ms = loop_now_ms();
-	wear_recall(h->wear);
-	tick_reset(h->tick);
+	wear_recall(h->wear, begun);
+	tick_rebuilt(h->tick, a->kept.device);
+	forecasting_configure(h->forecasting, &h->cfg, &h->zone);
 	planning_configure(h->planning, &h->cfg, &h->zone);
 	publish_all_again(&h->publish);
-	h->stopping = false;
 	hub_replan(h, "other devices");
+	return true;
 }
 
 static void reload_again(struct app *a)
@@ -234,18 +266,11 @@ static void reload_again(struct app *a)
 	hub_reload(&a->hub, &errors);
 }
 
-/* On a timer of its own, so that nothing is taken apart inside one of its callbacks. */
-static void on_apply(uv_timer_t *timer)
+/* The rest of what a configuration is for, when it is the hub's. */
+static void configure(struct app *a)
 {
-	struct app *a = timer->data;
 	struct hub *h = &a->hub;
-	uint32_t changes = a->changes;
 
-	recorder_cut(h->recorder); /* what was measured so far belongs to the devices as they are named now */
-	if (changes & CHANGE_PLANT)
-		plant_rebuild(a);
-	else
-		h->cfg = a->next;
 	if (zone_load(h->cfg.site.timezone, &h->zone, NULL) < 0)
 		log_error("config", "time zone %s cannot be loaded", h->cfg.site.timezone);
 	if (owner_reserve_yield(&h->owner, h->cfg.site.reserve_pct))
@@ -253,13 +278,29 @@ static void on_apply(uv_timer_t *timer)
 	h->book->max_endless_ms = (int64_t)h->cfg.flip.max_endless_h * 3600 * 1000;
 	outbox_limit(h->outbox, (int64_t)h->cfg.outbox.max_mib << 20);
 	backlog_limit(h->backlog, (int64_t)h->cfg.outbox.max_mib << 20);
+	forecasting_configure(h->forecasting, &h->cfg, &h->zone);
 	planning_configure(h->planning, &h->cfg, &h->zone);
 	recorder_configure(h->recorder, &h->cfg, &h->zone);
-	links_rebuild(&a->links, changes);
+	links_rebuild(&a->links, a->changes);
 	h->prices_due_ms = 0;
 	hub_replan(h, "another configuration");
 	tick_soon(h->tick);
 	log_notice("config", "the new configuration is in force");
+}
+
+/* On a timer of its own, so that nothing is taken apart inside one of its callbacks. */
+static void on_apply(uv_timer_t *timer)
+{
+	struct app *a = timer->data;
+	struct hub *h = &a->hub;
+
+	recorder_cut(h->recorder); /* what was measured so far belongs to the devices as they are named now */
+	if (!(a->changes & CHANGE_PLANT)) {
+		h->cfg = a->next;
+		configure(a);
+	} else if (plant_rebuild(a)) {
+		configure(a);
+	}
 	a->changes = 0;
 	h->applying = false;
 	reload_again(a);
@@ -274,7 +315,9 @@ static bool apply(struct hub *h, const struct config *cfg, uint32_t changes)
 	h->applying = true;
 	a->next = *cfg;
 	a->changes = changes;
-	if (changes & CHANGE_PLANT)
+	config_kept(&h->cfg, &a->next, &a->kept);
+	h->leaving = changes & CHANGE_PLANT ? leaving(a) : 0;
+	if (h->leaving)
 		release_begin(a);
 	else
 		uv_timer_start(&a->apply_timer, on_apply, APPLY_MS, 0);
@@ -284,15 +327,21 @@ static bool apply(struct hub *h, const struct config *cfg, uint32_t changes)
 static void finished(struct hub *h)
 {
 	struct app *a = (struct app *)h;
+	bool released;
 
 	notify_watchdog();
 	if (!a->ready) {
 		a->ready = true;
 		notify_ready("running");
 	}
-	if (!a->release_until_ms || (!plant_released(h->plant) && loop_now_ms() < a->release_until_ms))
+	if (a->tell_damage && outside_kept(h->outside) && wear_stored(h->wear)) { /* what follows from it is on disk */
+		a->tell_damage = false;
+		store_damage_known(h->store);
+	}
+	released = plant_released(h->plant, h->stopping ? ~0u : h->leaving);
+	if (!a->release_until_ms || (!released && loop_now_ms() < a->release_until_ms))
 		return;
-	if (!plant_released(h->plant))
+	if (!released)
 		log_warning("plant", "not every device could be released in %d s; their own timers must do it", RELEASE_MS / 1000);
 	a->release_until_ms = 0;
 	if (a->ending)
@@ -312,9 +361,11 @@ static void on_signal(uv_signal_t *signal, int number)
 		notify_ready("running");
 		return;
 	}
+	if (a->ending)
+		return;
 	log_notice("hearthd", "stopping: releasing devices");
 	notify_stopping();
-	a->ending = true;
+	a->ending = a->hub.stopping = true;
 	release_begin(a);
 }
 

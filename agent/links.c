@@ -19,6 +19,7 @@ static void on_connected(void *context, bool session_present)
 	(void)session_present;
 	log_notice("mqtt", "connected to the broker");
 	mqtt_publish(l->hub->mqtt, l->status_topic, "online", 6, 1, true, NULL);
+	mqtt_subscribe(l->hub->mqtt, l->status_topic, 1);
 	inbox_subscribe(l->hub->inbox);
 	discovery_connected(l->hub->discovery);
 	round_publish_again(l->hub);
@@ -30,11 +31,23 @@ static void on_disconnected(void *context, const char *reason)
 	log_warning("mqtt", "no broker: %s; control goes on, trying again", reason);
 }
 
+/* Another agent of this site that is still ending, or the broker for it, says offline after we said online: tools would believe it. */
+static bool status_message(struct links *l, const struct mqtt_message *m)
+{
+	if (strcmp(m->topic, l->status_topic) != 0)
+		return false;
+	if (!l->left && m->len == 7 && !memcmp(m->payload, "offline", 7)) {
+		log_warning("mqtt", "somebody else said offline for this site: saying online again");
+		mqtt_publish(l->hub->mqtt, l->status_topic, "online", 6, 1, true, NULL);
+	}
+	return true;
+}
+
 static void on_message(void *context, const struct mqtt_message *m)
 {
 	struct links *l = context;
 
-	if (!inbox_message(l->hub->inbox, m) && !discovery_message(l->hub->discovery, m))
+	if (!status_message(l, m) && !inbox_message(l->hub->inbox, m) && !discovery_message(l->hub->discovery, m))
 		publish_message(&l->hub->publish, m);
 }
 
@@ -115,6 +128,7 @@ int links_broker_start(struct links *l, struct errbuf *err)
 	o.clean_start = true;
 	o.will_topic = l->status_topic;
 	o.will_payload = "offline";
+	l->left = false;
 	r = mqtt_open(&h->mqtt, h->loop, &o, &cb, err);
 	if (r == 0)
 		publish_init(&h->publish, h->mqtt, &h->root, h->cfg.mqtt.scalars);
@@ -264,13 +278,20 @@ int links_other_secrets(const struct links *l, const struct config *next, uint32
 	return r < 0 ? r : 0;
 }
 
+void links_offline(struct links *l)
+{
+	l->left = true;
+	if (l->hub && l->hub->mqtt)
+		mqtt_publish(l->hub->mqtt, l->status_topic, "offline", 7, 1, true, NULL);
+}
+
 /* Another site id or root: what stands retained below the old one would stand there for ever. */
 static void leave_root(struct links *l)
 {
 	struct hub *h = l->hub;
 	struct topic_root root;
 
-	mqtt_publish(h->mqtt, l->status_topic, "offline", 7, 1, true, NULL);
+	links_offline(l);
 	topic_root_set(&root, h->cfg.mqtt.root, h->cfg.site.id);
 	if (!strcmp(root.text, h->root.text))
 		return;

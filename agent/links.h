@@ -8,6 +8,7 @@
 struct links {
 	struct hub *hub;
 	char status_topic[MQTT_TOPIC_MAX];
+	bool left;                /* our goodbye is said: nobody brings R/status back any more */
 	struct secrets {
 		char mqtt_password[256], flip_key_text[600], flip_token[2048], flatpeak_key[256];
 		const char *flip_keys[FLIP_KEYS_MAX]; /* into flip_key_text */
@@ -29,6 +30,8 @@ int links_other_secrets(const struct links *l, const struct config *next, uint32
 /** HTTPS and FlatPeak's prices; before the store's first transaction. */
 int links_clouds_start(struct links *l, struct errbuf *err);
 int links_broker_start(struct links *l, struct errbuf *err);
+/** Says goodbye; the connection stays until it is closed. */
+void links_offline(struct links *l);
 int links_flip_start(struct links *l, struct errbuf *err);
 
 /** After a reload: restarts what @changes touch. The configuration is in force already. */

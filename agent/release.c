@@ -22,17 +22,41 @@ static void on_device(void *context, int device)
 	(void)device;
 }
 
-static bool free_now(const struct plant *p, int i)
+static bool sun(const struct plant *p, int i)
 {
-	return plant_state(p, i)->availability == AVAIL_ONLINE && plant_state(p, i)->released;
+	return !(plant_roles(p, i) & (ROLE_BATTERY | ROLE_CHARGER));
 }
 
-/* The sun's inverter at night is no failure, but only time tells it from one that is still being looked for. */
-static bool asleep(const struct plant *p, int i, bool over)
+/* The sun's inverter may fall asleep behind that; before it, whatever bounds it bounds it in the morning. */
+static bool free_now(const struct plant *p, int i)
 {
 	const enum availability a = plant_state(p, i)->availability;
 
-	return !(plant_roles(p, i) & (ROLE_BATTERY | ROLE_CHARGER)) && (a == AVAIL_OFFLINE || (a == AVAIL_UNKNOWN && over));
+	return plant_state(p, i)->released && (a == AVAIL_ONLINE || (a == AVAIL_OFFLINE && sun(p, i)));
+}
+
+/* At night it is never heard, which is no failure, but only time tells that from one that is still being looked for. */
+static bool asleep(const struct plant *p, int i, bool over)
+{
+	return over && sun(p, i) && plant_state(p, i)->availability == AVAIL_UNKNOWN;
+}
+
+static const char *outcome(const struct plant *p, int i)
+{
+	const struct device_state *d = plant_state(p, i);
+
+	if (free_now(p, i))
+		return "under its own control";
+	switch (d->availability) {
+	case AVAIL_ONLINE:
+	case AVAIL_FAULT:
+		return "could not be released";
+	case AVAIL_OFFLINE:
+		return "fell silent before it could be released";
+	case AVAIL_UNKNOWN:
+		break;
+	}
+	return "does not answer";
 }
 
 /* Devices join one by one; each is told once it is there. */
@@ -73,9 +97,7 @@ int release_run(const struct config *cfg)
 	uv_run(loop, UV_RUN_DEFAULT);
 	for (int i = 0; i < plant_count(r.plant); i++)
 		if (plant_roles(r.plant, i) & (ROLE_BATTERY | ROLE_CHARGER | ROLE_PV))
-			log_notice("release", "device %s: %s", plant_config(r.plant, i)->id,
-				   plant_state(r.plant, i)->released ? "under its own control" :
-				   plant_state(r.plant, i)->availability == AVAIL_ONLINE ? "could not be released" : "does not answer");
+			log_notice("release", "device %s: %s", plant_config(r.plant, i)->id, outcome(r.plant, i));
 	uv_close((uv_handle_t *)&r.timer, NULL);
 	plant_stop(r.plant);
 	uv_run(loop, UV_RUN_DEFAULT);

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #define DRIVER_WORN_MAX 20
+#define DRIVER_KEPT_MAX 8
 
 /* What the configuration says of one device; strings live as long as the driver. NAN = not set. */
 struct driver_options {
@@ -56,6 +57,11 @@ struct driver {
 	 * life said so, before the first answer; times may be negative. */
 	int (*worn)(const void *self, int64_t at_ms[DRIVER_WORN_MAX]);
 	void (*recall)(void *self, const int64_t *at_ms, int n);
+	/* What it found in the device and what it put there instead, as numbers only it understands: without them its next life takes its
+	 * own leavings for somebody else's. Both NULL: it has none. keep: how many, 0 = nothing is changed; asked after each order.
+	 * remember: what another life kept, before the first answer. */
+	int (*keep)(const void *self, double kept[DRIVER_KEPT_MAX]);
+	void (*remember)(void *self, const double *kept, int n);
 };
 
 /** The driver for a profile: the SunSpec driver when the profile's transport says addressing "sunspec" or its name is

@@ -143,6 +143,7 @@ static int profile_init(void *self, const struct driver_options *options, struct
 	d->setpoint.verdict_w = d->sent_a = d->before_a = (double)NAN;
 	charger_learn(d, state);
 	state->kinds = d->kinds;
+	state->period_ms = d->fast.cadence.interval_ms;
 	state->released = !(d->kinds & KIND_CHARGER); /* what is never commanded needs no release */
 	state->verdict_w = (double)NAN;
 	snprintf(state->identity.manufacturer, sizeof(state->identity.manufacturer), "%s", d->p.vendor);
@@ -292,6 +293,8 @@ static int64_t profile_plan(void *self, int64_t now_ms, struct batch *batch)
 		want_field(d, F_CHARGER_PHASES);
 		want_field(d, F_CHARGER_POWER_W);
 		want_field(d, F_CHARGER_CURRENT_L1_A);
+		want_field(d, F_CHARGER_CURRENT_L2_A);
+		want_field(d, F_CHARGER_CURRENT_L3_A);
 		if (d->phase.step == PHASES_TAKING)
 			want_conditions(d);
 	}

@@ -13,6 +13,8 @@
 #define IDLE_W 100.0
 #define SAME_PART 0.25 /* of the power: the power factor, and currents in tenths of an ampere */
 
+static const enum field CURRENT[] = { F_CHARGER_CURRENT_L1_A, F_CHARGER_CURRENT_L2_A, F_CHARGER_CURRENT_L3_A };
+
 struct args {
 	const struct profile_driver *d;
 	const struct profile_command *c;
@@ -40,7 +42,6 @@ static bool of_one_moment(const struct profile_driver *d, double sum_a, double p
 /* A single-phase car on three phases takes a third: what flows while it charges is the truth, else the installation. */
 static double phases_in_use(const struct profile_driver *d, const struct device_state *s)
 {
-	static const enum field CURRENT[] = { F_CHARGER_CURRENT_L1_A, F_CHARGER_CURRENT_L2_A, F_CHARGER_CURRENT_L3_A };
 	double installed = known(&s->f[F_CHARGER_PHASES]);
 	double sum_a = 0;
 	int on = 0;
@@ -57,6 +58,8 @@ static double phases_in_use(const struct profile_driver *d, const struct device_
 		installed = d->o.phases;
 	if (!d->charging || on == 0)
 		return installed;
+	if (!(usable(&s->f[F_CHARGER_POWER_W]) > IDLE_W)) /* nothing to compare with: no fewer than it says */
+		return fmax(on, installed);
 	if (!of_one_moment(d, sum_a, s->f[F_CHARGER_POWER_W].v))
 		return d->phases > 0 ? d->phases : installed;
 	return on; /* more than it says: its contactor did not move */
@@ -67,10 +70,12 @@ void charger_learn(struct profile_driver *d, const struct device_state *state)
 	static const enum field VOLT[] = { F_CHARGER_VOLTAGE_L1_V, F_CHARGER_VOLTAGE_L2_V, F_CHARGER_VOLTAGE_L3_V };
 	const struct value *st = &state->f[F_CHARGER_STATE];
 	double sum = 0;
+	bool flows = usable(&state->f[F_CHARGER_POWER_W]) > IDLE_W; /* a box without a meter reads 0, or nothing */
 	int n = 0;
 
-	d->charging = value_usable(st) && (st->v == CHARGER_C || st->v == CHARGER_D) &&
-		      usable(&state->f[F_CHARGER_POWER_W]) > IDLE_W;
+	for (int i = 0; i < 3; i++)
+		flows = flows || usable(&state->f[CURRENT[i]]) >= PHASE_ON_A;
+	d->charging = value_usable(st) && (st->v == CHARGER_C || st->v == CHARGER_D) && flows;
 	for (int i = 0; i < 3; i++) {
 		double v = usable(&state->f[VOLT[i]]);
 

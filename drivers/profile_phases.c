@@ -32,6 +32,18 @@ const char *phases_note(const struct profile_driver *d)
 	return d->phase.target == 1 ? "changing to one phase" : "changing to three phases";
 }
 
+/* What was never there says nothing, what cannot be believed is as if never read; of the rest the oldest counts: a 0 that is newer
+ * than it may be of a box without a meter. */
+static void amps_take(struct phase_switch *ph, const struct value *v, double amps)
+{
+	int64_t at_ms = value_usable(v) ? v->at_ms : 0;
+
+	if (v->q == Q_ABSENT)
+		return;
+	ph->amps_ms = isnan(ph->amps) || at_ms < ph->amps_ms ? at_ms : ph->amps_ms;
+	ph->amps = fmax(ph->amps, amps);
+}
+
 void phases_learn(struct profile_driver *d, const struct device_state *state, int64_t now_ms)
 {
 	static const enum field CURRENT[] = { F_CHARGER_CURRENT_L1_A, F_CHARGER_CURRENT_L2_A, F_CHARGER_CURRENT_L3_A };
@@ -45,16 +57,13 @@ void phases_learn(struct profile_driver *d, const struct device_state *state, in
 	}
 	if (ph->moved_ms == 0 && ph->told > 0)
 		ph->moved_ms = now_ms; /* when it moved last is not known: the dwell begins now */
-	ph->amps = value_usable(power) ? (power->v > STILL_W ? STILL_A : 0) : (double)NAN;
-	ph->amps_ms = value_usable(power) ? power->at_ms : 0;
+	ph->amps = (double)NAN;
+	amps_take(ph, power, power->v > STILL_W ? STILL_A : 0);
 	for (int i = 0; i < 3; i++) {
 		const struct value *v = &state->f[CURRENT[i]];
 
-		if (!value_usable(v))
-			continue;
-		ph->amps = fmax(ph->amps, v->v);
-		ph->amps_ms = ph->amps_ms ? ph->amps_ms : v->at_ms;
-		carrying += v->v >= STILL_A;
+		amps_take(ph, v, v->v);
+		carrying += value_usable(v) && v->v >= STILL_A;
 	}
 	ph->carrying = d->charging ? carrying : 0;
 	/* It says one phase and draws on more: there is no contactor that moves. */

@@ -26,6 +26,7 @@ static int skeleton_init(void *self, const struct driver_options *options, struc
 	s->timeout_ms = (uint16_t)options->timeout_ms;
 	s->cadence.interval_ms = options->poll_ms > 0 ? options->poll_ms : POLL_FAST_MS;
 	state->kinds = KIND_METER;
+	state->period_ms = s->cadence.interval_ms;
 	state->caps.guarded_by = GUARDED_SAFE_STATE; /* read only: whatever we do is safe */
 	state->released = true;
 	return 0;

@@ -83,29 +83,28 @@ static void weigh(struct work *w, bool in)
 	}
 }
 
-/* What the device may get: of what it may, or of what it has lately shown it can. */
-static double room_w(const struct work_device *d, bool in, bool shown)
+/* What the device has lately shown it can, of what it may. */
+static double shown_w(const struct work_device *d, bool in)
 {
 	const struct response *r = &d->memory->response;
-	double limit = limit_w(d, in), can_w = in ? r->can.high_w : -r->can.low_w;
+	double can_w = in ? r->can.high_w : -r->can.low_w;
 
-	if (shown && r->bound)
-		limit = double_min(limit, double_max(0, can_w));
-	return limit;
+	return r->bound ? double_min(limit_w(d, in), double_max(0, can_w)) : limit_w(d, in);
 }
 
-/* A device that has reached its end is asked a little more, to see when it can again. */
+/* A device that has reached its end is asked a little more, to see when it can again. That is enough: as soon as it does as told it
+ * has no end any more, while an order it cannot do would take the room below a limit from one that can. */
 static double nudge_w(const struct work_device *d, bool in)
 {
-	double shown_w = room_w(d, in, true), most_w = room_w(d, in, false);
+	double end_w = shown_w(d, in), most_w = limit_w(d, in);
 
-	if (shown_w >= most_w || fabs(d->order.w) < shown_w)
+	if (end_w >= most_w || fabs(d->order.w) < end_w)
 		return d->order.w;
-	return copysign(double_max(fabs(d->order.w), double_min(most_w, CAN_NUDGE * shown_w + CAN_NUDGE_W)), in ? 1 : -1);
+	return copysign(double_min(most_w, CAN_NUDGE * end_w + CAN_NUDGE_W), in ? 1 : -1);
 }
 
-/* Fills devices of one rank up to their rooms, by weight; returns what is left. */
-static double fill(struct work *w, int rank, bool in, bool shown, double size_w)
+/* Fills devices of one rank up to what they have shown they can, by weight; returns what is left. */
+static double fill(struct work *w, int rank, bool in, double size_w)
 {
 	bool full;
 
@@ -114,17 +113,17 @@ static double fill(struct work *w, int rank, bool in, bool shown, double size_w)
 
 		full = false;
 		for (int i = 0; i < w->n; i++)
-			if (looped(&w->d[i]) && (int)w->d[i].rank == rank && fabs(w->d[i].order.w) < room_w(&w->d[i], in, shown))
+			if (looped(&w->d[i]) && (int)w->d[i].rank == rank && fabs(w->d[i].order.w) < shown_w(&w->d[i], in))
 				weights += w->d[i].memory->weight[in];
 		part = weights > 0 ? size_w / weights : 0;
 		for (int i = 0; i < w->n; i++) {
 			struct work_device *d = &w->d[i];
 			double now_w = fabs(d->order.w), more_w;
 
-			if (!looped(d) || (int)d->rank != rank || now_w >= room_w(d, in, shown))
+			if (!looped(d) || (int)d->rank != rank || now_w >= shown_w(d, in))
 				continue;
-			more_w = double_min(part * d->memory->weight[in], room_w(d, in, shown) - now_w);
-			full = full || now_w + more_w >= room_w(d, in, shown);
+			more_w = double_min(part * d->memory->weight[in], shown_w(d, in) - now_w);
+			full = full || now_w + more_w >= shown_w(d, in);
 			d->order.w = in ? now_w + more_w : -now_w - more_w;
 			size_w -= more_w;
 		}
@@ -132,7 +131,7 @@ static double fill(struct work *w, int rank, bool in, bool shown, double size_w)
 	return size_w;
 }
 
-/* The sum to the devices: higher ranks first; within a rank first what they have shown they can. */
+/* The sum to the devices: higher ranks first. What they have shown they cannot do, nobody gets. */
 static void spread(struct work *w, double sum_w)
 {
 	bool in = sum_w > 0;
@@ -142,10 +141,8 @@ static void spread(struct work *w, double sum_w)
 	for (int i = 0; i < w->n; i++)
 		if (looped(&w->d[i]))
 			w->d[i].order.w = 0;
-	for (int rank = RANK_GUARD; rank < RANK_COUNT; rank++) {
-		size_w = fill(w, rank, in, true, size_w);
-		size_w = fill(w, rank, in, false, size_w);
-	}
+	for (int rank = RANK_GUARD; rank < RANK_COUNT; rank++)
+		size_w = fill(w, rank, in, size_w);
 	for (int i = 0; i < w->n; i++) {
 		struct work_device *d = &w->d[i];
 

@@ -26,6 +26,18 @@ int64_t cars_departure_ms(const struct snapshot *s, int i)
 	return s->clock_trusted && ready_ms <= s->utc_ms ? INT64_MAX : ready_ms;
 }
 
+bool car_turn_idle(const struct car_turn *t, int64_t now_ms)
+{
+	return t->since_ms != 0 && now_ms - t->drew_ms >= CAR_IDLE_MS;
+}
+
+void car_turn_drew(struct car_turn *t, int64_t now_ms)
+{
+	if (car_turn_idle(t, now_ms))
+		t->since_ms = now_ms;
+	t->drew_ms = now_ms;
+}
+
 void car_turn_note(struct car_turn *t, int64_t now_ms, bool wants, bool charges, bool draws)
 {
 	if (!charges) {
@@ -39,13 +51,13 @@ void car_turn_note(struct car_turn *t, int64_t now_ms, bool wants, bool charges,
 	if (t->since_ms == 0)
 		t->since_ms = t->drew_ms = now_ms;
 	if (draws)
-		t->drew_ms = now_ms;
+		car_turn_drew(t, now_ms);
 	t->waits_ms = 0;
 }
 
 bool car_turn_over(const struct car_turn *t, int64_t now_ms)
 {
-	return t->since_ms != 0 && (now_ms - t->since_ms >= CAR_TURN_MS || now_ms - t->drew_ms >= CAR_IDLE_MS);
+	return t->since_ms != 0 && (now_ms - t->since_ms >= CAR_TURN_MS || car_turn_idle(t, now_ms));
 }
 
 /* 0 charges in its turn, 1 waits, 2 has had its turn. */
@@ -66,7 +78,7 @@ bool car_turn_yields(const struct car_turn *a, const struct car_turn *b, int64_t
 
 	if (at_a != at_b)
 		return at_a > at_b;
-	return at_a == 1 && waiting_since(a) > waiting_since(b);
+	return at_a == 1 ? waiting_since(a) > waiting_since(b) : a->since_ms < b->since_ms;
 }
 
 static bool equals(const struct car_slice *a, const struct car_slice *b)

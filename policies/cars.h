@@ -23,9 +23,15 @@ int64_t cars_departure_ms(const struct snapshot *s, int i);
 /** What became of a car this tick. */
 void car_turn_note(struct car_turn *t, int64_t now_ms, bool wants, bool charges, bool draws);
 
+/** It draws now. One that was idle has woken: its turn begins with that. */
+void car_turn_drew(struct car_turn *t, int64_t now_ms);
+
 /** Of two cars that stand equal, with room for one: must @a give way to @b? Who charges stays until its turn is over, then
- *  comes who has waited longest. False for both when nothing tells them apart. */
+ *  comes who has waited longest; of two that charge, who began later stays. False for both when nothing tells them apart. */
 bool car_turn_yields(const struct car_turn *a, const struct car_turn *b, int64_t now_ms);
+
+/** It may charge and has not drawn for CAR_IDLE_MS: it is full, or sleeps. */
+bool car_turn_idle(const struct car_turn *t, int64_t now_ms);
 
 /** It charges and has had its turn. */
 bool car_turn_over(const struct car_turn *t, int64_t now_ms);

@@ -17,12 +17,19 @@ struct chain {
 		double reading_w, before_w;      /* the last two different readings, for what was true at the meter's time */
 		int64_t reading_ms, before_ms;
 		int64_t changed_ms;              /* the order's power changed */
+		int64_t apart_ms;                /* chargers: since when that is not what they read, 0 = it is */
 		double seen_w;                   /* estimate of its power at the meter's last sample; 0 when it counts as load */
 		double weight[2];                /* its share of the balance loop's sum: out, in */
 		struct response response;
+		struct chain_native {            /* a battery that balances by itself: */
+			int64_t off_ms;          /* since when the meter is off 0 W and it does nothing about it; 0 = that is not so */
+			double off_w, from_w;    /* the meter then, and its reading */
+			bool stands;             /* ... for longer than it needs: it cannot */
+		} native;
 		int64_t zero_ms, started_ms;     /* chargers: since when paused, since when charging; 0 = never */
 		struct car_turn turn;            /* chargers: with the room below a limit */
 		double over, stuck_w;            /* the car was seen to draw so many times what it was told, 0 = once; and although told to pause */
+		double over_w;                   /* and at most this since then */
 		double made_w, curtail_w;        /* PV: production when the meter was read, at most; what limits leave it */
 		double peak_w;                   /* and the most it was ever read to give */
 		bool curtailed;                  /* and whether they do */
@@ -36,6 +43,7 @@ struct chain {
 	struct chain_loop {          /* the grid meter: one for the site, however many devices are in the loop */
 		bool known;              /* load_w is */
 		double load_w;           /* estimate: what the house takes without batteries and chargers, less sun */
+		int64_t torn_ms;         /* since when readings leave a house that gives more than the sun does; 0 = they do not */
 		double noise_w;          /* mean deviation of samples from it, ramps left out */
 		double off_w;            /* the last one's */
 		int run;                 /* samples in a row that were on the same side of the estimate */
@@ -50,6 +58,7 @@ struct chain {
 		int64_t since_ms;        /* the one that runs began, or last found something; 0 = none runs */
 		double begun_w, made_w;  /* the sun when it began, and when it last found something */
 		double room_w;           /* what batteries could still take when the last one ended */
+		int64_t cover_after_ms;  /* sun is offered for what batteries give not before */
 		int64_t after_ms, block_ms; /* the next one not before, unless they can take more by now; how long that was */
 	} probe;
 	struct chain_start {         /* start.c */
@@ -62,6 +71,9 @@ struct chain {
 };
 
 void chain_init(struct chain *c);
+
+/** Another device, or the same one begun anew, stands in this place: what the chain knows of it starts anew. */
+void chain_forget(struct chain *c, int device);
 
 /**
  * One tick of thinking.

@@ -60,18 +60,18 @@ static double bound_before_w(const struct work *w, const struct work_device *d)
 	return -response_orders(&d->memory->response, meter_ms - view_settle_ms(d->dev) - MOVING_MS, meter_ms).low_w;
 }
 
-/* The most it may have produced when the meter was read: while it still moves, what it was. All it can if nobody knows. */
+/* The most it may have produced when the meter was read: while it still moves, what it was. If nobody knows, all it can; and what
+ * was thought so is no more, once it is read, than the most it ever gave. */
 static void made_learn(const struct work *w, struct work_device *d)
 {
 	struct chain_memory *m = d->memory;
-	double now_w = double_max(0, -d->now_w);
+	double now_w = d->known ? double_max(0, -d->now_w) : double_min(size_w(d), allowed_w(d)), before_w = m->made_w;
 
-	if (!d->known) {
-		m->made_w = size_w(d);
-		return;
+	if (d->known) {
+		m->peak_w = double_max(m->peak_w, now_w);
+		before_w = double_min(before_w, double_min(m->peak_w, bound_before_w(w, d)));
 	}
-	m->peak_w = double_max(m->peak_w, now_w);
-	m->made_w = moving(w, d) ? double_max(now_w, double_min(m->made_w, bound_before_w(w, d))) : now_w;
+	m->made_w = moving(w, d) ? double_max(now_w, before_w) : now_w;
 }
 
 /* The bound holds it back, rather than the sun; just after it was moved that cannot be told. */
@@ -89,6 +89,7 @@ static bool balances(const struct work_device *d)
 struct look {
 	double hidden_w;    /* to look for; 0 = the sun holds nothing back */
 	double room_w;      /* that batteries could take more or give less than they would without a probe */
+	double given_w;     /* of that, what they give */
 	double made_w;      /* the sun, as far as it found somebody to take it */
 	int64_t settle_ms;  /* the slowest's */
 	bool no_import;     /* what batteries take may not come from the grid */
@@ -114,6 +115,7 @@ static struct look look(const struct work *w)
 			l.hidden_w += held_back(w, d) ? double_max(PROBE_W, PROBE_PART * size_w(d)) : 0;
 		} else if (balances(d)) {
 			l.room_w += double_max(0, d->order.max_w - d->now_w);
+			l.given_w += double_max(0, -d->now_w);
 			l.no_import = l.no_import || import_forbidden(w->s, d->dev);
 		} else {
 			continue;
@@ -170,8 +172,11 @@ static void probe(struct work *w)
 		w->c->probe = (struct chain_probe){ 0 }; /* all sun is out: when it is held back again, that is news */
 		return;
 	}
-	if (!probe_runs(w, &l, import_w >= PROBE_LEAST_W && r.limit_w < import_w))
+	if (!probe_runs(w, &l, import_w >= PROBE_LEAST_W && r.limit_w < import_w)) {
+		if (l.given_w >= PROBE_LEAST_W && w->s->now_ms >= w->c->probe.cover_after_ms)
+			w->offer_w = double_min(OFFER_W, OFFER_PART * l.given_w); /* before batteries cover what the sun could */
 		return;
+	}
 	if (l.no_import || (share_room(w, POINT_SITE, 1, &r) && r.limit_w < PROBE_IMPORT * l.hidden_w)) {
 		w->offer_w = double_min(OFFER_W, OFFER_PART * import_w);
 		return;
@@ -181,6 +186,7 @@ static void probe(struct work *w)
 
 		if (!balances(d))
 			continue;
+		d->looks = !d->order.native;
 		if (d->order.native)
 			w->c->native_off_until_ms = w->s->now_ms + NATIVE_OFF_MS;
 		else
@@ -206,9 +212,12 @@ void curtail_begin(struct work *w)
 		probe(w);
 }
 
+/* A bound above what it was ever seen to give, or its rating lets it, is none. Some give more than their rating says. */
 static void bound_set(struct work_device *d, double bound_w)
 {
-	d->memory->curtailed = bound_w < double_min(view_discharge_max(d->dev), FREE_PART * size_w(d));
+	double free_w = double_min(view_discharge_max(d->dev), FREE_PART * size_w(d));
+
+	d->memory->curtailed = bound_w < double_max(free_w, d->memory->peak_w);
 	d->memory->curtail_w = bound_w;
 	d->relief_w = double_max(0, d->memory->made_w - allowed_w(d));
 }
@@ -316,7 +325,7 @@ static double patience_w(const struct work *w, const struct room *r)
 	if (r->point != POINT_SITE || r->proven)
 		return 0;
 	for (int i = 0; i < w->n; i++)
-		if (balances(&w->d[i]))
+		if (balances(&w->d[i]) && !response_fails(&w->d[i].memory->response))
 			room_w += double_max(0, w->d[i].order.max_w - work_power(w, i));
 	return double_min(OFFER_W, room_w);
 }
@@ -337,8 +346,11 @@ void curtail_points(struct work *w)
 		over |= 1u << point;
 		cut(w, &r, need_w);
 	}
-	if ((over >> POINT_SITE & 1) && w->offer_w > 0)
-		probe_end(&w->c->probe, w->s->now_ms, look(w).room_w); /* batteries did not take it */
+	if ((over >> POINT_SITE & 1) && w->offer_w > 0) { /* batteries did not take it */
+		w->c->probe.cover_after_ms = w->s->now_ms + BLOCK_MS;
+		if (w->c->probe.since_ms)
+			probe_end(&w->c->probe, w->s->now_ms, look(w).room_w);
+	}
 	raise_all(w, over);
 	for (int i = 0; i < w->n; i++) {
 		struct work_device *d = &w->d[i];

@@ -53,12 +53,20 @@ struct late_memory {
 	bool ours;                      /* since the last reading we were late ourselves */
 };
 
+/* The meter: where it is late too, it is not the device. */
+struct witness {
+	int64_t at_ms;
+	struct late_memory late;
+};
+
 struct doubt_device_memory {
 	int64_t danger_ms;              /* since when a limit is exceeded; 0 = none is */
 	int64_t step_ms;                /* the last tick */
+	bool three;                     /* the meter has shown three phases */
 	struct follow_memory follow[DEVICE_MAX];
 	struct refusal_memory refusal[DEVICE_MAX];
 	struct late_memory late[DEVICE_MAX];
+	struct witness meter;
 	int64_t pause_ms[DEVICE_MAX];   /* paused until */
 };
 
@@ -170,14 +178,20 @@ static void refusal_step(struct refusal_memory *m, const struct snapshot *s, int
 		m->times = 0;
 }
 
-/* @gap_ms: between two readings. What is usual leans to the shorter ones. */
-static void late_step(struct late_memory *m, int64_t gap_ms, int64_t now_ms)
+static bool is_late(const struct late_memory *m, int32_t period_ms, int64_t gap_ms)
+{
+	return (float)gap_ms > LATE_FACTOR * fmaxf(m->usual_ms, (float)period_ms) && gap_ms > LATE_MIN_MS;
+}
+
+/* @gap_ms: between two readings. What is usual leans to the shorter ones: behind each order it is read once more, which says nothing of
+ * the next read. */
+static void late_step(struct late_memory *m, int32_t period_ms, int64_t gap_ms, int64_t now_ms)
 {
 	float gap = (float)gap_ms, part = gap < m->usual_ms ? 0.3F : 0.1F;
 
 	if (m->usual_ms <= 0) {
 		m->usual_ms = gap;
-	} else if (gap > LATE_FACTOR * m->usual_ms && gap_ms > LATE_MIN_MS) {
+	} else if (is_late(m, period_ms, gap_ms)) {
 		m->times = (uint8_t)(m->times + (m->times < LATE_TIMES));
 		m->last_ms = now_ms;
 		part = 0.02F;
@@ -223,23 +237,27 @@ static double site_limit_w(const struct snapshot *s)
 	return s->external.demand_w > 0 ? double_min(limit_w, s->external.demand_w) : limit_w;
 }
 
-/* A limit of the site or of a phase is exceeded, by what the meter says; where it does not measure phases, the fuse by their sum. */
-static bool danger(const struct snapshot *s)
+/* A limit of the site or of a phase is exceeded, by what the meter says; of phases that are not read, the fuses by their sum. */
+static bool danger(struct doubt_device_memory *m, const struct snapshot *s)
 {
-	bool measured = false;
-	double w;
+	double w, sum_w = 0;
+	int read = 0, all;
 
 	if (view_grid(s, &w) && w > site_limit_w(s) + DANGER_W)
 		return true;
 	for (int p = 0; p < 3 && s->site.fuse_a > 0; p++) {
 		if (!view_phase(s, p, &w))
 			continue;
-		measured = true;
+		read++;
+		sum_w += w;
 		if (w > s->site.fuse_a * view_phase_v(s, p) + DANGER_W)
 			return true;
 	}
-	return s->site.fuse_a > 0 && !measured && view_grid(s, &w) &&
-	       w > s->site.fuse_a * NOMINAL_V * (s->dev[s->grid_device].phases == 3 ? 3 : 1) + DANGER_W;
+	m->three = m->three || read == 3;
+	if (!(s->site.fuse_a > 0) || !view_grid(s, &w))
+		return false;
+	all = m->three || s->dev[s->grid_device].phases == 3 ? 3 : 1;
+	return read < all && w - sum_w > (all - read) * s->site.fuse_a * NOMINAL_V + DANGER_W;
 }
 
 static void car_pause(struct doubt_device_memory *m, const struct snapshot *s, int i, struct wishes *out)
@@ -251,7 +269,18 @@ static void car_pause(struct doubt_device_memory *m, const struct snapshot *s, i
 			   (double)m->follow[i].did_w, (double)m->follow[i].told_w);
 }
 
-static void device_step(struct doubt_device_memory *m, const struct snapshot *s, int i)
+/* Whoever reads them has other things to do: the meter is as late, or still is. */
+static bool meter_late(struct witness *m, const struct snapshot *s)
+{
+	bool late = m->late.usual_ms > 0 && is_late(&m->late, 0, s->now_ms - m->at_ms);
+
+	if (m->at_ms > 0 && s->grid_w.at_ms > m->at_ms)
+		late_step(&m->late, 0, s->grid_w.at_ms - m->at_ms, s->now_ms);
+	m->at_ms = s->grid_w.at_ms;
+	return late;
+}
+
+static void device_step(struct doubt_device_memory *m, const struct snapshot *s, int i, bool late)
 {
 	struct follow_memory *f = &m->follow[i];
 	int64_t at_ms, gap_ms;
@@ -259,7 +288,7 @@ static void device_step(struct doubt_device_memory *m, const struct snapshot *s,
 
 	if (s->now_ms - m->late[i].last_ms > AGAIN_MS)
 		m->late[i].times = 0;
-	m->late[i].ours = m->late[i].ours || s->now_ms - m->step_ms > OURS_TICKS * s->site.tick_ms;
+	m->late[i].ours = m->late[i].ours || late;
 	if (s->dev[i].state.availability != AVAIL_ONLINE || !view_power(s, i, &power_w, &at_ms)) {
 		f->at_ms = f->wrong_ms = 0;
 		f->told = false;
@@ -267,7 +296,7 @@ static void device_step(struct doubt_device_memory *m, const struct snapshot *s,
 	}
 	gap_ms = at_ms - f->at_ms;
 	if (f->at_ms > 0 && gap_ms > 0 && !m->late[i].ours)
-		late_step(&m->late[i], gap_ms, s->now_ms);
+		late_step(&m->late[i], s->dev[i].state.period_ms, gap_ms, s->now_ms);
 	m->late[i].ours = m->late[i].ours && gap_ms == 0;
 	follow_step(f, s, i, power_w, at_ms);
 	refusal_step(&m->refusal[i], s, i);
@@ -276,15 +305,16 @@ static void device_step(struct doubt_device_memory *m, const struct snapshot *s,
 static void doubt_device_step(void *memory, const struct snapshot *s, struct wishes *out)
 {
 	struct doubt_device_memory *m = memory;
+	bool meter = meter_late(&m->meter, s), late = meter || s->now_ms - m->step_ms > OURS_TICKS * s->site.tick_ms;
 
-	if (!danger(s))
+	if (!danger(m, s))
 		m->danger_ms = 0;
 	else if (m->danger_ms == 0)
 		m->danger_ms = s->now_ms;
 	for (int i = 0; i < s->n_devices; i++) {
 		if (!(s->dev[i].roles & (ROLE_BATTERY | ROLE_CHARGER | ROLE_PV)))
 			continue;
-		device_step(m, s, i);
+		device_step(m, s, i, late);
 		device_name(m, s, i, out);
 		if (view_charger(&s->dev[i]))
 			car_pause(m, s, i, out);

@@ -101,6 +101,22 @@ static enum edge_class classify(double own_w, double meter_w, double noise_w)
 	return gain >= 0.04 && gain <= 0.35 && fabs(meter_w) >= EDGE_NOISE * noise_w ? EDGE_SMALL : EDGE_NOTHING;
 }
 
+/* What the house moves by in most windows: a load that comes and goes now and then is not in it. */
+static double usual_noise(const struct edge *e)
+{
+	int larger;
+	float least_w = e->noise_w;
+
+	for (int i = 0; i < EDGE_QUIETS; i++) {
+		larger = 0;
+		for (int k = 0; k < EDGE_QUIETS; k++)
+			larger += e->moved_w[k] > e->moved_w[i];
+		if (larger <= EDGE_SELDOM)
+			least_w = fminf(least_w, e->moved_w[i]);
+	}
+	return (double)least_w;
+}
+
 /* What the step says, by the readings of the last tick and meter sample @now. */
 static void judge(const struct edge *e, int n, const struct edge_sample *now, struct edge_vote *vote)
 {
@@ -131,8 +147,9 @@ static void judge(const struct edge *e, int n, const struct edge_sample *now, st
 	if ((e->mixed && !vote->line) || other_w > 0.2 * fabs(vote->own_w) + 30)
 		return;
 	vote->class = classify(vote->own_w, vote->meter_w[0], (double)e->noise_w);
-	if (vote->class == EDGE_SMALL && unseen)
-		vote->class = EDGE_NOTHING; /* what is not seen may have undone the rest */
+	vote->perhaps = classify(vote->own_w, vote->meter_w[0], usual_noise(e));
+	if (vote->perhaps == EDGE_SMALL && unseen)
+		vote->class = vote->perhaps = EDGE_NOTHING; /* what is not seen may have undone the rest */
 }
 
 /* Orders first, while readings and samples still are those the last decision was made by. */
@@ -263,6 +280,8 @@ static void noise_learn(struct edge *e, int64_t now_ms)
 		return;
 	moved_w = fabsf(late->w[0] - e->quiet_w);
 	e->noise_w = fmaxf(moved_w, e->noise_w * FADE);
+	e->moved_w[e->moved] = moved_w;
+	e->moved = (e->moved + 1) % EDGE_QUIETS;
 	e->quiet_ms = 0;
 }
 

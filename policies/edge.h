@@ -9,6 +9,8 @@
 #define EDGE_RING 16        /* meter samples kept */
 #define EDGE_MIN_W 150.0    /* smaller steps say nothing */
 #define EDGE_NOISE 4.0      /* a step must be that many times what the house moves by itself */
+#define EDGE_QUIETS 8       /* windows of the house's own noise kept */
+#define EDGE_SELDOM 3       /* what moves it in no more of them does so now and then */
 
 enum edge_part {
 	EDGE_ABSENT = 0, /* not part of the balance, or not there */
@@ -43,6 +45,8 @@ struct edge {
 	int64_t settle_ms;       /* of the slowest device told */
 	int64_t quiet_ms;        /* start of the window for noise; 0 = none */
 	float quiet_w, noise_w;  /* what the house moves by itself within some seconds, fading */
+	float moved_w[EDGE_QUIETS]; /* ... the last ones, a ring */
+	int moved;
 	struct {
 		double n, x, y, xx, yy, xy; /* sums over the samples of a step: ours, the meter's */
 	} line;
@@ -52,6 +56,7 @@ enum edge_class { EDGE_NOTHING = 0, EDGE_RIGHT, EDGE_INVERTED, EDGE_LARGE, EDGE_
 
 struct edge_vote {
 	enum edge_class class;
+	enum edge_class perhaps; /* ... what it were if the house had only moved as it mostly does; one such step says little */
 	bool clean;              /* both sides of the step were at rest; else taken in passing, on the way to the next one */
 	bool line;               /* many orders in a row, and the meter went with all of them in a straight line */
 	double own_w;            /* what our devices changed by */

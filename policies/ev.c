@@ -192,11 +192,11 @@ static double fixed_wish(struct ev_memory *m, const struct snapshot *s, int i, s
 		wish_order(out, i, o, 0, REASON_CAR_PLUGGED, "a car is plugged in%s", up_to(o.w, most));
 	} else if (plan_speaks(s, d)) {
 		o.w = double_clamp(d->guide.planned_w, 0, o.w);
-		wish_order(out, i, o, d->guide.until_utc_ms, REASON_CAR_PLAN, "cheap: the plan gives the car %.0f W at %.3f", d->guide.planned_w,
-			   s->import_price);
+		wish_order(out, i, o, d->guide.until_utc_ms, REASON_CAR_PLAN, "cheap: the plan gives the car %.0f W at %.3f%s%s", d->guide.planned_w,
+			   s->import_price, d->ev_habit[0] ? "; " : "", d->ev_habit);
 	} else {
-		wish_order(out, i, o, d->ev_ready_by_utc_ms, REASON_CAR_DEADLINE, "cheap: %.1f kWh to go by %s", d->ev_energy_wh / 1000,
-			   sentence_time(s, d->ev_ready_by_utc_ms, end));
+		wish_order(out, i, o, d->ev_ready_by_utc_ms, REASON_CAR_DEADLINE, "cheap: %.1f kWh to go by %s%s%s", d->ev_energy_wh / 1000,
+			   sentence_time(s, d->ev_ready_by_utc_ms, end), d->ev_habit[0] ? "; " : "", d->ev_habit);
 	}
 	rank_by_mode(d->ev_mode, out);
 	return o.w;

@@ -6,6 +6,12 @@
 
 #include <math.h>
 
+#define ALL_PHASES 7u
+
+struct grid_limit_memory {
+	uint32_t phases; /* the meter has shown these, bits */
+};
+
 static void bound_import(struct wishes *out, double w, enum reason code, const char *what, const char *until)
 {
 	wish_limit_point(out, POINT_SITE, -INFINITY, w, code, "%s %.0f W%s", what, w, until);
@@ -52,9 +58,10 @@ static void demand_limit(const struct snapshot *s, struct wishes *out)
 			     sentence_until(s, s->external.demand_until_utc_ms, until));
 }
 
-static void fuse_limit(const struct snapshot *s, struct wishes *out)
+static void fuse_limit(struct grid_limit_memory *m, const struct snapshot *s, struct wishes *out)
 {
-	bool measured = false;
+	uint32_t read = 0;
+	bool three;
 	double w;
 
 	if (!(s->site.fuse_a > 0))
@@ -62,14 +69,18 @@ static void fuse_limit(const struct snapshot *s, struct wishes *out)
 	for (int p = 0; p < 3; p++) {
 		if (!view_phase(s, p, &w))
 			continue;
-		measured = true;
+		read |= 1u << p;
 		w = s->site.fuse_a * view_phase_v(s, p);
 		wish_limit_point(out, (enum point)(POINT_L1 + p), -w, w, REASON_FUSE, "fuse %.0f A on L%d", s->site.fuse_a, p + 1);
 	}
-	if (measured || s->grid_device < 0)
+	m->phases |= read;
+	if (read == ALL_PHASES || s->grid_device < 0)
 		return;
-	/* Without phases at the meter only the sum can be kept; that a three-phase house is balanced is a hope. */
-	w = s->site.fuse_a * NOMINAL_V * (s->dev[s->grid_device].phases == 3 ? 3 : 1);
+	three = m->phases == ALL_PHASES || s->dev[s->grid_device].phases == 3;
+	if (read && !three)
+		return; /* there are no more */
+	/* Of phases the meter does not show only the sum can be kept; that a three-phase house is balanced is a hope. */
+	w = s->site.fuse_a * NOMINAL_V * (three ? 3 : 1);
 	wish_limit_point(out, POINT_SITE, -w, w, REASON_FUSE, "fuse %.0f A", s->site.fuse_a);
 }
 
@@ -80,11 +91,10 @@ static void grid_limit_init(void *memory)
 
 static void grid_limit_step(void *memory, const struct snapshot *s, struct wishes *out)
 {
-	(void)memory;
 	own_limit(s, out);
 	outside_limit(s, out);
 	demand_limit(s, out);
-	fuse_limit(s, out);
+	fuse_limit(memory, s, out);
 }
 
-const struct policy POLICY_GRID_LIMIT = { "grid_limit", RANK_LIMIT, 0, grid_limit_init, grid_limit_step };
+const struct policy POLICY_GRID_LIMIT = { "grid_limit", RANK_LIMIT, sizeof(struct grid_limit_memory), grid_limit_init, grid_limit_step };

@@ -7,6 +7,9 @@
 
 #include <math.h>
 
+#define CAR_PART 0.95   /* of what a car is read to draw counts as drawn, */
+#define CAR_STEP_W 500.0 /* in steps of that: it moves a bound */
+
 struct guard_memory {
 	int64_t meter_good_ms;                 /* 0 = never */
 	int64_t soc_good_ms[DEVICE_MAX];
@@ -36,6 +39,8 @@ static bool posture(const struct snapshot *s, int i, struct wishes *out)
 
 	if (s->stopping) {
 		wish_order(out, i, order_release(), 0, REASON_STOPPING, "the agent stops");
+	} else if (d->leaving) {
+		wish_order(out, i, order_release(), 0, REASON_STOPPING, "its configuration changes");
 	} else if (view_island(s) && view_charger(d)) {
 		wish_order(out, i, order_power(0), 0, REASON_ISLAND, "the grid is away or back for less than %d s", GRID_BACK_MS / 1000);
 	} else if (view_island(s)) {
@@ -73,7 +78,19 @@ static void battery_limits(struct guard_memory *m, const struct snapshot *s, int
 		wish_limit_device(out, i, 0, INFINITY, REASON_HARDWARE_MINIMUM, "SoC %.1f %% is at the hardware minimum %.0f %%", soc, floor_hardware_pct(d));
 }
 
-/* What each PV inverter may produce unseen: together no more than may be exported, if nobody used any of it. */
+/* What cars are read to draw, less what its noise may be: it goes out of the house by no means. */
+static double cars_w(const struct snapshot *s)
+{
+	double sum_w = 0, power_w;
+
+	for (int i = 0; i < s->n_devices; i++)
+		if (view_charger(&s->dev[i]) && s->dev[i].state.availability == AVAIL_ONLINE && view_power(s, i, &power_w, NULL))
+			sum_w += CAR_STEP_W * floor(double_max(0, power_w) * CAR_PART / CAR_STEP_W);
+	return sum_w;
+}
+
+/* What each PV inverter may produce unseen: together no more than may be exported, if nobody but cars used any of it. Sun that a
+ * car takes is not held back before the car has stopped, or it would be bought instead. */
 static double blind_sun_w(const struct snapshot *s)
 {
 	double limit_w = s->site.export_limit_w > 0 ? s->site.export_limit_w : INFINITY;
@@ -83,7 +100,7 @@ static double blind_sun_w(const struct snapshot *s)
 		limit_w = double_min(limit_w, double_max(0, s->external.export_w));
 	for (int i = 0; i < s->n_devices; i++)
 		n += view_pv(&s->dev[i]) && view_steerable(&s->dev[i]);
-	return limit_w / n;
+	return (limit_w + cars_w(s)) / n;
 }
 
 /* The little that doubt lets a battery charge to see what the meter makes of it, W; else 0. */
@@ -114,7 +131,7 @@ static void meter_limits(const struct snapshot *s, int i, bool doubted, struct w
 		return;
 	}
 	failsafe_w = view_amps_to_w(d, isfinite(d->failsafe_a) && d->failsafe_a >= 0 ? d->failsafe_a : CAR_MIN_A);
-	wish_limit_device(out, i, 0, failsafe_w, code, "grid meter %s: failsafe %.0f W", what, failsafe_w);
+	wish_limit_device(out, i, 0, failsafe_w, code, "grid meter %s: the charger's own failsafe of %.0f W", what, failsafe_w);
 }
 
 static void guard_step(void *memory, const struct snapshot *s, struct wishes *out)
@@ -131,7 +148,7 @@ static void guard_step(void *memory, const struct snapshot *s, struct wishes *ou
 
 		if (!view_steerable(d))
 			continue;
-		wish_limit_device(out, i, -view_discharge_max(d), view_charge_max(d), REASON_RATING, "rated -%.0f..%.0f W", view_discharge_max(d),
+		wish_limit_device(out, i, -view_discharge_max(d), view_charge_max(d), REASON_RATING, "rated %.0f..%.0f W", 0 - view_discharge_max(d),
 				  view_charge_max(d));
 		if (posture(s, i, out))
 			continue;

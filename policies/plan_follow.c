@@ -5,6 +5,7 @@
 #include "policies/view.h"
 
 #include <math.h>
+#include <stdio.h>
 
 enum choice { CHOICE_BALANCE = 0, CHOICE_CHARGE, CHOICE_HOLD, CHOICE_COVER, CHOICE_STORE, CHOICE_SELL };
 
@@ -12,7 +13,8 @@ struct plan_memory {
 	unsigned char choice[DEVICE_MAX];
 };
 
-#define MARGIN_SHARE 0.02 /* a new choice must be this much better, the one in force need not: no flapping at a step */
+#define MARGIN_SHARE 0.02 /* a new choice must be this much better than self-use, the one in force need not: no flapping at a step */
+#define EXPORT_MAX 24
 #define MARGIN_MIN 0.001  /* per kWh, for prices near 0 */
 
 /* Value of the next kWh stored (up) and of the last one held (down), per kWh in the store. */
@@ -28,9 +30,19 @@ static void values_at(const struct plan_guide *g, double energy_wh, double *up, 
 		*down = (double)g->value_per_kwh[i - 1];
 }
 
+/* A price that is not known is never better: nothing is sold, and no sun left to the grid, on hope. */
 static bool better(double gain, double price, bool in_force)
 {
 	return gain > (in_force ? 0 : double_max(MARGIN_MIN, MARGIN_SHARE * fabs(price)));
+}
+
+/* Buying and selling go on through a tie once begun: where a price lasts for hours, the plan waits until the time left is just
+ * enough, and then each new plan would say something else. */
+static bool trades(double gain, double price, bool in_force)
+{
+	double margin = double_max(MARGIN_MIN, MARGIN_SHARE * fabs(price));
+
+	return gain > (in_force ? -margin : margin);
 }
 
 static enum choice choose(const struct snapshot *s, const struct snap_device *d, double energy_wh, enum choice before)
@@ -43,9 +55,9 @@ static enum choice choose(const struct snapshot *s, const struct snap_device *d,
 	values_at(g, energy_wh, &up, &down);
 	gain_in = up * g->charge_eff;                         /* of one kWh taken in at the AC port */
 	cost_out = down / g->discharge_eff + g->wear_per_kwh; /* of one kWh given out */
-	if (s->site.grid_charging && !no_import && better(gain_in - s->import_price, s->import_price, before == CHOICE_CHARGE))
+	if (s->site.grid_charging && !no_import && trades(gain_in - s->import_price, s->import_price, before == CHOICE_CHARGE))
 		return CHOICE_CHARGE;
-	if (s->site.battery_export && better(s->export_price - cost_out, s->export_price, before == CHOICE_SELL))
+	if (s->site.battery_export && trades(s->export_price - cost_out, s->export_price, before == CHOICE_SELL))
 		return CHOICE_SELL;
 	store = !better(s->export_price - gain_in, s->export_price, before == CHOICE_HOLD || before == CHOICE_COVER);
 	cover = !better(cost_out - s->import_price, s->import_price, before == CHOICE_HOLD || before == CHOICE_STORE);
@@ -59,7 +71,7 @@ static bool usable(const struct snapshot *s, const struct snap_device *d)
 	const struct plan_guide *g = &d->guide;
 
 	return s->clock_trusted && g->valid && g->n_segments > 0 && g->n_segments <= GUIDE_SEGMENTS_MAX && g->charge_eff > 0 &&
-	       g->discharge_eff > 0 && isfinite(g->wear_per_kwh) && isfinite(s->import_price) && isfinite(s->export_price) &&
+	       g->discharge_eff > 0 && isfinite(g->wear_per_kwh) && isfinite(s->import_price) &&
 	       (g->until_utc_ms == 0 || s->utc_ms < g->until_utc_ms);
 }
 
@@ -108,6 +120,7 @@ static void plan_step(void *memory, const struct snapshot *s, struct wishes *out
 	for (int i = 0; i < s->n_devices; i++) {
 		const struct snap_device *d = &s->dev[i];
 		double soc, up, down, capacity_wh = view_capacity_wh(d);
+		char export[EXPORT_MAX];
 		enum choice choice;
 
 		if (!view_battery(d) || !view_steerable(d) || !usable(s, d) || !view_soc(s, i, &soc) || isnan(capacity_wh))
@@ -117,9 +130,10 @@ static void plan_step(void *memory, const struct snapshot *s, struct wishes *out
 			choice = CHOICE_BALANCE;
 		m->choice[i] = (unsigned char)choice;
 		values_at(&d->guide, soc / 100 * capacity_wh, &up, &down);
+		snprintf(export, sizeof(export), isfinite(s->export_price) ? "%.3f" : "unknown", s->export_price);
 		wish_order(out, i, choice_order(choice, d), d->guide.until_utc_ms, CHOICES[choice].code,
-			   "plan: %s; import %.3f, export %.3f, a stored kWh is worth %.3f", CHOICES[choice].words, s->import_price,
-			   s->export_price, up);
+			   "plan: %s; import %.3f, export %s, a stored kWh is worth %.3f", CHOICES[choice].words, s->import_price,
+			   export, up);
 	}
 }
 

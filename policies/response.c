@@ -13,11 +13,15 @@
 #define EXACT_W 25.0
 #define STILL_W 20.0
 #define STILL 0.02
+#define PACE 0.1            /* of what is missing, from one reading to the next: it stands */
 #define DOUBT 3.0           /* windows until a device that does something else is believed */
 #define GAIN_MIN_W 500.0    /* below, losses and rounding are no gain */
 #define GAIN_RANGE SLACK
 #define GAIN_REST 2.0       /* windows */
 #define NARROWEST_MS 200.0
+#define WRITE_MS 250        /* from our decision to the device's register */
+
+static const struct response_range OPEN = { -INFINITY, INFINITY };
 
 void response_begin(struct response *r, int64_t settle_ms)
 {
@@ -45,17 +49,30 @@ static void past_add(struct response *r)
 	r->past[r->newest].low_w = r->past[r->newest].high_w = w;
 }
 
+/* For limits. */
+static bool fails_soon(const struct response *r)
+{
+	return r->brief || response_fails(r);
+}
+
 void response_told(struct response *r, int64_t at_ms, double w)
 {
 	if (w == r->told_w && r->since_ms)
 		return;
+	if (r->bound && r->less) {
+		r->ended = true;
+		r->end = r->can;
+	}
+	if (!fails_soon(r))
+		r->from_w = r->reading_w;
 	if (r->since_ms)
 		past_add(r);
 	r->told_w = w;
 	r->since_ms = at_ms;
 }
 
-struct response_range response_orders(const struct response *r, int64_t from_ms, int64_t to_ms)
+/* Least and most of what was in force, each as far as @can goes; what is told now it may still come to do. */
+static struct response_range in_force(const struct response *r, int64_t from_ms, int64_t to_ms, struct response_range can)
 {
 	struct response_range range = { INFINITY, -INFINITY };
 	int64_t end_ms = r->since_ms;
@@ -64,17 +81,41 @@ struct response_range response_orders(const struct response *r, int64_t from_ms,
 		range = (struct response_range){ r->told_w, r->told_w };
 	for (int k = 0, i = r->newest; k < r->n && end_ms > from_ms; k++, i = (i + RESPONSE_PAST - 1) % RESPONSE_PAST) {
 		if (r->past[i].from_ms <= to_ms || k == r->n - 1) { /* the oldest stands for all before it */
-			range.low_w = double_min(range.low_w, r->past[i].low_w);
-			range.high_w = double_max(range.high_w, r->past[i].high_w);
+			range.low_w = double_min(range.low_w, double_clamp(r->past[i].low_w, can.low_w, can.high_w));
+			range.high_w = double_max(range.high_w, double_clamp(r->past[i].high_w, can.low_w, can.high_w));
 		}
 		end_ms = r->past[i].from_ms;
 	}
 	return range;
 }
 
+struct response_range response_orders(const struct response *r, int64_t from_ms, int64_t to_ms)
+{
+	return in_force(r, from_ms, to_ms, OPEN);
+}
+
+struct response_range response_did(const struct response *r, int64_t from_ms, int64_t to_ms)
+{
+	return in_force(r, from_ms, to_ms, r->ended ? r->end : OPEN);
+}
+
 static double slack(const struct response *r, double w)
 {
 	return r->exact ? EXACT_W : double_max(SLACK_W, SLACK * fabs(w));
+}
+
+static bool fits(const struct response *r, struct response_range told, double w)
+{
+	return w >= told.low_w - slack(r, told.low_w) && w <= told.high_w + slack(r, told.high_w);
+}
+
+/* By the driver's time only: it has moved, not as far as any order of that time, and hardly comes nearer. */
+static bool stops_short(const struct response *r, int64_t at_ms, double w)
+{
+	struct response_range told = response_orders(r, at_ms - r->settle_ms - WRITE_MS, at_ms);
+	double sign = w < r->told_w ? 1 : -1;
+
+	return !fits(r, told, w) && sign * (w - r->from_w) > STILL_W && sign * (w - r->reading_w) <= PACE * fabs(r->told_w - w);
 }
 
 /* Only of an order that has stood for long: a window may still be too short. */
@@ -88,10 +129,25 @@ static void gain_learn(struct response *r, int64_t at_ms, double w)
 	r->gain_off = double_clamp(r->gain_off, -GAIN_RANGE, GAIN_RANGE);
 }
 
+/* It goes no further than @w. */
+static struct response_range end_of(double w, bool below)
+{
+	return (struct response_range){ below ? -INFINITY : w, below ? w : INFINITY };
+}
+
 void response_blind(struct response *r)
 {
 	r->odd_ms = 0;
-	r->bound = false;
+	r->bound = r->brief = false;
+}
+
+/* The loop takes it to follow its orders; limits know better where it stopped short. */
+static void limits_keep(struct response *r, double w, bool brief)
+{
+	response_blind(r);
+	r->brief = brief;
+	if (brief)
+		r->can = end_of(w, w < r->told_w);
 }
 
 /* It was late, and has come: the meter will show it in its own time. */
@@ -117,13 +173,14 @@ static void before_keep(struct response *r, double w)
 void response_read(struct response *r, int64_t at_ms, double w)
 {
 	struct response_range told;
-	bool below;
+	bool below, brief;
 
 	if (at_ms == r->read_ms)
 		return;
 	if (r->n == 0 && (double)(at_ms - r->since_ms) < r->max_ms)
 		before_keep(r, w);
 	told = response_orders(r, at_ms - (int64_t)r->max_ms, at_ms);
+	r->brief = brief = stops_short(r, at_ms, w);
 	r->still = fabs(w - r->reading_w) <= STILL_W + STILL * fabs(w);
 	if (fabs(w - (1 + r->gain_off) * r->told_w) > STILL_W + STILL * fabs(w))
 		r->there_ms = 0;
@@ -131,16 +188,18 @@ void response_read(struct response *r, int64_t at_ms, double w)
 		r->there_ms = at_ms;
 	r->read_ms = at_ms;
 	r->reading_w = w;
-	if (w >= told.low_w - slack(r, told.low_w) && w <= told.high_w + slack(r, told.high_w)) {
+	if (w < r->end.low_w - slack(r, r->end.low_w) || w > r->end.high_w + slack(r, r->end.high_w))
+		r->ended = false;
+	if (fits(r, told, w)) {
 		if (r->odd_ms)
 			late_learn(r, at_ms);
-		response_blind(r);
+		limits_keep(r, w, brief);
 		gain_learn(r, at_ms, w);
 		return;
 	}
 	/* the meter has seen it happen: this reading is late or wrong */
 	if (!r->exact && r->proved_ms == r->since_ms && at_ms - r->since_ms < READING_LOST_MS) {
-		response_blind(r);
+		limits_keep(r, w, brief);
 		return;
 	}
 	if (r->odd_ms == 0)
@@ -153,7 +212,7 @@ void response_read(struct response *r, int64_t at_ms, double w)
 		r->bound = told.low_w == told.high_w || (r->still && r->less);
 	else
 		r->bound = (double)(at_ms - r->odd_ms) >= DOUBT * r->max_ms;
-	r->can = (struct response_range){ below ? -INFINITY : w, below ? w : INFINITY };
+	r->can = end_of(w, below);
 }
 
 static struct response_range with(struct response_range range, double w)
@@ -161,11 +220,16 @@ static struct response_range with(struct response_range range, double w)
 	return (struct response_range){ double_min(range.low_w, w), double_max(range.high_w, w) };
 }
 
+bool response_there(const struct response *r, int64_t meter_ms)
+{
+	return r->there_ms && meter_ms - r->there_ms > SEEN_MS && (double)(meter_ms - r->since_ms) > r->max_ms;
+}
+
 struct response_range response_power(const struct response *r, int64_t meter_ms, int64_t hold_ms)
 {
 	int64_t from_ms = meter_ms - (int64_t)r->max_ms;
-	struct response_range range = response_orders(r, from_ms < hold_ms ? from_ms : hold_ms, meter_ms - (int64_t)r->min_ms);
-	struct response_range older = response_orders(r, meter_ms - 2 * (int64_t)r->max_ms, from_ms);
+	struct response_range range = response_did(r, from_ms < hold_ms ? from_ms : hold_ms, meter_ms - (int64_t)r->min_ms);
+	struct response_range older = response_did(r, meter_ms - 2 * (int64_t)r->max_ms, from_ms);
 	bool seen = r->there_ms && meter_ms - r->there_ms > SEEN_MS;
 	double gain = 1 + r->gain_off, tail = r->learned && !seen ? TAIL : 0;
 
@@ -176,7 +240,7 @@ struct response_range response_power(const struct response *r, int64_t meter_ms,
 	if (r->bound && (!r->exact || r->less)) {
 		range.low_w = double_clamp(range.low_w, r->can.low_w, r->can.high_w);
 		range.high_w = double_clamp(range.high_w, r->can.low_w, r->can.high_w);
-	} else if (r->odd_ms) {
+	} else if (r->odd_ms && (r->read_ms > r->since_ms || from_ms <= r->since_ms)) {
 		range = with(with(range, r->reading_w), r->rest_w);
 	} else if (r->came_ms && meter_ms - r->came_ms <= LATE_MS) {
 		range = with(range, r->rest_w);
@@ -205,7 +269,7 @@ bool response_fails(const struct response *r)
 
 double response_effect_soon(const struct response *r, double w)
 {
-	return effect(r, w, response_fails(r));
+	return effect(r, w, fails_soon(r));
 }
 
 double response_order(const struct response *r, double w)

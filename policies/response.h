@@ -39,6 +39,10 @@ struct response {
 	int64_t came_ms;              /* when they fitted again */
 	bool bound, less;             /* they do for long: it cannot leave can; it does less than told */
 	struct response_range can;
+	bool ended;                   /* it was told something else when it could not leave end: what it did before, it did within that */
+	struct response_range end;
+	double from_w;                /* what it read when its order began */
+	bool brief;                   /* it has moved and stands still short of that, in the driver's time: limits need not wait */
 };
 
 /** Begins (or begins anew, when the driver says something else) with a wide window. */
@@ -56,6 +60,12 @@ void response_blind(struct response *r);
 /** Least and most that was in force in @from_ms..@to_ms. */
 struct response_range response_orders(const struct response *r, int64_t from_ms, int64_t to_ms);
 
+/** The same, as far as the device then did it: what it had shown it cannot do, it has not done. */
+struct response_range response_did(const struct response *r, int64_t from_ms, int64_t to_ms);
+
+/** It is read to be where it was told to be, for longer than it is known to need: a meter that does not show it shows something else. */
+bool response_there(const struct response *r, int64_t meter_ms);
+
 /** Least and most the device may have been at when the meter was read. Orders before @hold_ms count too. */
 struct response_range response_power(const struct response *r, int64_t meter_ms, int64_t hold_ms);
 
@@ -63,7 +73,7 @@ struct response_range response_power(const struct response *r, int64_t meter_ms,
 double response_effect(const struct response *r, double w);
 
 /** It does something else than it was told and does not move, or has for a window: not enough for the loop, whose window may be
- *  wrong, but for limits. The same for the effect of @w. */
+ *  wrong. For limits it is, and so is one that has stopped short in the driver's time. The same for the effect of @w. */
 bool response_fails(const struct response *r);
 double response_effect_soon(const struct response *r, double w);
 

@@ -151,6 +151,8 @@ void work_sentence(const struct work_device *d, char *out, size_t size)
 		return;
 	}
 	snprintf(out, size, "%s: %s", begin, d->cut[0] ? d->cut : d->wish->why);
+	if (d->looks)
+		append(out, size, "; buys that to see whether the sun behind its bound gives more", "");
 	if (d->car_apart)
 		append(out, size, "; the car's charge is apart from that", "");
 	if (d->cut[0])

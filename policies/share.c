@@ -10,13 +10,12 @@
 
 #define EXCEEDED_W 50.0
 #define TRUST_MS 5000          /* devices have this long to do what keeps a limit */
-#define BEYOND_W 50.0          /* closer than that a car does as it is told; to believe it a little worse than it is costs little */
-#define BEYOND_MS 2000
 #define START_SPARE_A 0.5      /* room beyond the minimum before another car starts: else noise makes it come and go */
 
 struct slice {
 	int i;
-	double was_w, w, floor_w, part;
+	double told_w;   /* as its order stands */
+	double was_w, w, floor_w, part; /* what it asks for, at least as much; what it gets */
 	double least_w;  /* it cannot run below */
 	double spare_w;  /* room it needs beyond what it will take */
 	double unit_w;   /* equals are levelled in these: watts, or amperes */
@@ -48,18 +47,21 @@ static double planned(const struct work *w, int i, const struct room *r)
 	return d->charger || d->order.native ? power_w : double_max(power_w, r->dir * d->order.w);
 }
 
-/* How many times what it is told a car draws. */
-static double over(const struct work_device *d)
+static bool exceeded(const struct room *r)
 {
-	return d->memory->over > 0 ? d->memory->over : 1;
+	return r->dir * r->grid_w > r->limit_w + EXCEEDED_W;
 }
 
-/* Where the device is now, in the room's direction: best estimate, worst, and least. */
+/* Where the device is now, in the room's direction: best estimate, worst, and least. Beyond a limit no more is still to come of a
+ * car's cuts than its own readings leave: each small one would hide anew that those before have come. (Batteries' windows are
+ * learned; a car's never are.) */
 static double estimate(const struct work_device *d, const struct room *r)
 {
 	if (d->known && r->overdue)
 		return r->dir * d->now_w; /* the guess was wrong */
-	return r->dir > 0 ? d->guess_high_w : -d->guess_low_w;
+	if (r->dir < 0)
+		return -d->guess_low_w;
+	return exceeded(r) ? double_min(d->guess_high_w, d->read_high_w) : d->guess_high_w;
 }
 
 static double most(const struct work_device *d, const struct room *r)
@@ -212,9 +214,9 @@ static void apply(struct work *w, const struct slice *s, int n, const struct roo
 		struct order *o = &d->order;
 		double left_w = double_max(s[k].floor_w, s[k].w - s[k].spare_w);
 
-		if (s[k].w >= s[k].was_w - 0.5)
+		if (left_w >= s[k].told_w - 0.5)
 			continue;
-		work_cut(d, r->by->rank, r->by->code, "%s: %.0f W of %.0f W left", r->by->why, left_w, s[k].was_w - s[k].spare_w);
+		work_cut(d, r->by->rank, r->by->code, "%s: %.0f W left instead of %.0f W", r->by->why, left_w, s[k].told_w);
 		d->cut_name_n = (int)strlen(r->by->why);
 		if (o->kind != ORDER_BALANCE || !o->native)
 			o->w = r->dir * left_w;
@@ -229,66 +231,134 @@ static void apply(struct work *w, const struct slice *s, int n, const struct roo
  * was told to pause is believed until it is seen to go on. (What batteries make of their orders work_power knows.) */
 static double takes(const struct work_device *d, const struct room *r, double plan_w)
 {
+	if (d->idle)
+		return 0;
 	if (!d->charger || r->dir < 0)
 		return plan_w;
 	if (plan_w > 0)
-		return plan_w * over(d);
+		return plan_w * habits_over(d);
 	return d->ordered_w > 0 ? 0 : d->memory->stuck_w;
 }
 
-/* A car that stands still needs a little more than its minimum to start. */
-static double spare_w(const struct work_device *d)
+/* A car that stands still needs a little more than its minimum to start; where the limit itself is hardly more, half of that, or it
+ * would never start. (Below a lower limit it can only on the sun.) */
+static double spare_w(const struct work_device *d, const struct room *r, double share)
 {
-	return d->charger && d->ordered_w <= 0 ? view_amps_to_w(d->dev, START_SPARE_A) : 0;
+	double most_w = view_amps_to_w(d->dev, START_SPARE_A), beyond_w = r->limit_w / (share * habits_over(d)) - view_min_w(d->dev);
+
+	if (!d->charger || d->ordered_w > 0)
+		return 0;
+	return beyond_w < 0 ? most_w : double_min(most_w, beyond_w / 2);
 }
 
-static bool exceeded(const struct room *r)
+/* A car waits a moment for its next step. */
+static bool claimed(const struct work *w, const struct room *r)
 {
-	return r->dir * r->grid_w > r->limit_w + EXCEEDED_W;
+	for (int i = 0; r->dir > 0 && i < w->n; i++)
+		if (w->d[i].claim_w > 0 && share_part(&w->d[i], r->point) > 0)
+			return true;
+	return false;
 }
 
 /* More than that is an increase: what it was told, or what it may still be at from before. While the meter is beyond the limit,
- * whatever is believed to be on its way, only what it was told. */
-static double kept_w(const struct work_device *d, const struct room *r)
+ * whatever is believed to be on its way, only what it was told; and while a car waits, else what was taken for its last step would
+ * come back until the next. */
+static double kept_w(const struct work *w, const struct work_device *d, const struct room *r)
 {
 	const struct order *o = &d->dev->ordered;
 	bool told = o->kind == ORDER_POWER || (o->kind == ORDER_BALANCE && !o->native);
 	double told_w = r->dir * d->ordered_w;
 
-	if (!told || !exceeded(r))
-		told_w = double_max(told_w, most(d, r) / over(d));
+	if (!told || !(exceeded(r) || (claimed(w, r) && d->claim_w == 0)))
+		told_w = double_max(told_w, most(d, r) / habits_over(d));
 	return double_max(0, told_w);
 }
 
-/* Cuts until the sum of what is counted fits. @rising: only increases beyond what was ordered before. */
+static struct slice slice_of(const struct work *w, int i, double plan_w, double floor_w, double share, double spare)
+{
+	const struct work_device *d = &w->d[i];
+
+	return (struct slice){ .i = i, .told_w = plan_w, .was_w = plan_w + spare, .part = share * habits_over(d), .floor_w = floor_w,
+			       .least_w = view_min_w(d->dev) + spare, .spare_w = spare,
+			       .unit_w = w->s->site.car_share == CAR_SHARE_EQUAL ? view_amps_to_w(d->dev, 1) : 1 };
+}
+
+/* A car that has not drawn for minutes keeps its minimum, so that it may begin at any time, where that fits as if the others were
+ * not there; and they get the room it does not use. When it begins it is a load that comes on. */
+static struct slice idle_slice(struct work *w, int i, const struct room *r, double share)
+{
+	struct work_device *d = &w->d[i];
+	double least_w = view_min_w(d->dev);
+
+	if (d->order.w > least_w + 0.5) {
+		work_cut(d, r->by->rank, r->by->code, "%s: %.0f W until the car draws", r->by->why, least_w);
+		d->cut_name_n = (int)strlen(r->by->why);
+		d->order.w = least_w;
+	}
+	return slice_of(w, i, d->order.w, 0, share, 0);
+}
+
+/* Cuts until the sum of what is counted fits. @rising: only increases beyond what was ordered before. A car's spare room is
+ * asked for once: others that make room for it never leave more than that, and with the worst of them it would wait for ever. */
 static void fit(struct work *w, const struct room *r, bool rising)
 {
-	struct slice s[DEVICE_MAX];
+	struct slice s[DEVICE_MAX], idle[DEVICE_MAX];
 	double other_w = rising && exceeded(r) ? INFINITY : r->dir * r->grid_w;
-	int n = 0;
+	int n = 0, n_idle = 0;
 
 	for (int i = 0; i < w->n; i++) {
 		struct work_device *d = &w->d[i];
-		double share = share_part(d, r->point), plan_w, now_w, floor_w, spare;
+		double share = share_part(d, r->point), plan_w, ask_w, now_w, floor_w;
 
 		if (!d->controlled || share <= 0)
 			continue;
 		plan_w = planned(w, i, r);
+		if (d->idle) {
+			if (plan_w > 0 && !rising)
+				idle[n_idle++] = idle_slice(w, i, r, share);
+			continue;
+		}
 		now_w = rising ? least(d, r) : estimate(d, r);
 		other_w -= share * now_w;
-		floor_w = rising ? kept_w(d, r) : 0;
-		spare = spare_w(d);
-		if (plan_w > 0 && (!rising || plan_w > floor_w + 0.5))
-			s[n++] = (struct slice){ .i = i, .was_w = plan_w + spare, .part = share * over(d), .floor_w = floor_w,
-						 .least_w = view_min_w(d->dev) + spare, .spare_w = spare,
-						 .unit_w = w->s->site.car_share == CAR_SHARE_EQUAL ? view_amps_to_w(d->dev, 1) : 1 };
-		else if (rising)
+		floor_w = rising ? kept_w(w, d, r) : 0;
+		ask_w = rising ? double_max(plan_w, d->claim_w) : plan_w;
+		if (plan_w > 0 && (!rising || ask_w > floor_w + 0.5)) {
+			s[n] = slice_of(w, i, ask_w, floor_w, share, rising ? 0 : spare_w(d, r, share));
+			s[n++].told_w = plan_w;
+		} else if (rising) {
 			other_w += share * double_max(takes(d, r, plan_w), most(d, r));
-		else
+		} else {
 			other_w += share * (plan_w == 0 ? takes(d, r, 0) : double_max(plan_w, double_min(now_w, 0)));
+		}
 	}
 	settle(w, s, n, r->limit_w - other_w);
 	apply(w, s, n, r);
+	settle(w, idle, n_idle, r->limit_w - other_w);
+	apply(w, idle, n_idle, r);
+}
+
+/* Without a meter: what cars alone are told may not exceed a limit, whatever the house takes beside them. */
+static void fit_blind(struct work *w, const struct room *r)
+{
+	struct slice s[DEVICE_MAX];
+	double other_w = 0;
+	int n = 0;
+
+	for (int i = 0; i < w->n; i++) {
+		const struct work_device *d = &w->d[i];
+		double share = share_part(d, r->point);
+
+		if (!d->charger || share <= 0)
+			continue;
+		if (d->controlled && d->order.w > 0)
+			s[n++] = slice_of(w, i, d->order.w, 0, share, spare_w(d, r, share));
+		else
+			other_w += share * (d->controlled ? takes(d, r, 0) : d->now_w);
+	}
+	settle(w, s, n, r->limit_w - other_w);
+	apply(w, s, n, r);
+	if (other_w - r->limit_w > SLACK_W)
+		w->unreachable_w = double_max(w->unreachable_w, other_w - r->limit_w);
 }
 
 double share_excess(const struct work *w, const struct room *r)
@@ -326,17 +396,22 @@ static bool supports(const struct work *w, int i, const struct room *r)
 	       lowest_w(d) < work_power(w, i) - 1;
 }
 
+static void support_order(struct work_device *d, const struct room *r, double order_w)
+{
+	d->order = (struct order){ .kind = ORDER_POWER, .w = double_max(d->power_band.min_w, order_w) };
+	d->rank = RANK_LIMIT;
+	work_cut(d, r->by->rank, REASON_SUPPORT, "support for the %s", r->by->why);
+}
+
 /* Support that still leaves the device charging is only a cut: whose order it is and how it is meant stay as they were. A
  * balance turned into a power would be charging by force, which no command that forbids import has asked for. */
 static void give(struct work_device *d, const struct room *r, double power_w)
 {
 	if (power_w < 0) {
-		d->order = (struct order){ .kind = ORDER_POWER, .w = double_max(d->power_band.min_w, response_order(&d->memory->response, power_w)) };
-		d->rank = RANK_LIMIT;
-		work_cut(d, r->by->rank, REASON_SUPPORT, "support for the %s", r->by->why);
+		support_order(d, r, response_order(&d->memory->response, power_w));
 		return;
 	}
-	work_cut(d, r->by->rank, r->by->code, "%s: %.0f W of %.0f W left", r->by->why, power_w, d->order.native ? d->order.max_w : d->order.w);
+	work_cut(d, r->by->rank, r->by->code, "%s: %.0f W left instead of %.0f W", r->by->why, power_w, d->order.native ? d->order.max_w : d->order.w);
 	if (d->order.native)
 		d->order.max_w = double_min(d->order.max_w, power_w);
 	else
@@ -368,35 +443,16 @@ static void support(struct work *w, const struct room *r, double need_w)
 	}
 }
 
-/* The most a car was told before it was read: what it drew then may still come from that. Some are read every ten seconds only,
- * and a reading of before a cut is no disobedience however long it stands. */
-static double told_before_reading(const struct work_device *d)
+/* While the meter is beyond the limit nobody gives less than it was told, whatever is believed to be on its way. */
+static void support_keep(struct work *w, const struct room *r)
 {
-	const struct chain_memory *m = d->memory;
-
-	return response_orders(&m->response, m->reading_ms - view_settle_ms(d->dev) - BEYOND_MS, m->reading_ms).high_w;
-}
-
-/* How cars keep to what they are told. */
-static void over_learn(struct work *w)
-{
-	for (int i = 0; i < w->n; i++) {
+	for (int i = 0; exceeded(r) && i < w->n; i++) {
 		struct work_device *d = &w->d[i];
-		struct chain_memory *m = d->memory;
-		double most_w;
+		double told_w = double_max(d->power_band.min_w, d->ordered_w);
 
-		if (!d->charger)
-			continue;
-		most_w = told_before_reading(d);
-		m->stuck_w = 0;
-		if (!view_car_connected(d->dev) || d->dev->ordered.kind != ORDER_POWER)
-			m->over = 0;
-		else if (most_w <= 0)
-			m->stuck_w = d->known && d->now_w > BEYOND_W ? d->now_w : 0;
-		else if (d->known && d->now_w > most_w + BEYOND_W)
-			m->over = double_max(d->now_w / most_w, most_w > d->ordered_w ? m->over : 0); /* after a cut, at least that */
-		else if (d->known && d->now_w > BEYOND_W && most_w <= d->ordered_w)
-			m->over = 0; /* it charges, and does as told */
+		if (d->rank >= RANK_LIMIT && supports(w, i, r) && told_w < 0 &&
+		    response_effect_soon(&d->memory->response, told_w) < work_power(w, i) - 1)
+			support_order(d, r, told_w);
 	}
 }
 
@@ -409,7 +465,6 @@ static int64_t slowest_ms(const struct work *w)
 			slowest = view_settle_ms(w->d[i].dev);
 	return slowest;
 }
-
 
 bool share_room(const struct work *w, enum point point, double dir, struct room *r)
 {
@@ -453,7 +508,7 @@ static void exceeded_watch(struct work *w)
 			else if (*since_ms == 0)
 				*since_ms = now_ms;
 			for (int i = 0; i < w->n; i++)
-				if (dir > 0 && *since_ms && now_ms - *since_ms > TRUST_MS && w->d[i].order.native)
+				if (dir > 0 && *since_ms && w->d[i].order.native && (now_ms - *since_ms > TRUST_MS || w->d[i].memory->native.stands))
 					w->c->native_off_until_ms = now_ms + NATIVE_OFF_MS;
 		}
 }
@@ -470,6 +525,16 @@ static void fit_side(struct work *w, double dir)
 	}
 }
 
+/* The guard has taken what must be taken; what is left of it are cars. */
+static void share_blind(struct work *w)
+{
+	struct room r;
+
+	for (int point = POINT_SITE; point < POINT_COUNT; point++)
+		if (share_room(w, (enum point)point, 1, &r))
+			fit_blind(w, &r);
+}
+
 static void support_all(struct work *w)
 {
 	struct room r;
@@ -479,6 +544,7 @@ static void support_all(struct work *w)
 			continue;
 		if (share_excess(w, &r) > SLACK_W)
 			support(w, &r, share_excess(w, &r));
+		support_keep(w, &r);
 	}
 }
 
@@ -488,9 +554,11 @@ void share_points(struct work *w)
 {
 	struct room r;
 
-	if (!w->meter)
-		return; /* the guard has taken what must be taken */
-	over_learn(w);
+	habits_learn(w);
+	if (!w->meter) {
+		share_blind(w);
+		return;
+	}
 	exceeded_watch(w);
 	fit_side(w, 1);
 	support_all(w);

@@ -8,7 +8,8 @@
 #define CAR_STEP_MS 5000   /* between two changes of current */
 #define CAR_DWELL_MS 60000 /* between pause and resume, and the shortest charge when only sun or price is against it */
 #define CAR_DRAWS_W 100.0
-#define CAR_RISE_W 50.0    /* smaller increases are not worth a change */
+#define CAR_CHANGE_W 50.0  /* smaller increases are not worth a change, nor smaller decreases that only sun or price asks for */
+#define CAR_OVER_A 0.5     /* of a car that draws more than told: what it rounds away looks like room, and what it does more like load */
 #define CAR_START_MS 30000 /* a car that does not draw by then is not waited for at the minimum */
 /* At most 2.8 kW a step on three phases: what batteries and a limit's other cars follow within a step's time. From 6 to 32 A in
  * 35 s. Who says `now` gets them in 15 s. */
@@ -67,14 +68,31 @@ static double rise_bound(const struct work *w, const struct work_device *d, doub
 	return before_w + view_amps_to_w(d->dev, step_a);
 }
 
+/* The meter's noise moves what the sun leaves with every sample. What the car was told is good enough as long as it lies between
+ * that and what the estimate of the house's load leaves; that follows real changes within some samples, large ones at once. */
+static double without_noise(const struct work *w, const struct work_device *d, double before_w)
+{
+	double wanted_w = d->order.w, calm_w = wanted_w + w->grid_w - w->c->loop.load_w;
+
+	if (!w->meter || d->wish->code != REASON_CAR_SOLAR)
+		return wanted_w;
+	for (int i = 0; i < w->n; i++)
+		calm_w -= w->d[i].memory->seen_w;
+	return double_clamp(before_w, double_min(wanted_w, calm_w), double_max(wanted_w, calm_w));
+}
+
 static void hold_rise(const struct work *w, struct work_device *d, double before_w)
 {
 	double step_a = patient(d->rank) ? CAR_RAMP_A : CAR_RAMP_NOW_A, bound_w;
 	enum reason code;
 
+	if (before_w > 0)
+		d->order.w = without_noise(w, d, before_w);
 	bound_w = rise_bound(w, d, before_w, step_a, &code);
 	if (d->order.w <= bound_w)
 		return;
+	if (before_w > 0 && code == REASON_CAR_DWELL)
+		d->claim_w = double_min(d->order.w, before_w + view_amps_to_w(d->dev, step_a));
 	d->order.w = bound_w;
 	if (code == REASON_CAR_RAMP) {
 		work_wait(d, code, "a charge starts with %d A, rises once the car draws, by %.0f A in %d s", CAR_MIN_A, step_a, CAR_STEP_MS / 1000);
@@ -89,7 +107,7 @@ static void hold_rise(const struct work *w, struct work_device *d, double before
 static void hold_fall(const struct work *w, struct work_device *d, double before_w)
 {
 	const struct chain_memory *m = d->memory;
-	double bound_w = d->power_band.max_w, wanted_w = d->order.w;
+	double bound_w = d->power_band.max_w, wanted_w;
 
 	if (before_w > bound_w)
 		work_cut(d, d->power_band.max_by->rank, d->power_band.max_by->code, "%s", d->power_band.max_by->why);
@@ -97,6 +115,11 @@ static void hold_fall(const struct work *w, struct work_device *d, double before
 		return;
 	if (!view_car_connected(d->dev))
 		return;
+	d->order.w = wanted_w = without_noise(w, d, before_w);
+	if (before_w - wanted_w < CAR_CHANGE_W) {
+		d->order.w = before_w;
+		return;
+	}
 	if (d->order.w < view_min_w(d->dev) && w->s->now_ms - m->started_ms < CAR_DWELL_MS)
 		d->order.w = double_min(before_w, double_max(d->order.w, view_min_w(d->dev)));
 	if (w->s->now_ms - m->changed_ms < CAR_STEP_MS)
@@ -116,6 +139,8 @@ void snap_hold(struct work *w)
 			hold_fall(w, d, told_w(d));
 		else
 			hold_rise(w, d, told_w(d));
+		if (d->order.w < view_min_w(d->dev) - 0.5)
+			d->order.w = 0; /* nobody makes room for what it cannot do */
 	}
 }
 
@@ -141,9 +166,9 @@ static void lift_to_minimum(struct work_device *d)
 
 static void skip_small_rise(struct work_device *d)
 {
-	double before_w = told_w(d);
+	double before_w = told_w(d), least_w = d->memory->over > 0 ? view_amps_to_w(d->dev, CAR_OVER_A) : CAR_CHANGE_W;
 
-	if (before_w >= view_min_w(d->dev) - 0.5 && d->order.w > before_w && d->order.w - before_w < CAR_RISE_W)
+	if (before_w >= view_min_w(d->dev) - 0.5 && d->order.w > before_w && d->order.w - before_w < least_w)
 		d->order.w = before_w;
 }
 

@@ -32,6 +32,18 @@ double view_phase_v(const struct snapshot *s, int phase)
 	return NOMINAL_V;
 }
 
+/* What the sum leaves for the one phase that is not read. Only powers have a direction: currents would not add up. */
+static bool phase_left(const struct snapshot *s, int phase, double *phase_w)
+{
+	double grid_w, next_w, last_w;
+
+	if (!view_grid(s, &grid_w) || !view_recent(&s->phase_w[(phase + 1) % 3], s->now_ms, METER_LOST_MS, &next_w) ||
+	    !view_recent(&s->phase_w[(phase + 2) % 3], s->now_ms, METER_LOST_MS, &last_w))
+		return false;
+	*phase_w = grid_w - next_w - last_w;
+	return true;
+}
+
 bool view_phase(const struct snapshot *s, int phase, double *phase_w)
 {
 	double amps;
@@ -39,7 +51,7 @@ bool view_phase(const struct snapshot *s, int phase, double *phase_w)
 	if (view_recent(&s->phase_w[phase], s->now_ms, METER_LOST_MS, phase_w))
 		return true;
 	if (!view_recent(&s->phase_a[phase], s->now_ms, METER_LOST_MS, &amps))
-		return false;
+		return phase_left(s, phase, phase_w);
 	*phase_w = amps * view_phase_v(s, phase);
 	return true;
 }
@@ -227,17 +239,17 @@ bool view_steerable(const struct snap_device *d)
 	return view_pv(d) || (view_charger(d) && c->can_power);
 }
 
-/* Some chargers are read every ten seconds only. A reading older than the order says nothing of it; once the order has had
- * its time, the device is taken to follow it until it is read. */
+/* Some chargers are read every ten seconds only. A reading from before the order has had its time says nothing of it; after that
+ * the device is taken to follow it until it is read. */
 static bool believed_power(const struct snapshot *s, int i, double *power_w)
 {
 	const struct snap_device *d = &s->dev[i];
 	const struct order *o = &d->ordered;
-	int64_t at_ms;
+	int64_t at_ms, done_ms = d->ordered_at_ms + view_settle_ms(d);
 
 	if (!view_power(s, i, power_w, &at_ms))
 		return false;
-	if (d->ordered_at_ms > 0 && at_ms < d->ordered_at_ms && s->now_ms >= d->ordered_at_ms + view_settle_ms(d) &&
+	if (d->ordered_at_ms > 0 && at_ms < done_ms && s->now_ms >= done_ms &&
 	    (o->kind == ORDER_POWER || (o->kind == ORDER_BALANCE && !o->native)))
 		*power_w = o->w;
 	return true;

@@ -49,7 +49,8 @@ bool view_recent(const struct value *v, int64_t now_ms, int64_t max_age_ms, doub
 /** Grid power, W, import positive; false when the meter is lost (10 s). */
 bool view_grid(const struct snapshot *s, double *grid_w);
 
-/** Power at a house phase (0..2), W: measured, else current x voltage (taken as import). */
+/** Power at a house phase (0..2), W: measured, else current x voltage (taken as import), else what the sum and the powers of both
+ *  others leave. */
 bool view_phase(const struct snapshot *s, int phase, double *phase_w);
 
 /** Voltage of a house phase, V; the nominal one when not measured. */

@@ -30,6 +30,9 @@ struct work_device {
 	double now_w;                   /* measured, else what was ordered */
 	double guess_low_w, guess_high_w; /* best estimate at the meter's time; two only while it moves unseen */
 	double low_w, high_w;           /* least and most it may have been then */
+	bool idle;                      /* a car that may charge and has not drawn for minutes */
+	double claim_w;                 /* a car that has just changed: what it will be told with its next step; 0 = that does not wait */
+	double read_high_w;             /* a car: its last two readings, or what it was told since, whatever is more; else infinite */
 	double relief_w;                /* PV: what the bound takes off its production, beyond what the meter shows */
 	const struct limit_wish *curtail_by;
 	uint32_t limited_by;
@@ -39,6 +42,7 @@ struct work_device {
 	enum reason patience;           /* holds the order where it is, unless something cut it after that; REASON_NONE = none */
 	int64_t retry_ms;               /* a paused car: patience ends, monotonic */
 	char wait[128];                 /* patience in words */
+	bool looks;                     /* it buys a little, to see whether the sun gives more */
 	bool car_apart;                 /* it balances, and a car takes power that is no part of it */
 };
 
@@ -98,6 +102,10 @@ struct room {
 	bool proven;                   /* count as relief only what can be seen, not what was ordered */
 	bool overdue;                  /* exceeded for longer than orders take: devices are where they are read to be */
 };
+
+/** habits.c: how cars keep to what they are told, by their readings; before share_points. How many times what it is told one draws. */
+void habits_learn(struct work *w);
+double habits_over(const struct work_device *d);
 
 /** share.c: each point's headroom over all devices, import support, what is unreachable. */
 void share_points(struct work *w);

@@ -17,7 +17,7 @@ def sources(folder, pattern=r".*\.c$"):
 
 
 def policies():
-    return sources("policies")
+    return sources("policies") + sources("policies/forecast")
 
 
 def resolve(name):
@@ -45,7 +45,7 @@ def is_pure(path):
 def tests():
     """The tests of policies: they include some of them, and nothing of what stands above or beside."""
     found = sources("tests/unit", r"test_.*\.c$") + sources("tests/scenario", r"test_.*\.c$")
-    return [t for t in found if is_pure(t) and any(re.match(r"policies/\w+\.h", n) for n in includes(t))]
+    return [t for t in found if is_pure(t) and any(re.match(r"policies/(forecast/)?\w+\.h", n) for n in includes(t))]
 
 
 class Build:

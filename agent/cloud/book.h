@@ -17,7 +17,7 @@ struct book_device {
 	char flip_device_id[FLIP_ID_MAX];
 	bool battery;                   /* false: EV charger -> "unsupported command type" */
 	bool reachable;                 /* answered on Modbus within 60 s */
-	bool not_asked;                 /* we have only just started: its silence says nothing yet */
+	bool not_asked;                 /* we have only just started: that it is silent, or not known, says nothing yet */
 	bool islanded, fault;
 	double charge_max_w, discharge_max_w;
 };
@@ -132,9 +132,9 @@ void book_suspend(struct book *b, int device, bool suspended);
 void book_trouble(struct book *b, int device, enum flip_device_status s, const char *reason);
 
 /** The device moved @ac_power_w (into it positive) for the last @ms: what went in the direction of its active command was
- *  delivered. A longer gap than BOOK_GAP_MS (nobody looked: the machine slept) counts nothing. Trusted clock only. */
+ *  delivered. A longer gap than BOOK_GAP_MS (nobody looked: the machine slept) counts nothing. Returns the Wh. Trusted clock only. */
 #define BOOK_GAP_MS 15000
-void book_deliver(struct book *b, int device, double ac_power_w, int64_t utc_ms, int64_t ms);
+double book_deliver(struct book *b, int device, double ac_power_w, int64_t utc_ms, int64_t ms);
 
 const char *book_state_word(enum book_state s);
 bool book_state_is_end(enum book_state s);

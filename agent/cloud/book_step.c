@@ -230,8 +230,10 @@ void book_trouble(struct book *b, int device, enum flip_device_status s, const c
 	}
 }
 
-void book_deliver(struct book *b, int device, double ac_power_w, int64_t utc_ms, int64_t ms)
+double book_deliver(struct book *b, int device, double ac_power_w, int64_t utc_ms, int64_t ms)
 {
+	double wh = 0;
+
 	for (int i = 0; i < b->n && device >= 0; i++) {
 		struct book_entry *e = &b->entry[i];
 		const int64_t ran_ms = utc_ms - e->c.starts_utc_ms;
@@ -239,9 +241,11 @@ void book_deliver(struct book *b, int device, double ac_power_w, int64_t utc_ms,
 		if (e->device != device || e->state != BOOK_ACTIVE || ran_ms < 0 || utc_ms >= book_end_utc(b, &e->c))
 			continue;
 		if (ms > 0 && ms <= BOOK_GAP_MS && (e->c.mode == MODE_CHARGE ? ac_power_w > 0 : ac_power_w < 0))
-			e->delivered_wh += fabs(ac_power_w) * (double)(ms < ran_ms ? ms : ran_ms) / 3.6e6;
-		return;
+			wh = fabs(ac_power_w) * (double)(ms < ran_ms ? ms : ran_ms) / 3.6e6;
+		e->delivered_wh += wh;
+		break;
 	}
+	return wh;
 }
 
 static bool forgettable(const struct book *b, const struct book_entry *e, int64_t utc_ms, int64_t keep_ms)

@@ -87,7 +87,7 @@ struct config_tariff {
 	double standing_charge_per_day;
 };
 
-struct config_plan { int horizon_h, slot_s, demand_interval_min; double wear_cost, demand_target_w; bool battery_to_ev; };
+struct config_plan { int horizon_h, slot_s, demand_interval_min; double wear_cost, demand_target_w; bool battery_to_ev, ev_habit; };
 struct config_outbox { int max_mib, telemetry_interval_s; };
 
 struct config {
@@ -122,6 +122,8 @@ struct config_checks {
 	bool (*zone_known)(void *context, const char *zone, char *nearest, size_t nearest_size);
 	/** True when a file with a secret may be used, else the reason ("mode is 0644, 0600 or stricter is allowed"). */
 	bool (*secret_file)(void *context, const char *path, char *reason, size_t reason_size);
+	/** The same for one that others may read too, as of certificates. */
+	bool (*plain_file)(void *context, const char *path, char *reason, size_t reason_size);
 };
 
 /* Roles of a device without `roles`: all its profile offers but grid and load, and for a battery pv either. A pure meter
@@ -141,6 +143,14 @@ int config_parse(const struct config_file *files, int n, config_profile_roles_fn
 /** What a reload must do, as bits; 0 = nothing changed. */
 enum config_change { CHANGE_LIVE = 1, CHANGE_MQTT = 2, CHANGE_PLANT = 4, CHANGE_FLIP = 8, CHANGE_TARIFF = 16, CHANGE_FLATPEAK = 32 };
 uint32_t config_compare(const struct config *a, const struct config *b);
+
+/* Where each bus and device of a new configuration is in the old one when it may go on as it is; -1 = it is new, or must restart. */
+struct config_kept {
+	int bus[CONFIG_BUS_MAX], device[DEVICE_MAX];
+};
+
+/** @a in force, @b to come. A device restarts with its bus. */
+void config_kept(const struct config *a, const struct config *b, struct config_kept *kept);
 
 /**
  * A sentence for every key that is set to something else than its default and that nothing reads yet: "[flatpeak] mode =

@@ -238,11 +238,13 @@ static void check_outside(struct config_parse *p)
 	for (size_t s = 0; s < sizeof(SECTIONS) / sizeof(SECTIONS[0]); s++) {
 		const struct config_section *table = &CONFIG_TABLE[SECTIONS[s]];
 
-		for (int k = 0; k < table->n_rows && p->checks->secret_file; k++) {
-			const char *path = (const char *)config_base(p->c, SECTIONS[s], 0) + table->rows[k].offset;
+		for (int k = 0; k < table->n_rows; k++) {
+			const struct config_row *row = &table->rows[k];
+			const char *path = (const char *)config_base(p->c, SECTIONS[s], 0) + row->offset;
+			bool (*good)(void *, const char *, char *, size_t) = row->type == CT_SECRET ? p->checks->secret_file :
+				row->type == CT_PATH && !(row->flags & CF_LATER) ? p->checks->plain_file : NULL;
 
-			if (table->rows[k].type == CT_SECRET && path[0] &&
-			    !p->checks->secret_file(p->checks->context, path, reason, sizeof(reason)))
+			if (good && path[0] && !good(p->checks->context, path, reason, sizeof(reason)))
 				KEY_ERROR(p, SECTIONS[s], 0, "", table->rows[k].key, "%s", reason);
 		}
 	}
@@ -254,6 +256,7 @@ int config_idle_keys(const struct config *c, char out[][CONFIG_UNUSED_TEXT], int
 		{ "mirror_reserve", ROLE_BATTERY, "batteries" }, { "capacity_wh", ROLE_BATTERY, "batteries" },
 		{ "soc_min_pct", ROLE_BATTERY, "batteries" }, { "soc_max_pct", ROLE_BATTERY, "batteries" },
 		{ "soh_pct", ROLE_BATTERY, "batteries" }, { "failsafe_a", ROLE_CHARGER, "chargers" }, { "peak_w", ROLE_PV, "PV" },
+		{ "tilt_deg", ROLE_PV, "PV" }, { "azimuth_deg", ROLE_PV, "PV" },
 	};
 	char value[64];
 	int n = 0;

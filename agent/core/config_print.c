@@ -121,18 +121,18 @@ bool config_value_equal(const struct config_row *row, const void *a, const void 
 	return set_a == set_b && (!set_a || !strcmp(ta, tb));
 }
 
-static int instances(const struct config *c, int section)
+int config_instances(const struct config *c, int section)
 {
 	return section == CS_BUS ? c->n_buses : section == CS_DEVICE ? c->n_devices : 1;
 }
 
-static const char *name_of(const struct config *c, int section, int i)
+const char *config_instance_name(const struct config *c, int section, int i)
 {
 	return section == CS_BUS ? c->bus[i].name : section == CS_DEVICE ? c->device[i].id : "";
 }
 
-/* A serial line has no port and a host no baud: left over at most from a file that a later one overrode. */
-static bool row_means(const struct config *c, int section, int i, const struct config_row *row)
+/* What a row of the wrong kind of bus holds is left over from a file that a later one overrode. */
+bool config_row_means(const struct config *c, int section, int i, const struct config_row *row)
 {
 	return section != CS_BUS || !(row->flags & (c->bus[i].rtu ? CF_TCP : CF_RTU));
 }
@@ -168,8 +168,8 @@ void config_print(const struct config *c, FILE *out)
 	for (int s = 0; s < CONFIG_SECTIONS; s++) {
 		const struct config_section *table = &CONFIG_TABLE[s];
 
-		for (int i = 0; i < instances(c, s); i++) {
-			const char *name = name_of(c, s, i);
+		for (int i = 0; i < config_instances(c, s); i++) {
+			const char *name = config_instance_name(c, s, i);
 
 			if (s == CS_TARIFF && !c->tariff.set)
 				continue; /* its mere presence means something */
@@ -177,7 +177,7 @@ void config_print(const struct config *c, FILE *out)
 				 name, 4, "", table->help);
 			fputs(head, out);
 			for (int k = 0; k < table->n_rows; k++)
-				if (row_means(c, s, i, &table->rows[k]))
+				if (config_row_means(c, s, i, &table->rows[k]))
 					row_print(&table->rows[k], config_base(c, s, i), out);
 		}
 	}
@@ -223,18 +223,30 @@ static int limit_notes(const struct config *c, char out[][CONFIG_UNUSED_TEXT], i
 	return n;
 }
 
+static int flatpeak_notes(const struct config_flatpeak *c, char out[][CONFIG_UNUSED_TEXT], int max)
+{
+	const bool account = c->account_id[0], location = c->location_id[0];
+
+	if (c->mode != LINK_DIRECT || (account && location) || max < 1)
+		return 0;
+	snprintf(out[0], CONFIG_UNUSED_TEXT, "[flatpeak] mode = direct needs %s%s%s: no prices are asked for without", account ? "" : "account_id",
+		 account || location ? "" : " and ", location ? "" : "location_id");
+	return 1;
+}
+
 int config_unused(const struct config *c, char out[][CONFIG_UNUSED_TEXT], int max)
 {
 	char value[2048], head[64];
 	int n = flip_notes(c, out, max);
 
 	n += limit_notes(c, out + n, max - n);
+	n += flatpeak_notes(&c->flatpeak, out + n, max - n);
 	n += config_idle_keys(c, out + n, max - n);
 	for (int s = 0; s < CONFIG_SECTIONS; s++) {
 		const struct config_section *table = &CONFIG_TABLE[s];
 
-		for (int i = 0; i < instances(c, s); i++) {
-			snprintf(head, sizeof(head), table->named ? "[%s %s]" : "[%s]", table->name, name_of(c, s, i));
+		for (int i = 0; i < config_instances(c, s); i++) {
+			snprintf(head, sizeof(head), table->named ? "[%s %s]" : "[%s]", table->name, config_instance_name(c, s, i));
 			for (int k = 0; k < table->n_rows && n < max; k++) {
 				const struct config_row *row = &table->rows[k];
 
@@ -245,27 +257,4 @@ int config_unused(const struct config *c, char out[][CONFIG_UNUSED_TEXT], int ma
 		}
 	}
 	return n;
-}
-
-uint32_t config_compare(const struct config *a, const struct config *b)
-{
-	uint32_t change = a->tariff.set != b->tariff.set ? CHANGE_TARIFF : 0;
-
-	for (int s = 0; s < CONFIG_SECTIONS; s++) {
-		const struct config_section *table = &CONFIG_TABLE[s];
-
-		if (instances(a, s) != instances(b, s)) {
-			change |= CHANGE_PLANT | (s == CS_DEVICE ? CHANGE_FLIP : 0);
-			continue;
-		}
-		for (int i = 0; i < instances(a, s); i++) {
-			if (strcmp(name_of(a, s, i), name_of(b, s, i)) != 0)
-				change |= CHANGE_PLANT | (s == CS_DEVICE ? CHANGE_FLIP : 0);
-			for (int k = 0; k < table->n_rows; k++)
-				if (row_means(a, s, i, &table->rows[k]) &&
-				    !config_value_equal(&table->rows[k], config_base(a, s, i), config_base(b, s, i)))
-					change |= table->rows[k].change;
-		}
-	}
-	return change;
 }

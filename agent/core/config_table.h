@@ -68,6 +68,11 @@ extern const struct config_section CONFIG_TABLE[CONFIG_SECTIONS];
 
 /** The struct of a section; @i counts the named ones. */
 void *config_base(const struct config *c, int section, int i);
+/** How many there are of a section, and what one is called ("" where it has no name). */
+int config_instances(const struct config *c, int section);
+const char *config_instance_name(const struct config *c, int section, int i);
+/** Whether the key says something there: a serial line has no port, a host no baud. */
+bool config_row_means(const struct config *c, int section, int i, const struct config_row *row);
 
 /* config_value.c and config_print.c: one value, text <-> struct. */
 /** Copies member @i of "a|b|c"; false behind the last. An empty member is a hole in the numbering. */
@@ -83,7 +88,7 @@ bool config_id_valid(const char *text);
 /* The state of one parse: where everything was written, and the errors in the order of the files. */
 struct config_origin { int file, line; };  /* line 0 = not written */
 
-#define CONFIG_INSTANCES (CONFIG_BUS_MAX + DEVICE_MAX + 7)
+#define CONFIG_INSTANCES (CONFIG_SECTIONS + CONFIG_BUS_MAX + DEVICE_MAX)
 
 struct config_parse {
 	const struct config_file *files;

@@ -59,7 +59,8 @@ static int member_error(const struct config_row *row, const char *text, struct e
 
 	nearest_start(&near, text);
 	for (int i = 0; config_member(row->members, i, m, sizeof(m)); i++)
-		nearest_offer(&near, m);
+		if (row->type != CT_INT || fabs(strtod(text, NULL) - strtod(m, NULL)) <= 0.1 * strtod(m, NULL)) /* 20 is a letter from 30, and no slip */
+			nearest_offer(&near, m);
 	member_list(row->members, " or ", list, sizeof(list));
 	if (near.best[0])
 		return errbuf_set(err, -EINVAL, "unknown value '%.40s', did you mean %s? allowed: %s", text, near.best,
@@ -82,13 +83,13 @@ static int number_parse(const struct config_row *row, const char *text, double *
 	double v;
 
 	if (!text[0])
-		return errbuf_set(err, -EINVAL, "empty, allowed: %g..%g%s%s", row->min, row->max, unit, row->unit);
+		return errbuf_set(err, -EINVAL, "empty, allowed: %.10g..%.10g%s%s", row->min, row->max, unit, row->unit);
 	v = strtod(text, &end);
 	if (*end || strspn(text, "+-.0123456789eE") != strlen(text))
-		return errbuf_set(err, -EINVAL, "'%.40s' is not a number, allowed: %g..%g%s%s%s", text, row->min, row->max,
+		return errbuf_set(err, -EINVAL, "'%.40s' is not a number, allowed: %.10g..%.10g%s%s%s", text, row->min, row->max,
 				  unit, row->unit, strchr(text, '#') ? " (a comment behind a value starts with ' ;')" : "");
 	if (!(v >= row->min && v <= row->max) && !(v == 0 && row->flags & CF_ZERO))
-		return errbuf_set(err, -EINVAL, "%.40s is outside %s%g..%g%s%s", text, row->flags & CF_ZERO ? "0 or " : "",
+		return errbuf_set(err, -EINVAL, "%.40s is outside %s%.10g..%.10g%s%s", text, row->flags & CF_ZERO ? "0 or " : "",
 				  row->min, row->max, unit, row->unit);
 	*out = v;
 	return 0;
@@ -101,7 +102,7 @@ static int int_set(const struct config_row *row, int *out, const char *text, str
 	if (number_parse(row, text, &v, err) < 0)
 		return -EINVAL;
 	if (v != floor(v))
-		return errbuf_set(err, -EINVAL, "%.40s is not a whole number, allowed: %g..%g", text, row->min, row->max);
+		return errbuf_set(err, -EINVAL, "%.40s is not a whole number, allowed: %.10g..%.10g", text, row->min, row->max);
 	if (row->members) {
 		char plain[24];
 

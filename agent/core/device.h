@@ -70,6 +70,7 @@ struct device_state {
 	enum verdict verdict;
 	double verdict_w;              /* what the read-back says is in force, W, of VERDICT_CLAMPED / FOREIGN / APPLIED */
 	bool released;                 /* read back: under its own control */
+	int32_t period_ms;             /* from one read to the next where no order comes between; 0 = not said */
 	char note[96];                 /* one line for people: "waiting for model 124", "" when all is well */
 };
 

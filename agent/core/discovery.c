@@ -308,6 +308,27 @@ static void write_site_sensors(struct writer *w, uint32_t roles)
 	json_out_object_end(&w->o);
 }
 
+/* What the battery saved, from R/savings; counts anew each day, each month. */
+static void write_savings(struct writer *w)
+{
+	static const struct { const char *key, *name, *part; } SENSORS[] = {
+		{ "saved_today", "Saved today", "today" }, { "saved_month", "Saved this month", "month" },
+	};
+	char text[160];
+
+	for (size_t i = 0; i < sizeof(SENSORS) / sizeof(SENSORS[0]); i++) {
+		component(w, SENSORS[i].key, "sensor", SENSORS[i].name);
+		write_topic(w, "state_topic", "savings");
+		snprintf(text, sizeof(text), "{{ (value_json.%s | default({})).saved | default(none) }}", SENSORS[i].part);
+		json_out_text(&w->o, "val_tpl", text);
+		if (w->n->currency[0]) { /* money without a currency is refused */
+			json_out_text(&w->o, "unit_of_meas", w->n->currency);
+			json_out_text(&w->o, "dev_cla", "monetary");
+		}
+		json_out_object_end(&w->o);
+	}
+}
+
 size_t discovery_site_text(const struct discovery_names *n, uint32_t roles, char *out, size_t size)
 {
 	struct writer w = { .n = n };
@@ -317,6 +338,8 @@ size_t discovery_site_text(const struct discovery_names *n, uint32_t roles, char
 	snprintf(name, sizeof(name), "Hearth %.*s", DEVICE_ID_MAX - 1, n->site);
 	begin(&w, NULL, n->name[0] ? n->name : name);
 	write_site_sensors(&w, roles);
+	if (roles & ROLE_BATTERY)
+		write_savings(&w);
 	component(&w, "reserve", "number", "Reserve");
 	write_topic(&w, "state_topic", "owner");
 	json_out_text(&w.o, "val_tpl", "{{ value_json.reserve_pct | default(none) }}");

@@ -18,6 +18,7 @@ struct discovery_names {
 	const struct topic_root *root;
 	const char *site;                 /* id */
 	const char *name;                 /* for people; "" = none */
+	const char *currency;             /* of what is saved; "" = not known */
 };
 
 /** Bits 1 << enum field: what the device has shown so far to have, of its kinds and usable now. */

@@ -242,6 +242,14 @@ static cJSON *doubts(const struct snapshot *s, const struct decisions *d)
 	return list;
 }
 
+uint32_t encode_not_kept(const struct snapshot *s)
+{
+	const struct site_params *p = &s->site;
+	const bool limits = p->import_limit_w > 0 || p->export_limit_w > 0 || p->fuse_a > 0 || !isnan(s->external.import_w) || !isnan(s->external.export_w);
+
+	return s->paused && limits ? 1u << RANK_LIMIT : 0;
+}
+
 cJSON *encode_site(const struct snapshot *s, const struct decisions *d, const struct site_sums *sums)
 {
 	cJSON *o = cJSON_CreateObject();
@@ -258,6 +266,8 @@ cJSON *encode_site(const struct snapshot *s, const struct decisions *d, const st
 	cJSON_AddStringToObject(o, "code", reason_word(d->code));
 	cJSON_AddStringToObject(o, "reason", d->why);
 	cJSON_AddItemToObject(o, "limited_by", words_of(d->limited_by, rank_of_bit));
+	if (s->paused)
+		cJSON_AddItemToObject(o, "not_kept", words_of(encode_not_kept(s), rank_of_bit));
 	if (d->limit_unreachable_w > 0)
 		json_add_number(o, "limit_unreachable_w", d->limit_unreachable_w, 0);
 	cJSON_AddItemToObject(o, "doubts", doubts(s, d));

@@ -26,6 +26,8 @@ cJSON *encode_device(const struct snap_device *d);
 cJSON *encode_decision(const struct snap_device *device, const struct decision *d);
 /** R/decision */
 cJSON *encode_decisions(const struct snapshot *s, const struct decisions *d);
+/** Ranks, bits, whose limits stand but are not kept just now: the owner has paused everything, so nobody cuts any order. */
+uint32_t encode_not_kept(const struct snapshot *s);
 /** R/site */
 cJSON *encode_site(const struct snapshot *s, const struct decisions *d, const struct site_sums *sums);
 

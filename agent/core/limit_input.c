@@ -1,13 +1,14 @@
 /* See limit_input.h. The stored form and the message are read in limit_input_json.c. */
 #include "core/limit_input.h"
 
+#include "core/clock_gate.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define APART_MS 2000 /* less than that apart, two clocks agree */
-#define KEEP_MS 60000 /* a later end alone is stored this late at most */
 
 void limit_input_init(struct limit_input *in)
 {
@@ -51,12 +52,17 @@ static bool align(struct limit_demand *d, const struct limit_clock *c)
 	return true;
 }
 
+static bool differs(double a, double b)
+{
+	return isnan(a) != isnan(b) || (!isnan(a) && a != b);
+}
+
 bool limit_view_power_differs(const struct limit_view *a, const struct limit_view *b)
 {
 	for (int i = 0; i < LIMIT_SIDES; i++) {
 		const struct limit_view_side *x = &a->side[i], *y = &b->side[i];
 
-		if (x->state != y->state || x->failsafe != y->failsafe || isnan(x->w) != isnan(y->w) || (!isnan(x->w) && x->w != y->w))
+		if (x->state != y->state || x->failsafe != y->failsafe || differs(x->w, y->w))
 			return true;
 	}
 	return a->failsafe != b->failsafe || a->state != b->state;
@@ -65,7 +71,8 @@ bool limit_view_power_differs(const struct limit_view *a, const struct limit_vie
 bool limit_view_differs(const struct limit_view *a, const struct limit_view *b)
 {
 	for (int i = 0; i < LIMIT_SIDES; i++)
-		if (a->side[i].until_utc_ms != b->side[i].until_utc_ms)
+		if (a->side[i].until_utc_ms != b->side[i].until_utc_ms || a->side[i].waits != b->side[i].waits ||
+		    differs(a->side[i].tighter_w, b->side[i].tighter_w) || a->side[i].tighter_until_utc_ms != b->side[i].tighter_until_utc_ms)
 			return true;
 	return limit_view_power_differs(a, b);
 }
@@ -99,28 +106,12 @@ static int pass(struct limit_input *in, const struct limit_config *cfg, const st
 			changed |= LIMIT_STORE;
 		if (over(&s->demand, clock)) {
 			s->demand = (struct limit_demand){ .stated = true, .w = NAN };
+			s->ahead_ms = 0;
 			changed |= LIMIT_STORE;
 		}
+		align(&s->tighter, clock);
+		s->tighter.stated &= !over(&s->tighter, clock);
 		settle(s, watched(cfg, i), clock->now_ms - alive_ms > (int64_t)cfg->heartbeat_s * 1000);
-	}
-	return changed;
-}
-
-/* An end that only moved later may wait, but never while less than half of the time is on disk. What is stored takes all along. */
-static int keep(struct limit_input *in, int changed, int64_t now_ms)
-{
-	for (int i = 0; i < LIMIT_SIDES; i++) {
-		const struct limit_side *s = &in->side[i];
-
-		if (s->prolonged && (now_ms - s->kept_ms >= KEEP_MS || 2 * (s->kept_until_ms - now_ms) < s->demand.until_ms - now_ms))
-			changed |= LIMIT_STORE;
-	}
-	for (int i = 0; i < LIMIT_SIDES && changed & LIMIT_STORE; i++) {
-		struct limit_side *s = &in->side[i];
-
-		s->prolonged = false;
-		s->kept_ms = now_ms;
-		s->kept_until_ms = s->demand.until_ms;
 	}
 	return changed;
 }
@@ -131,7 +122,7 @@ int limit_input_step(struct limit_input *in, const struct limit_config *cfg, con
 	int changed;
 
 	limit_input_view(in, cfg, &before);
-	changed = keep(in, pass(in, cfg, clock), clock->now_ms);
+	changed = pass(in, cfg, clock);
 	limit_input_view(in, cfg, &after);
 	return changed | (limit_view_differs(&before, &after) ? LIMIT_CHANGED : 0);
 }
@@ -163,15 +154,48 @@ static bool prolongs(const struct limit_demand *old, const struct limit_demand *
 	return old->w == d->w && old->unproven == d->unproven && old->until_ms && d->until_ms >= old->until_ms;
 }
 
-enum statement { SAME, LATER, OTHER };
+static int64_t later_of(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
 
-static enum statement state_side(struct limit_side *s, const struct limit_demand *d, const char *source)
+/* A limit that is said again and again for the next minute shall not wear the disk: when the end on disk is reached, one is stored
+ * that is later still. True when it was. */
+static bool reach(struct limit_side *s, const struct limit_demand *d, int64_t now_ms)
+{
+	const int64_t left_ms = d->until_ms - now_ms;
+
+	s->ahead_ms -= later_of(d->until_ms - s->demand.until_ms, d->until_utc_ms - s->demand.until_utc_ms); /* whichever a start goes by */
+	if (s->ahead_ms >= 0)
+		return false;
+	s->ahead_ms = left_ms < LIMIT_INPUT_AHEAD_MS ? left_ms : LIMIT_INPUT_AHEAD_MS;
+	return true;
+}
+
+/* The last one counts; that another source said less is remembered as long as that would stand. */
+static void compare(struct limit_side *s, const struct limit_demand *d, const char *source)
+{
+	struct limit_demand *t = &s->tighter;
+
+	t->stated &= strcmp(s->tighter_source, source) != 0;
+	if (s->source[0] && strcmp(s->source, source) != 0 && !isnan(s->demand.w) && !(t->stated && t->w <= s->demand.w)) {
+		*t = s->demand;
+		memcpy(s->tighter_source, s->source, sizeof(s->tighter_source));
+	}
+	t->stated &= !(d->w <= t->w);
+}
+
+enum statement { SAME, LATER, BEYOND, OTHER }; /* later: than what was said; beyond: also than what is on disk */
+
+static enum statement state_side(struct limit_side *s, const struct limit_demand *d, const char *source, int64_t now_ms)
 {
 	enum statement is = OTHER;
 
 	if (!s->unread && !strcmp(s->source, source))
-		is = same(d, &s->demand) ? SAME : prolongs(&s->demand, d) ? LATER : OTHER;
-	s->prolonged |= is == LATER;
+		is = same(d, &s->demand) ? SAME : prolongs(&s->demand, d) ? (reach(s, d, now_ms) ? BEYOND : LATER) : OTHER;
+	if (is == OTHER)
+		s->ahead_ms = 0;
+	compare(s, d, source);
 	s->unsure = s->unread = false;
 	s->demand = *d;
 	s->state = heard_state(d);
@@ -185,7 +209,7 @@ int limit_input_message(struct limit_input *in, const struct limit_config *cfg, 
 	struct limit_view before, after;
 	int changed, said[OTHER + 1] = { 0 };
 
-	if (clock->trusted && m->until_utc_ms && m->until_utc_ms <= clock->utc_ms)
+	if (m->until_utc_ms && m->until_utc_ms <= (clock->trusted ? clock->utc_ms : CLOCK_BUILT_UTC_MS)) /* then no clock was ever right */
 		return errbuf_set(err, -ETIME, "until: it is over");
 	if (clock->trusted && m->until_utc_ms - clock->utc_ms > LIMIT_INPUT_MAX_S * 1000)
 		return errbuf_set(err, -ERANGE, "until: more than %lld days ahead", LIMIT_INPUT_MAX_S / 86400);
@@ -200,13 +224,13 @@ int limit_input_message(struct limit_input *in, const struct limit_config *cfg, 
 		if (m->states[i] || !s->source[0] || !strcmp(s->source, m->source))
 			s->heard_ms = clock->now_ms;
 		if (m->states[i])
-			said[state_side(s, &d, m->source)]++;
+			said[state_side(s, &d, m->source, clock->now_ms)]++;
 	}
 	if (m->states[LIMIT_IMPORT] || m->states[LIMIT_EXPORT])
 		memcpy(in->source, m->source, sizeof(in->source));
-	changed = keep(in, changed | (said[OTHER] ? LIMIT_STORE : 0), clock->now_ms);
+	changed |= said[OTHER] || said[BEYOND] ? LIMIT_STORE : 0;
 	limit_input_view(in, cfg, &after);
-	if (said[LATER] && !said[OTHER] && !limit_view_power_differs(&before, &after))
+	if ((said[LATER] || said[BEYOND]) && !said[OTHER] && !limit_view_power_differs(&before, &after))
 		changed |= LIMIT_PROLONGED;
 	return changed | (limit_view_differs(&before, &after) ? LIMIT_CHANGED : 0);
 }
@@ -228,7 +252,10 @@ void limit_input_view(const struct limit_input *in, const struct limit_config *c
 			v->w = cfg->failsafe_w[i];
 			v->until_utc_ms = 0;
 		}
+		v->waits = v->until_utc_ms && !d->until_ms;
 		v->failsafe = unheard;
+		v->tighter_w = in->side[i].tighter.stated ? in->side[i].tighter.w : NAN;
+		v->tighter_until_utc_ms = in->side[i].tighter.stated ? in->side[i].tighter.until_utc_ms : 0;
 		out->failsafe |= unheard;
 		if (v->until_utc_ms && (!out->until_utc_ms || v->until_utc_ms < out->until_utc_ms))
 			out->until_utc_ms = v->until_utc_ms;
@@ -252,4 +279,37 @@ const char *limit_state_word(enum limit_state s)
 	};
 
 	return WORDS[s];
+}
+
+bool limit_input_tightens(const struct limit_input *in, const struct limit_config *cfg, const struct limit_message *m,
+			  const struct limit_clock *clock)
+{
+	const int64_t end_ms = m->duration_ms > 0 ? clock->utc_ms + m->duration_ms : m->until_utc_ms;
+	struct limit_view v;
+	bool any = false;
+
+	limit_input_view(in, cfg, &v);
+	for (int i = 0; i < LIMIT_SIDES; i++) {
+		const struct limit_view_side *now = &v.side[i];
+
+		if (!m->states[i])
+			continue;
+		if (isnan(m->w[i]) || m->w[i] > now->w)
+			return false;
+		if (!isnan(now->w) && end_ms && (!now->until_utc_ms || end_ms < now->until_utc_ms))
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+bool limit_input_exact(struct limit_input *in)
+{
+	bool any = false;
+
+	for (int i = 0; i < LIMIT_SIDES; i++) {
+		any |= in->side[i].ahead_ms > 0;
+		in->side[i].ahead_ms = 0;
+	}
+	return any;
 }

@@ -12,6 +12,7 @@
 
 #define LIMIT_INPUT_MAX_W 1e6
 #define LIMIT_INPUT_MAX_S (366LL * 86400) /* longest limit with an end */
+#define LIMIT_INPUT_AHEAD_MS 60000 /* a prolonged end is stored this much later at most */
 #define LIMIT_SOURCE_MAX 33
 
 /* A side is watched when the source sends heartbeats (heartbeat_s > 0) and a failsafe limit is configured for it.
@@ -29,7 +30,8 @@
  *   any -> failsafe                        no message for longer than heartbeat_s
  *
  * Any message is a heartbeat for the sides its source stated last, for those it states, and for those nobody ever stated: who
- * speaks of export does not vouch for another source's import. A restart begins in init. A side that was in init or failsafe
+ * speaks of export does not vouch for another source's import. The last statement of a side counts, whoever made it; a tighter one
+ * of another source that it replaced is remembered as long as that would stand, to be told. A restart begins in init. A side that was in init or failsafe
  * when watching ended begins in init when it is watched again, unless it was stated meanwhile.
  *
  * A side whose stored limit could not be read is in init, watched or not, until it is stated: the tighter of failsafe limit (where
@@ -63,8 +65,9 @@ struct limit_input {
 		bool unsure;            /* not stated since the start, or since it was in failsafe: so watching begins in init */
 		bool unread;            /* what was stored could not be read, not stated since */
 		int64_t heard_ms;       /* the last message that was a heartbeat for it */
-		bool prolonged;         /* the end in force is later than the stored one */
-		int64_t kept_ms, kept_until_ms; /* monotonic: when the end was last stored, and which one */
+		int64_t ahead_ms;       /* the end is stored so much later than it is: room to prolong without the disk */
+		struct limit_demand tighter;   /* stated: another source's, that a looser one replaced and that would still stand; not stored */
+		char tighter_source[LIMIT_SOURCE_MAX];
 	} side[LIMIT_SIDES];
 	char source[LIMIT_SOURCE_MAX];  /* who stated something last, "" = nobody */
 	int heartbeat_s;                /* as configured at the last step */
@@ -92,14 +95,17 @@ struct limit_view {
 		double w;               /* NAN = none */
 		int64_t until_utc_ms;   /* of w; 0 = no known end */
 		bool failsafe;          /* it holds here: nobody is heard for this side */
+		bool waits;             /* its end waits for a trusted clock, and the limit holds meanwhile */
+		double tighter_w;       /* what another source said, and a looser one replaced: it would still stand; NAN = none */
+		int64_t tighter_until_utc_ms; /* 0 = no end */
 	} side[LIMIT_SIDES];
 };
 
 /* What a step or a message changed, bits. */
 enum limit_change {
 	LIMIT_CHANGED = 1,   /* the view */
-	LIMIT_STORE = 2,     /* what limit_input_encode says. A later end alone: at most a minute later, and before less than half of
-			      * the time that is left is stored */
+	LIMIT_STORE = 2,     /* what limit_input_encode says. Of an end that is prolonged it says one that is later still, by the time
+			      * left or a minute: until then no other need be stored. So what is on disk never ends before what was said */
 	LIMIT_PROLONGED = 4, /* the message only moved an end later: nothing else in force is different */
 };
 
@@ -116,6 +122,10 @@ int limit_input_step(struct limit_input *in, const struct limit_config *cfg, con
 int limit_input_message(struct limit_input *in, const struct limit_config *cfg, const struct limit_message *m,
 			const struct limit_clock *clock, struct errbuf *err);
 
+/** Would it only take away: every side it states is no higher than what is in force there, and does not end earlier. */
+bool limit_input_tightens(const struct limit_input *in, const struct limit_config *cfg, const struct limit_message *m,
+			  const struct limit_clock *clock);
+
 void limit_input_view(const struct limit_input *in, const struct limit_config *cfg, struct limit_view *out);
 bool limit_view_differs(const struct limit_view *a, const struct limit_view *b);
 /** The same, but for the ends. */
@@ -126,11 +136,16 @@ int64_t limit_input_age_ms(const struct limit_input *in, int64_t now_ms);
 /** "init", "unlimited_controlled", "limited", "failsafe". */
 const char *limit_state_word(enum limit_state s);
 
+/** Before an orderly end: the ends are to be stored as they are. True when one was not. */
+bool limit_input_exact(struct limit_input *in);
+
 /** For the store. The tree belongs to the caller. Decode checks every range; what is wrong is an error, @out untouched. */
 cJSON *limit_input_encode(const struct limit_input *in, int64_t now_ms);
 int limit_input_decode(const cJSON *j, int64_t now_ms, struct limit_input *out, struct errbuf *err);
 /** When that fails: what can be read of it, without the ends of what is damaged (a limit rather lasts too long); the sides that
  *  are damaged or cannot be found are `unread`. @j NULL: nothing can be read. */
 void limit_input_salvage(const cJSON *j, int64_t now_ms, struct limit_input *out);
+/** Read well, but from where other things are damaged: every side that was stated is `unread`. False when none was. */
+bool limit_input_doubt(struct limit_input *in);
 
 #endif

@@ -64,6 +64,8 @@ int limit_message_parse(const cJSON *args, struct limit_message *out, struct err
 		return d;
 	if (r && d)
 		return errbuf_set(err, -EINVAL, "say either until or duration_s");
+	if ((r || d) && !number && (m.states[LIMIT_IMPORT] || m.states[LIMIT_EXPORT]))
+		return errbuf_set(err, -EINVAL, "null has no end: leave %s away", r ? "until" : "duration_s");
 	if ((r || d) && !number)
 		return errbuf_set(err, -EINVAL, "%s goes with a limit: say import_w or export_w too", r ? "until" : "duration_s");
 	m.duration_ms = seconds * 1000;
@@ -87,9 +89,9 @@ cJSON *limit_input_encode(const struct limit_input *in, int64_t now_ms)
 			continue;
 		o = cJSON_AddObjectToObject(j, NAMES[i]);
 		json_add_number(o, "w", d->w, 3);
-		json_add_time(o, "until", d->until_utc_ms);
+		json_add_time(o, "until", d->until_utc_ms ? d->until_utc_ms + s->ahead_ms : 0);
 		if (d->unproven) /* nobody can tell how long it was off: then it begins anew */
-			json_add_number(o, "left_ms", fmax(0, (double)(d->until_ms - now_ms)), 0);
+			json_add_number(o, "left_ms", fmax(0, (double)(d->until_ms + s->ahead_ms - now_ms)), 0);
 		if (strcmp(s->source, in->source) != 0)
 			cJSON_AddStringToObject(o, "source", s->source);
 		if (s->unread)
@@ -114,7 +116,7 @@ static int side_decode(const cJSON *o, int64_t now_ms, struct limit_side *out, s
 		return w;
 	if ((until = get_time(o, "until", &d.until_utc_ms, err)) < 0)
 		return until;
-	if ((left = json_get_int(o, "left_ms", 0, LIMIT_INPUT_MAX_S * 1000, &left_ms, err)) < 0)
+	if ((left = json_get_int(o, "left_ms", 0, LIMIT_INPUT_MAX_S * 1000 + LIMIT_INPUT_AHEAD_MS, &left_ms, err)) < 0)
 		return left;
 	if ((r = json_get_text(o, "source", s.source, sizeof(s.source), err)) < 0 || (r = json_get_bool(o, "unread", &s.unread, err)) < 0)
 		return r;
@@ -135,8 +137,11 @@ static int decode(const cJSON *j, int64_t now_ms, struct limit_input *in, bool b
 {
 	static const char *const KNOWN[] = { "source", "import", "export", NULL };
 	int r = cJSON_IsObject(j) ? check_keys(j, KNOWN, "", err) : errbuf_set(err, -EINVAL, "not an object");
-	const bool lost = r < 0;
+	bool lost;
 
+	if (r == 0 && !j->child) /* who spoke is always written */
+		r = errbuf_set(err, -EINVAL, "there is nothing in it");
+	lost = r < 0;
 	if (r < 0 && !broken)
 		return r;
 	if ((r = json_get_text(j, "source", in->source, sizeof(in->source), err)) < 0 && !broken)
@@ -176,4 +181,15 @@ void limit_input_salvage(const cJSON *j, int64_t now_ms, struct limit_input *out
 {
 	limit_input_init(out);
 	decode(j, now_ms, out, true, NULL);
+}
+
+bool limit_input_doubt(struct limit_input *in)
+{
+	bool any = false;
+
+	for (int i = 0; i < LIMIT_SIDES; i++) {
+		in->side[i].unread |= in->side[i].demand.stated;
+		any |= in->side[i].unread;
+	}
+	return any;
 }

@@ -42,15 +42,26 @@ void nearest_start(struct nearest *n, const char *wanted)
 	n->best[0] = '\0';
 }
 
+/* Bytes up to the last '/' that both begin with: "Europe/" alone makes no two cities alike. */
+static size_t common_folder(const char *a, const char *b)
+{
+	size_t folder = 0;
+
+	for (size_t i = 0; a[i] && a[i] == b[i]; i++)
+		if (a[i] == '/')
+			folder = i + 1;
+	return folder;
+}
+
 void nearest_offer(struct nearest *n, const char *candidate)
 {
-	const size_t na = strlen(n->wanted), nb = strlen(candidate);
+	const size_t na = strlen(n->wanted), nb = strlen(candidate), folder = common_folder(n->wanted, candidate);
 	int distance, enough;
 
 	if (na >= NEAREST_NAME_MAX || nb >= NEAREST_NAME_MAX || na == 0 || nb == 0)
 		return;
 	distance = edit_distance(n->wanted, na, candidate, nb);
-	enough = min2((int)(na > nb ? na : nb) / 3 + 1, 6);
+	enough = min2((int)((na > nb ? na : nb) - folder) / 3 + 1, 6);
 	/* "sunspec" is far from "sunspec-storage" by counting, yet what was meant */
 	if (na >= 4 && !strncmp(candidate, n->wanted, na))
 		distance = min2(distance, enough);

@@ -49,14 +49,22 @@ void owner_init(struct owner *o)
 
 double owner_reserve(const struct owner *o, double config_pct)
 {
-	return !isnan(o->reserve_pct) && o->reserve_config_pct == config_pct ? o->reserve_pct : config_pct;
+	if (o->reserve_config_pct != config_pct)
+		return config_pct;
+	return o->reserve_unread ? 100 : !isnan(o->reserve_pct) ? o->reserve_pct : config_pct;
 }
 
 bool owner_reserve_yield(struct owner *o, double config_pct)
 {
-	if (isnan(o->reserve_pct) || o->reserve_config_pct == config_pct)
+	if ((isnan(o->reserve_pct) && !o->reserve_unread) || o->reserve_config_pct == config_pct)
 		return false;
+	if (isnan(o->reserve_config_pct)) {
+		o->reserve_config_pct = config_pct;
+		o->reserve_pct = fmax(o->reserve_pct, o->reserve_unread ? NAN : config_pct);
+		return true;
+	}
 	o->reserve_pct = o->reserve_config_pct = NAN;
+	o->reserve_unread = false;
 	return true;
 }
 
@@ -66,6 +74,7 @@ int owner_reserve_set(struct owner *o, double pct, double config_pct, struct err
 		return errbuf_set(err, -ERANGE, "reserve: %g %% is outside 0..100", pct);
 	o->reserve_pct = pct;
 	o->reserve_config_pct = config_pct;
+	o->reserve_unread = false;
 	return 0;
 }
 

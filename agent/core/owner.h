@@ -32,6 +32,7 @@ struct owner_ev {
 struct owner {
 	double reserve_pct;            /* NAN = the configuration's */
 	double reserve_config_pct;     /* what the configuration said when it was set: when that changes, it yields */
+	bool reserve_unread;           /* one was set, but the stored one could not be read: 100 % is kept until it is set again */
 	int64_t pause_until_utc_ms;    /* 0 = not paused; the end that is stored and shown */
 	int64_t pause_until_ms;        /* monotonic, the end that counts; 0 = unknown after a restart: then UTC counts */
 	int n_overrides, n_evs;
@@ -43,8 +44,9 @@ void owner_init(struct owner *o);
 
 /** The reserve in force: the owner's, unless the configuration's value has changed since. */
 double owner_reserve(const struct owner *o, double config_pct);
-/** Forgets the owner's reserve when the configuration's value has changed since; true when it did (store it). Call at
- *  start and after each reload, else a value changed twice would bring an old wish back. */
+/** Forgets the owner's reserve when the configuration's value has changed since; true when something changed (store it). Call at
+ *  start and after each reload, else a value changed twice would bring an old wish back. When it could not be read what the
+ *  configuration said then, the higher of the two counts. */
 bool owner_reserve_yield(struct owner *o, double config_pct);
 /** 0..100; -ERANGE explained. */
 int owner_reserve_set(struct owner *o, double pct, double config_pct, struct errbuf *err);
@@ -83,8 +85,12 @@ const char *ev_mode_word(enum ev_mode m);        /* "off", "solar", "cheap", "no
 int override_parse(const char *word, enum override_mode *out);
 int ev_mode_parse(const char *word, enum ev_mode *out);
 
-/** For the store. The tree belongs to the caller. Decode checks every range; what is wrong is an error, @out untouched. */
+/** For the store. The tree belongs to the caller. Decode checks every range and takes what can be read, member by member: of a car
+ *  the mode at least, of an override all or nothing; a reserve that was set but cannot be read is `reserve_unread`. 0, or -EINVAL
+ *  when something was dropped: @err says what. */
 cJSON *owner_encode(const struct owner *o);
 int owner_decode(const cJSON *j, struct owner *out, struct errbuf *err);
+/** The same of a text, that may be cut off or worse: then the reserve, if it still stands there. */
+int owner_read(const char *text, struct owner *out, struct errbuf *err);
 
 #endif

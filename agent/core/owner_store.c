@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 cJSON *owner_encode(const struct owner *o)
@@ -15,6 +17,8 @@ cJSON *owner_encode(const struct owner *o)
 		return NULL;
 	json_add_number(j, "reserve_pct", o->reserve_pct, 3);
 	json_add_number(j, "reserve_config_pct", o->reserve_config_pct, 9);
+	if (o->reserve_unread)
+		cJSON_AddTrueToObject(j, "reserve_unread");
 	json_add_time(j, "pause_until", o->pause_until_utc_ms);
 	list = cJSON_AddArrayToObject(j, "overrides");
 	for (int i = 0; i < o->n_overrides; i++) {
@@ -75,53 +79,118 @@ static int override_decode(const cJSON *row, struct owner *o, struct errbuf *err
 	return owner_override_set(o, &v, v.until_utc_ms - 1, err);
 }
 
+/* The mode is what a car is kept off by: it holds without what belongs to it. */
 static int ev_decode(const cJSON *row, struct owner *o, struct errbuf *err)
 {
 	struct owner_ev v = { .energy_wh = NAN, .soc_pct = NAN };
 	char word[24] = "";
 	int r;
 
-	if ((r = get_device(row, v.device, err)) < 0 || (r = json_get_text(row, "mode", word, sizeof(word), err)) < 0 ||
-	    (r = json_get_number(row, "energy_wh", 0, 500000, &v.energy_wh, err)) < 0 ||
-	    (r = json_get_number(row, "soc_pct", 0, 100, &v.soc_pct, err)) < 0 ||
-	    (r = get_time(row, "ready_by", &v.ready_by_utc_ms, err)) < 0)
+	if ((r = get_device(row, v.device, err)) < 0 || (r = json_get_text(row, "mode", word, sizeof(word), err)) < 0)
 		return r;
 	if (ev_mode_parse(word, &v.mode) < 0)
 		return errbuf_set(err, -EINVAL, "mode: '%s' is no mode of a charger", word);
-	return owner_ev_set(o, &v, v.ready_by_utc_ms - 1, err);
+	if ((r = json_get_number(row, "energy_wh", 0, 500000, &v.energy_wh, err)) >= 0 &&
+	    (r = json_get_number(row, "soc_pct", 0, 100, &v.soc_pct, err)) >= 0 && (r = get_time(row, "ready_by", &v.ready_by_utc_ms, err)) >= 0)
+		r = owner_ev_set(o, &v, v.ready_by_utc_ms - 1, err);
+	if (r >= 0)
+		return r;
+	v.energy_wh = v.soc_pct = NAN;
+	v.ready_by_utc_ms = 0;
+	owner_ev_set(o, &v, 0, NULL);
+	return r;
 }
 
-static int list_decode(const cJSON *j, const char *key, int (*decode)(const cJSON *, struct owner *, struct errbuf *),
-		       struct owner *o, struct errbuf *err)
+/* What could not be read: the first of it in words. */
+struct dropped { struct errbuf *err; int n; };
+
+static void drop(struct dropped *d, const char *what, const struct errbuf *why)
+{
+	if (d->n++ == 0)
+		errbuf_set(d->err, -EINVAL, "%s%s", what, why->text);
+}
+
+static void list_decode(const cJSON *j, const char *key, int (*decode)(const cJSON *, struct owner *, struct errbuf *),
+			struct owner *o, struct dropped *d)
 {
 	const cJSON *list = cJSON_GetObjectItemCaseSensitive(j, key), *row;
+	struct errbuf why = { "" };
+	char what[32];
+	int n = 0;
 
-	if (!list)
-		return 0;
-	if (!cJSON_IsArray(list))
-		return errbuf_set(err, -EINVAL, "%s: not a list", key);
-	cJSON_ArrayForEach(row, list) {
-		int r = decode(row, o, err);
-
-		if (r < 0)
-			return r;
+	snprintf(what, sizeof(what), "%s: ", key);
+	if (!cJSON_IsArray(list)) {
+		errbuf_set(&why, -EINVAL, list ? "not a list" : "missing");
+		drop(d, what, &why);
+		return;
 	}
-	return 0;
+	cJSON_ArrayForEach(row, list) {
+		n++;
+		snprintf(what, sizeof(what), "%s[%d].", key, n);
+		if (decode(row, o, &why) < 0)
+			drop(d, what, &why);
+	}
+}
+
+/* One is always written with what the configuration said then. */
+static void reserve_decode(const cJSON *j, struct owner *o, struct dropped *d)
+{
+	struct errbuf why = { "" };
+	const bool whole = cJSON_HasObjectItem(j, "overrides") || cJSON_HasObjectItem(j, "evs");
+	const int pct = json_get_number(j, "reserve_pct", 0, 100, &o->reserve_pct, &why);
+	int cfg;
+
+	if (pct < 0)
+		drop(d, "", &why);
+	if ((cfg = json_get_number(j, "reserve_config_pct", 0, 100, &o->reserve_config_pct, &why)) < 0)
+		drop(d, "", &why);
+	if (json_get_bool(j, "reserve_unread", &o->reserve_unread, &why) < 0)
+		drop(d, "", &why);
+	if (pct > 0) {
+		o->reserve_unread = false;
+	} else if (!o->reserve_unread && (pct < 0 || cfg || !whole)) {
+		errbuf_set(&why, -EINVAL, "reserve_pct: missing");
+		if (pct == 0)
+			drop(d, "", &why);
+		o->reserve_unread = true;
+	}
 }
 
 int owner_decode(const cJSON *j, struct owner *out, struct errbuf *err)
 {
-	struct owner o;
-	int r;
+	struct dropped d = { .err = err };
+	struct errbuf why = { "" };
 
-	owner_init(&o);
-	if (!cJSON_IsObject(j))
-		return errbuf_set(err, -EINVAL, "owner: not an object");
-	if ((r = json_get_number(j, "reserve_pct", 0, 100, &o.reserve_pct, err)) < 0 ||
-	    (r = json_get_number(j, "reserve_config_pct", 0, 100, &o.reserve_config_pct, err)) < 0 ||
-	    (r = get_time(j, "pause_until", &o.pause_until_utc_ms, err)) < 0 ||
-	    (r = list_decode(j, "overrides", override_decode, &o, err)) < 0 || (r = list_decode(j, "evs", ev_decode, &o, err)) < 0)
-		return r;
-	*out = o;
-	return 0;
+	owner_init(out);
+	if (!cJSON_IsObject(j)) {
+		out->reserve_unread = true;
+		return errbuf_set(err, -EINVAL, "not an object");
+	}
+	reserve_decode(j, out, &d);
+	if (get_time(j, "pause_until", &out->pause_until_utc_ms, &why) < 0) {
+		out->pause_until_utc_ms = 0;
+		drop(&d, "", &why);
+	}
+	list_decode(j, "overrides", override_decode, out, &d);
+	list_decode(j, "evs", ev_decode, out, &d);
+	return d.n ? -EINVAL : 0;
+}
+
+int owner_read(const char *text, struct owner *out, struct errbuf *err)
+{
+	static const char KEY[] = "{\"reserve_pct\":"; /* the first of all that is written; without one the row begins otherwise */
+	static const char *const NONE[] = { "{\"pause_until\":", "{\"overrides\":" };
+	AUTO_JSON *j = json_parse(text, strlen(text), 65536, 16, err);
+	char *end = NULL;
+	double pct;
+
+	if (j)
+		return owner_decode(j, out, err);
+	owner_init(out);
+	pct = strncmp(text, KEY, sizeof(KEY) - 1) ? NAN : strtod(text + sizeof(KEY) - 1, &end);
+	if (end && *end == ',' && pct >= 0 && pct <= 100) /* a number that is cut off is another one */
+		out->reserve_pct = pct;
+	else
+		out->reserve_unread = strncmp(text, NONE[0], strlen(NONE[0])) != 0 && strncmp(text, NONE[1], strlen(NONE[1])) != 0;
+	return -EINVAL;
 }

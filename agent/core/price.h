@@ -40,6 +40,9 @@ double price_at(const struct price_series *p, int64_t utc_ms, int64_t *until_utc
  *  the last one ends; -ENOSPC. */
 int price_push(struct price_series *p, const struct price_segment *s);
 
+/** True when both say the same within @from .. @to: the same values, unknown where the other is. Confidence does not count. */
+bool price_same(const struct price_series *a, const struct price_series *b, int64_t from_utc_ms, int64_t to_utc_ms);
+
 /** Keeps what lies within @from .. @to. */
 void price_cut(struct price_series *p, int64_t from_utc_ms, int64_t to_utc_ms);
 

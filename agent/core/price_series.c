@@ -28,6 +28,32 @@ int price_push(struct price_series *p, const struct price_segment *s)
 	return 0;
 }
 
+/* Up to when the price of @utc_ms holds, or stays unknown; *i walks along. */
+static int64_t step_end(const struct price_series *p, int64_t utc_ms, int *i, const struct price_segment **at)
+{
+	while (*i < p->n && p->s[*i].to_utc_ms <= utc_ms)
+		(*i)++;
+	*at = *i < p->n && p->s[*i].from_utc_ms <= utc_ms ? &p->s[*i] : NULL;
+	if (*at)
+		return (*at)->to_utc_ms;
+	return *i < p->n ? p->s[*i].from_utc_ms : INT64_MAX;
+}
+
+bool price_same(const struct price_series *a, const struct price_series *b, int64_t from_utc_ms, int64_t to_utc_ms)
+{
+	int i = 0, j = 0;
+
+	for (int64_t at = from_utc_ms; at < to_utc_ms;) {
+		const struct price_segment *x, *y;
+		const int64_t a_end = step_end(a, at, &i, &x), b_end = step_end(b, at, &j, &y);
+
+		if ((x == NULL) != (y == NULL) || (x && x->value != y->value))
+			return false;
+		at = a_end < b_end ? a_end : b_end;
+	}
+	return true;
+}
+
 void price_cut(struct price_series *p, int64_t from_utc_ms, int64_t to_utc_ms)
 {
 	int n = 0;

@@ -24,6 +24,7 @@ static const char *const DOUBTS[DOUBT_COUNT] = {
 	[DOUBT_METER_JUMPS] = "meter_jumps", [DOUBT_PHASES_SWAPPED] = "phases_swapped", [DOUBT_SOC_FROZEN] = "soc_frozen",
 	[DOUBT_SOC_JUMPS] = "soc_jumps", [DOUBT_DEVICE_IGNORES] = "device_ignores", [DOUBT_DEVICE_CLAMPS] = "device_clamps",
 	[DOUBT_DEVICE_LATE] = "device_late", [DOUBT_CAR_OVERDRAWS] = "car_overdraws", [DOUBT_SWING] = "swing",
+	[DOUBT_SOC_SLOW] = "soc_slow",
 };
 
 const char *reason_word(enum reason r)

@@ -50,6 +50,8 @@ enum recent_state recent_ask(struct recent *r, const char *user, const char *tra
 		return RECENT_OTHER;
 	if (i >= 0 && fresh(r, i, now_ms))
 		return r->at[i].hash & 1 ? RECENT_ANSWERED : RECENT_UNDER_WAY;
+	for (int n = 0; n < RECENT_MAX && fresh(r, r->next, now_ms); n++) /* what was refused left holes */
+		r->next = (r->next + 1) % RECENT_MAX;
 	if (fresh(r, r->next, now_ms))
 		return RECENT_FULL;
 	r->at[r->next].hash = hash;

@@ -42,6 +42,8 @@ struct plan_guide {
 	int64_t until_utc_ms;          /* end of the slot */
 };
 
+#define EV_HABIT_TEXT_MAX 96
+
 struct snap_device {
 	char id[DEVICE_ID_MAX];
 	uint32_t roles;                /* bits of enum role */
@@ -55,12 +57,14 @@ struct snap_device {
 	int priority;                  /* larger is served first, within a rank */
 	bool allow_unguarded;
 	bool mirror_reserve;           /* config: the floor is written into the device too */
+	bool leaving;                  /* it is released because a reload takes it away or starts it anew */
 
 	struct command_view command;
 	struct override_view override;
 	enum ev_mode ev_mode;
 	double ev_energy_wh;           /* energy still wanted by ready_by, NAN = not said */
 	int64_t ev_ready_by_utc_ms;
+	char ev_habit[EV_HABIT_TEXT_MAX]; /* both are a guess from past sessions: in words; "" = the owner's */
 	struct plan_guide guide;
 
 	struct order ordered;          /* what the last decision told the driver */

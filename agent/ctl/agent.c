@@ -116,17 +116,16 @@ static void print_config(const struct config *cfg)
 
 	for (int s = 0; s < CONFIG_SECTIONS; s++) {
 		const struct config_section *table = &CONFIG_TABLE[s];
-		const int n = s == CS_BUS ? cfg->n_buses : s == CS_DEVICE ? cfg->n_devices : 1;
 		cJSON *section = s == CS_TARIFF && !cfg->tariff.set ? NULL : cJSON_AddObjectToObject(o, table->name);
 
-		for (int i = 0; section && i < n; i++) {
+		for (int i = 0; section && i < config_instances(cfg, s); i++) {
 			const void *base = config_base(cfg, s, i);
-			cJSON *one = !table->named ? section : cJSON_AddObjectToObject(section, s == CS_BUS ? cfg->bus[i].name : cfg->device[i].id);
+			cJSON *one = !table->named ? section : cJSON_AddObjectToObject(section, config_instance_name(cfg, s, i));
 
 			for (int k = 0; k < table->n_rows; k++) {
 				const struct config_row *row = &table->rows[k];
 
-				if ((s == CS_BUS && row->flags & (cfg->bus[i].rtu ? CF_TCP : CF_RTU)) || !config_value_text(row, base, value, sizeof(value)))
+				if (!config_row_means(cfg, s, i, row) || !config_value_text(row, base, value, sizeof(value)))
 					continue;
 				if (row->type == CT_INT || row->type == CT_NUMBER)
 					cJSON_AddNumberToObject(one, row->key, strtod(value, NULL));

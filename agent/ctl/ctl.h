@@ -84,6 +84,8 @@ cJSON *ctl_states(struct ctl *c, const char *one, const char *other, int *code);
 void ctl_print_json(const cJSON *o);
 
 /* words.c */
+/** Says that @name is none of the options, and which it may have been. */
+void ctl_unknown(const struct ctl *c, const struct ctl_option *options, const char *name);
 /** Options, and a device first where @device; the arguments' owner is the caller. CTL_DONE, or CTL_USAGE (said, nothing to free).
  *  A time waits for ctl_words_times. */
 int ctl_words_take(struct ctl *c, int from, const struct ctl_option *options, bool device, struct ctl_words *w);
@@ -122,6 +124,7 @@ int ctl_device(struct ctl *c);
 int ctl_bus(struct ctl *c);
 int ctl_plan(struct ctl *c);
 int ctl_tariff(struct ctl *c);
+int ctl_forecast(struct ctl *c);
 int ctl_events(struct ctl *c);
 int ctl_event(struct ctl *c);
 int ctl_commands(struct ctl *c);
@@ -131,6 +134,8 @@ int ctl_reserve(struct ctl *c);
 int ctl_override(struct ctl *c);
 int ctl_ev(struct ctl *c);
 int ctl_limit(struct ctl *c);
+int ctl_savings(struct ctl *c);
+int ctl_simulate(struct ctl *c);
 int ctl_why(struct ctl *c);
 int ctl_log(struct ctl *c);
 int ctl_config(struct ctl *c);

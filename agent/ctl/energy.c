@@ -1,60 +1,58 @@
 /* Verbs about the plan and the prices. */
 #include "core/calendar.h"
 #include "ctl/ctl.h"
+#include "ctl/plan_draw.h"
 #include "ctl/plan_solve.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
-#define BLOCKS 8
-#define COLUMNS 72
+#define WIDTH_USUAL 80
 #define PERIODS 12 /* that are shown of each direction's prices */
 
-/* One character of eight heights for a value between lo and hi. */
-static const char *bar(double v, double lo, double hi)
+/* Of the terminal, characters. */
+static int terminal_width(void)
 {
-	static const char *const GLYPHS[BLOCKS + 1] = { " ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
-	int i = hi > lo ? (int)lround((v - lo) / (hi - lo) * BLOCKS) : 0;
+	const char *columns = getenv("COLUMNS");
+	struct winsize size;
+	int n = columns ? atoi(columns) : 0;
 
-	return GLYPHS[i < 0 ? 0 : i > BLOCKS ? BLOCKS : i];
+	if (n <= 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+		n = size.ws_col;
+	return n > 0 ? n : WIDTH_USUAL;
 }
 
-/* Draws the mean of each of COLUMNS stretches of an array. */
-static void draw(const char *name, const cJSON *array, const char *unit)
+/* no-color.org: set and not empty means plain. */
+static bool terminal_has_color(void)
 {
-	double mean[COLUMNS] = { 0 }, lo = INFINITY, hi = -INFINITY;
-	int count[COLUMNS] = { 0 }, n = cJSON_GetArraySize(array), i = 0;
-	const cJSON *v;
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	if (n == 0)
-		return;
-	cJSON_ArrayForEach(v, array) {
-		int c = (int)((int64_t)i++ * COLUMNS / n);
-
-		mean[c] += v->valuedouble;
-		count[c]++;
-	}
-	for (int c = 0; c < COLUMNS; c++) {
-		if (!count[c] && c > 0)
-			mean[c] = mean[c - 1];
-		else if (count[c])
-			mean[c] /= count[c];
-		lo = fmin(lo, mean[c]);
-		hi = fmax(hi, mean[c]);
-	}
-	if (lo > 0)
-		lo = 0;
-	printf("%-9s", name);
-	for (int c = 0; c < COLUMNS; c++)
-		fputs(bar(mean[c], lo, hi), stdout);
-	printf("  %.2f..%.2f %s\n", lo, hi, unit);
+	return !(no && *no) && !(term && !strcmp(term, "dumb"));
 }
 
-static const cJSON *first(const cJSON *plan, const char *list, const char *key)
+/* What each device does from when to when and why. The sentence says the numbers, programs get them in columns of their own. */
+static void print_blocks(const cJSON *plan, bool people)
 {
-	return cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(plan, list), 0), key);
+	static const char *const SHORT[] = { "from", "to", "device", "why" };
+	static const char *const LONG[] = { "from", "to", "device", "action", "kWh", "price", "gain", "why" };
+	struct table *t = people ? table_new(SHORT, 4) : table_new(LONG, 8);
+	const cJSON *k;
+
+	cJSON_ArrayForEach(k, cJSON_GetObjectItemCaseSensitive(plan, "blocks")) {
+		const char *why = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(k, "why"));
+
+		if (people)
+			table_row(t, show_day(k, "from"), show_day(k, "to"), show_word(k, "device"), why);
+		else
+			table_row(t, show_word(k, "from"), show_word(k, "to"), show_word(k, "device"), show_word(k, "action"),
+				  show(k, "kwh", 3, ""), show(k, "price", 4, ""), show(k, "gain", 4, ""), why);
+	}
+	table_print(t);
 }
 
 /* When the last slot ends. */
@@ -82,7 +80,6 @@ static int show_plan(struct ctl *c)
 {
 	int code;
 	AUTO_JSON *plan = ctl_state(c, "plan", &code);
-	const cJSON *prices;
 
 	if (!plan)
 		return code;
@@ -94,15 +91,17 @@ static int show_plan(struct ctl *c)
 		printf("no plan: %s\n", show_word(plan, "reason"));
 		return CTL_DONE;
 	}
+	if (!isatty(STDOUT_FILENO)) {
+		print_blocks(plan, false);
+		return CTL_DONE;
+	}
 	printf("%s, cost %s, solved in %s; ", show_word(plan, "status"), show(plan, "cost", 2, ""), show(plan, "solve_ms", 1, "ms"));
 	print_span(plan);
-	prices = cJSON_GetObjectItemCaseSensitive(plan, "prices");
-	draw("buy", cJSON_GetObjectItemCaseSensitive(prices, "import"), "/kWh");
-	draw("sell", cJSON_GetObjectItemCaseSensitive(prices, "export"), "/kWh");
-	draw("battery", first(plan, "batteries", "battery_kw"), "kW (discharging..charging)");
-	draw("stored", first(plan, "batteries", "soc_kwh"), "kWh");
-	draw("value", first(plan, "batteries", "value"), "/kWh stored");
-	draw("car", first(plan, "evs", "ev_kw"), "kW");
+	if (cJSON_HasObjectItem(plan, "reason"))
+		printf("%s\n", cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(plan, "reason")));
+	plan_draw(stdout, plan, &(struct plan_draw_options){ terminal_width(), terminal_has_color(), &c->zone });
+	printf("\n");
+	print_blocks(plan, true);
 	return CTL_DONE;
 }
 

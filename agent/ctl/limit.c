@@ -24,6 +24,7 @@ static bool side_failsafe(const cJSON *o, const char *w, const char *state)
 
 static void print_limit(const cJSON *o)
 {
+	const cJSON *warning;
 	const cJSON *age = cJSON_GetObjectItemCaseSensitive(o, "heartbeat_age_s");
 	const bool import = side_failsafe(o, "import_w", "import_state"), export = side_failsafe(o, "export_w", "export_state");
 	const bool apart = import != export;
@@ -46,6 +47,9 @@ static void print_limit(const cJSON *o)
 	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "failsafe")))
 		printf("failsafe limits hold%s until the source states a limit again (none is one too)\n",
 		       !apart ? "" : import ? " for import" : " for export");
+	cJSON_ArrayForEach(warning, cJSON_GetObjectItemCaseSensitive(o, "warnings"))
+		if (cJSON_IsString(warning))
+			printf("warning: %s\n", warning->valuestring);
 }
 
 static void print_demand(const cJSON *o)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,8 +239,10 @@ int link_open(struct link **out, const struct link_options *o, struct errbuf *er
 		return r;
 	if (o->username[0])
 		mosquitto_username_pw_set(l->m, o->username, password[0] ? password : NULL);
-	if (mosquitto_connect_bind_v5(l->m, o->host, o->host[0] == '/' ? 0 : o->port, 30, NULL, NULL) != MOSQ_ERR_SUCCESS)
-		return errbuf_set(err, -ENOTCONN, "no broker at %s:%d: %s", o->host, o->port, strerror(errno));
+	r = mosquitto_connect_bind_v5(l->m, o->host, o->host[0] == '/' ? 0 : o->port, 30, NULL, NULL);
+	if (r != MOSQ_ERR_SUCCESS)
+		return errbuf_set(err, -ENOTCONN, "no broker at %s:%d: %s", o->host, o->port,
+				  r == MOSQ_ERR_EAI ? gai_strerror(errno) : r == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(r));
 	if (!run_until(l, &l->connected, o->timeout_s) || !l->connected)
 		return errbuf_set(err, -ENOTCONN, "the broker at %s:%d does not let us in: %s", o->host, o->port,
 				  l->connect_reason ? mosquitto_reason_string(l->connect_reason) : "no answer");

@@ -40,11 +40,17 @@ static int set_option(struct link_options *o, const char *key, const char *value
 	return o->port > 0 && o->port < 65536 && o->timeout_s > 0 && o->timeout_s <= 600;
 }
 
+/* What set_option takes. */
+static const char *allowed(const char *key)
+{
+	return !strcmp(key, "port") ? ", allowed: 1..65535" : !strcmp(key, "timeout") ? ", allowed: seconds, above 0, at most 600" : "";
+}
+
 static int on_setting(void *user, const char *section, const char *key, const char *value)
 {
 	(void)section;
 	if (!set_option(user, key, value))
-		fprintf(stderr, "hearthctl: " CTL_SETTINGS ": '%s = %s' is not understood\n", key, value);
+		fprintf(stderr, "hearthctl: " CTL_SETTINGS ": '%s = %s' is not understood%s\n", key, value, allowed(key));
 	return 1;
 }
 
@@ -70,7 +76,7 @@ static int parse_options(struct ctl *c, int argc, char **argv)
 			exit(0);
 		} else if (o != 1 || !set_option(&c->link_options, OPTIONS[which].name, optarg)) {
 			if (o == 1)
-				fprintf(stderr, "hearthctl: --%s: '%s' is not understood\n", OPTIONS[which].name, optarg);
+				fprintf(stderr, "hearthctl: --%s: '%s' is not understood%s\n", OPTIONS[which].name, optarg, allowed(OPTIONS[which].name));
 			fputs("Try 'hearthctl --help'.\n", stderr);
 			return -1;
 		}
@@ -93,7 +99,7 @@ static bool take_common(struct ctl *c, int argc, char **argv, bool *wants_help)
 		if (value)
 			*value++ = '\0';
 		for (size_t k = 0; value && k < sizeof(FLAGS) / sizeof(FLAGS[0]); k++) {
-			if (strcmp(argv[i], FLAGS[k]) != 0)
+			if (strcmp(argv[i], FLAGS[k]) != 0 || (!strcmp(argv[i], "--history") && !strcmp(c->verb->name, "simulate")))
 				continue;
 			fprintf(stderr, "hearthctl: '%s' takes no value\n", argv[i]);
 			return false;

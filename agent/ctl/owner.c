@@ -218,6 +218,11 @@ int ctl_ev(struct ctl *c)
 	if (i == 5)
 		return ctl_usage(c);
 	code = ctl_words_take(c, 1, OPTIONS, true, &w);
+	if (code == CTL_DONE && !strcmp(mode, "ready") && (!w.time || !cJSON_HasObjectItem(w.args, "energy_wh"))) {
+		fputs("hearthctl: say what it needs by when: --by 07:00 --energy 20kWh\n", stderr);
+		cJSON_Delete(w.args);
+		return CTL_USAGE;
+	}
 	if (code == CTL_DONE)
 		code = ctl_words_times(c, &w);
 	if (code != CTL_DONE)

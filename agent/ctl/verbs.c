@@ -21,6 +21,11 @@ const struct ctl_verb CTL_VERBS[] = {
 	  EXAMPLE "plan\n", false },
 	{ "tariff", ctl_tariff, { { "", "prices, now and coming, and where they come from" }, { "refresh", "asks FlatPeak for prices again" } },
 	  EXAMPLE "tariff\n", false },
+	{ "forecast", ctl_forecast,
+	  { { "", "load and sun of the next 48 hours, and how good the forecast was" }, { "set FILE|-", "takes over one made elsewhere" },
+	    { "clear", "back to the agent's own" } },
+	  "FILE is JSON: {\"load\": [{\"from\", \"to\", \"w\"}], \"pv\": [...], \"until\"}; times are RFC 3339, powers W.\n"
+	  EXAMPLE "forecast\n", false },
 	{ "events", ctl_events, { { "", "Flip events" } }, EXAMPLE "events\n", false },
 	{ "event", ctl_event,
 	  { { "opt-out ID", "stay out of an event; it stops at once" }, { "opt-in ID", "take part again" },
@@ -52,6 +57,10 @@ const struct ctl_verb CTL_VERBS[] = {
 	    { "[DEVICE] --since TIME|DURATION", "the history since then, or since so long ago" } },
 	  "--since alone means the history too.\n" DURATIONS "A time is one of the site's time zone: 18:00 (the last one), \"2026-01-15 18:00\", or 2026-01-15T18:00:00Z.\n"
 	  EXAMPLE "why battery --since 2h\n", false },
+	{ "savings", ctl_savings,
+	  { { "[--days N]", "what energy cost and what the battery saved, the last days, 7 unless said" }, { "--month", "month by month, 13 months" },
+	    { "--month YYYY-MM", "a month, day by day" } },
+	  EXAMPLE "savings --month 2026-01\n", false },
 	{ "log", ctl_log, { { "[N]", "the agent's last N log lines, 50 unless said" } }, EXAMPLE "log 20\n", false },
 	{ "config", ctl_config, { { "check [FILE]", "checks a configuration; needs no agent" }, { "show [FILE]", "the effective one, with defaults and units" } },
 	  "FILE is /etc/hearth/hearth.conf unless said.\n" EXAMPLE "config check\n", false },
@@ -59,10 +68,16 @@ const struct ctl_verb CTL_VERBS[] = {
 	{ "dump", ctl_dump, { { "", "everything the agent knows, as JSON (no secrets)" } }, EXAMPLE "dump\n", true },
 	{ "ping", ctl_ping, { { "", "is the agent there" } }, EXAMPLE "ping\n", true },
 	{ "version", ctl_version, { { "", "versions of hearthctl and of the agent" } }, EXAMPLE "version\n", true },
+	{ "simulate", ctl_simulate,
+	  { { "SCENARIO|FILE|- [--days N] [--seed N] [--csv FILE] [--html FILE] [--quiet]", "what Hearth would save in a home that is described; needs no agent" },
+	    { "--list", "the scenarios that came with Hearth" },
+	    { "--history DURATION --battery WH [--power W] [--csv FILE] [--html FILE] [--quiet]", "what a battery would have saved, by what the hub has recorded" } },
+	  ENERGIES POWERS DURATIONS "Without --power the battery takes half its capacity in an hour.\n"
+	  EXAMPLE "simulate two-rate-week --days 2\n" EXAMPLE "simulate --history 30d --battery 10kWh\n", true },
 	/* The rest of the contract: known, not built yet. */
 	{ .name = "programs" }, { .name = "enroll" }, { .name = "unenroll" }, { .name = "commission" }, { .name = "connect" },
-	{ .name = "portal" }, { .name = "savings" }, { .name = "forecast" }, { .name = "backup" }, { .name = "restore" }, { .name = "tls" },
-	{ .name = "user" }, { .name = "selftest" }, { .name = "decommission" }, { .name = "simulate" }, { .name = "probe" },
+	{ .name = "portal" }, { .name = "backup" }, { .name = "restore" }, { .name = "tls" },
+	{ .name = "user" }, { .name = "selftest" }, { .name = "decommission" }, { .name = "probe" },
 	{ .name = NULL },
 };
 

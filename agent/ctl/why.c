@@ -31,6 +31,10 @@ static bool parse_since(const struct ctl *c, const char *text, int64_t *utc_ms)
 
 static bool take_words(const struct ctl *c, struct words *w)
 {
+	static const struct ctl_option OPTIONS[] = {
+		{ .name = "--history" }, { .name = "--since" }, { .name = NULL },
+	};
+
 	for (int i = 0; i < c->argc; i++) {
 		if (!strcmp(c->argv[i], "--history")) {
 			w->history = true;
@@ -44,6 +48,9 @@ static bool take_words(const struct ctl *c, struct words *w)
 			w->history = true;
 		} else if (c->argv[i][0] != '-' && !w->device) {
 			w->device = c->argv[i];
+		} else if (c->argv[i][0] == '-' && strcmp(c->argv[i], "--since") != 0) {
+			ctl_unknown(c, OPTIONS, c->argv[i]);
+			return false;
 		} else {
 			ctl_usage(c);
 			return false;
@@ -79,7 +86,7 @@ static const char *topic(const cJSON *row)
 {
 	if (cJSON_HasObjectItem(row, "doubt"))
 		return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "over")) ? "believed" : "not believed";
-	return !strcmp(text_of(row, "rank"), "limit") ? "limits" : "mode";
+	return !strcmp(text_of(row, "rank"), "limit") && !cJSON_HasObjectItem(row, "mode") ? "limits" : "mode";
 }
 
 /* A sentence about a device begins with what it does. */

@@ -15,7 +15,7 @@ static const struct ctl_option *find(const struct ctl_option *options, const cha
 	return NULL;
 }
 
-static void unknown(const struct ctl *c, const struct ctl_option *options, const char *name)
+void ctl_unknown(const struct ctl *c, const struct ctl_option *options, const char *name)
 {
 	struct nearest near;
 
@@ -62,7 +62,7 @@ static int take_option(const struct ctl *c, const struct ctl_option *options, in
 	const struct ctl_option *o = find(options, c->argv[i]);
 
 	if (!o) {
-		unknown(c, options, c->argv[i]);
+		ctl_unknown(c, options, c->argv[i]);
 		return -1;
 	}
 	if (i + 1 >= c->argc || !strncmp(c->argv[i + 1], "--", 2)) {

@@ -14,10 +14,18 @@
 
 void hub_replan(struct hub *h, const char *reason)
 {
-	if (h->replan_due_ms)
-		return;
-	log_debug("plan", "planning again: %s", reason);
-	h->replan_due_ms = loop_now_ms() + REPLAN_BURST_MS;
+	const size_t n = strlen(h->replan_why);
+	const int64_t due_ms = loop_now_ms() + REPLAN_BURST_MS;
+
+	if (!strstr(h->replan_why, reason)) {
+		log_debug("plan", "planning again: %s", reason);
+		if (n + strlen(reason) + 3 <= sizeof(h->replan_why))
+			snprintf(h->replan_why + n, sizeof(h->replan_why) - n, "%s%s", n ? "; " : "", reason);
+		else /* too many: the newest */
+			snprintf(h->replan_why, sizeof(h->replan_why), "%s", reason);
+	}
+	if (!h->replan_due_ms || h->replan_due_ms > due_ms)
+		h->replan_due_ms = due_ms;
 }
 
 void hub_audit(struct hub *h, const char *origin, const char *request, const char *result)
@@ -96,6 +104,20 @@ static void cloud_warnings(const struct hub *h, cJSON *warnings)
 	}
 }
 
+/* What the owner had set and the disk no longer tells. */
+static void owner_warnings(const struct hub *h, cJSON *warnings)
+{
+	char text[480];
+
+	if (h->owner_unread[0]) {
+		snprintf(text, sizeof(text), "of what the owner had set not all could be read at the start (%s): what could be read holds, the rest is gone",
+			 h->owner_unread);
+		cJSON_AddItemToArray(warnings, cJSON_CreateString(text));
+	}
+	if (h->owner.reserve_unread)
+		cJSON_AddItemToArray(warnings, cJSON_CreateString("the owner's reserve could not be read: 100 % is kept until it is set again (hearthctl reserve 30)"));
+}
+
 static void doubt_warnings(const struct hub *h, cJSON *warnings)
 {
 	char text[DOUBTS_MAX][DIARY_DOUBT_TEXT];
@@ -128,6 +150,8 @@ cJSON *hub_encode_agent(const struct hub *h)
 		cJSON_AddItemToArray(warnings, cJSON_CreateString(h->damaged));
 	if (outside_warning(h->outside))
 		cJSON_AddItemToArray(warnings, cJSON_CreateString(outside_warning(h->outside)));
+	outside_notes(h->outside, warnings);
+	owner_warnings(h, warnings);
 	doubt_warnings(h, warnings);
 	cloud_warnings(h, warnings);
 	unused = config_unused(&h->cfg, notes, NOTES_MAX);

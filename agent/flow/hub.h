@@ -11,6 +11,8 @@
 #include "flow/cloud/backlog.h"
 #include "flow/cloud/outbox.h"
 #include "flow/control/outside.h"
+#include "flow/control/forecasting.h"
+#include "flow/control/habits.h"
 #include "flow/control/planning.h"
 #include "flow/control/plant.h"
 #include "flow/control/wear.h"
@@ -18,6 +20,7 @@
 #include "flow/local/publish.h"
 #include "flow/history/diary.h"
 #include "flow/history/recorder.h"
+#include "flow/history/savings.h"
 #include "flow/cloud/flip_link.h"
 #include "flow/control/tick.h"
 #include "io/loop.h"
@@ -43,10 +46,11 @@ struct hub {
 	struct book *book;              /* allocated once: large */
 	struct owner owner;
 	struct outside *outside;        /* limits and demand target */
-	struct wear *wear;              /* registers that must not be written too often */
+	struct wear *wear;              /* what of the drivers outlives the agent */
 	struct outbox *outbox;
 	struct backlog *backlog;
 	struct recorder *recorder;
+	struct savings *savings;
 	struct diary *diary;
 	struct http *http;              /* NULL: nothing speaks HTTPS */
 	struct prices *prices;
@@ -56,6 +60,8 @@ struct hub {
 	int64_t clock_kept_ms, clock_kept_utc_ms; /* flow/clock.c: when (monotonic) and what was last stored; 0 = nothing yet */
 	struct price_series *import_prices, *export_prices;
 	struct plant *plant;
+	struct forecasting *forecasting;
+	struct habits *habits;
 	struct planning *planning;
 	struct tick *tick;
 	struct mqtt *mqtt;
@@ -64,9 +70,13 @@ struct hub {
 	struct discovery_link *discovery;
 	struct flip_link *flip;
 
-	char damaged[160];              /* the store had to begin anew: what was said */
-	bool stopping;                  /* everything is being released, before the end or before other devices are used */
+	char damaged[ERR_TEXT_MAX];     /* the store had to begin anew: what was said */
+	char owner_unread[304];         /* of the owner's settings not all could be read: what was said */
+	bool stopping;                  /* everything is being released, before the end */
+	uint32_t leaving;               /* devices, bits, that are being released because a reload changes them */
 	int64_t replan_due_ms, replan_last_ms; /* monotonic; due 0 = nothing due */
+	char replan_why[REPLAN_TEXT_MAX];      /* the reasons since the last one */
+	struct replan replan;                  /* whether the house goes as planned */
 	int64_t flip_due_utc_ms;        /* when the book changes by itself next; 0 = not known */
 	bool was_paused;
 	int64_t plant_started_ms;       /* monotonic */

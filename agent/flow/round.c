@@ -3,6 +3,7 @@
 
 #include "flow/clock.h"
 #include "flow/local/discovery.h"
+#include "flow/history/money.h"
 #include "flow/hub.h"
 #include "io/log.h"
 #include "io/loop.h"
@@ -37,7 +38,7 @@ int round_book_devices(void *context, struct book_device *out, int max)
 		memset(&out[i], 0, sizeof(out[i]));
 		snprintf(out[i].flip_device_id, sizeof(out[i].flip_device_id), "%.*s", FLIP_ID_MAX - 1, c->flip_device_id);
 		out[i].battery = plant_roles(h->plant, i) & ROLE_BATTERY;
-		out[i].not_asked = (silence < 0 || silence > asked_ms) && asked_ms <= REACHABLE_MS;
+		out[i].not_asked = (silence < 0 || silence > asked_ms || d->availability == AVAIL_UNKNOWN) && asked_ms <= REACHABLE_MS;
 		out[i].reachable = silence >= 0 && silence <= REACHABLE_MS && d->availability != AVAIL_UNKNOWN;
 		out[i].islanded = s->grid_lost;
 		out[i].fault = d->availability == AVAIL_FAULT ||
@@ -184,6 +185,16 @@ cJSON *round_encode_plan(struct hub *h)
 	return o;
 }
 
+static void publish_forecast(struct hub *h)
+{
+	publish_made(h, "forecast", forecasting_encode(h->forecasting, loop_utc_ms()));
+}
+
+void round_forecast_changed(void *context)
+{
+	publish_forecast(context);
+}
+
 void round_plan_changed(void *context)
 {
 	struct hub *h = context;
@@ -220,6 +231,8 @@ void round_publish_again(struct hub *h)
 	publish_all_again(&h->publish);
 	outside_publish_again(h->outside);
 	publish_tariffs(h);
+	money_publish_again(h);
+	publish_forecast(h);
 	publish_plan(h);
 	publish_made(h, "vpp", round_encode_vpp(h));
 	for (int i = 0; i < h->book->n; i++)
@@ -228,6 +241,23 @@ void round_publish_again(struct hub *h)
 		round_publish_event(h, &h->book->event[i]);
 	h->agent_due_ms = 0;
 	tick_soon(h->tick);
+}
+
+/* What policies/event.c orders for it, W; infinite = all the device can, NAN = no power of its own: it follows the house. */
+static double event_power(const struct book_entry *e, bool grid_charging)
+{
+	const bool import = e->c.grid_import == TRI_YES || (e->c.grid_import == TRI_UNSET && grid_charging);
+	const double w = e->c.power_mode == POWER_SETPOINT ? e->power_w : (double)INFINITY;
+
+	if (e->c.mode == MODE_STANDBY)
+		return 0;
+	if (e->c.mode == MODE_BACKUP && import)
+		return (double)INFINITY;
+	if (e->c.power_mode == POWER_FOLLOW_LOAD)
+		return NAN;
+	if (e->c.mode == MODE_DISCHARGE)
+		return -w;
+	return e->c.mode == MODE_CHARGE && import ? w : (double)NAN;
 }
 
 /* The windows events take from the plan, per device. */
@@ -245,13 +275,7 @@ static void plan_events(const struct hub *h, struct planning_inputs *in)
 		v = &in->event[e->device][in->n_events[e->device]++];
 		v->from_utc_ms = e->c.starts_utc_ms;
 		v->to_utc_ms = e->c.ends_utc_ms ? e->c.ends_utc_ms : e->c.starts_utc_ms + h->book->max_endless_ms;
-		v->power_w = NAN;
-		if (e->c.mode == MODE_STANDBY)
-			v->power_w = 0;
-		else if (e->c.power_mode == POWER_SETPOINT && e->c.mode == MODE_DISCHARGE)
-			v->power_w = -e->power_w;
-		else if (e->c.power_mode == POWER_SETPOINT && e->c.mode == MODE_CHARGE && e->c.grid_import == TRI_YES)
-			v->power_w = e->power_w;
+		v->power_w = event_power(e, in->snapshot->site.grid_charging);
 		v->floor_pct = view.command_pct;
 	}
 }
@@ -266,10 +290,28 @@ static void replan(struct hub *h, const struct snapshot *s)
 	in.export_prices = h->export_prices;
 	in.snapshot = s;
 	plan_events(h, &in);
+	snprintf(in.trigger, sizeof(in.trigger), "%s", planning_text(h->planning) ? h->replan_why : "the start");
 	h->replan_due_ms = 0;
 	h->replan_last_ms = s->now_ms;
 	if (planning_request(h->planning, &in) < 0)
 		h->replan_due_ms = s->now_ms + REPLAN_WAIT_MS; /* a device that has yet to join, prices that have yet to come */
+	else
+		h->replan_why[0] = '\0';
+}
+
+/* Does the house still go as planned, with what was planned for? */
+static void replan_watch(struct hub *h, const struct snapshot *s)
+{
+	struct replan_expected expected;
+	char why[REPLAN_TEXT_MAX];
+	double load_w, pv_w;
+
+	if (!s->clock_trusted)
+		return;
+	home_measure(s, &load_w, &pv_w);
+	planning_expect(h->planning, s->utc_ms, &expected);
+	if (replan_look(&h->replan, s, load_w, pv_w, &expected, why))
+		hub_replan(h, why);
 }
 
 /* Energy moved in the direction of each device's active command since the last tick. */
@@ -281,7 +323,7 @@ static void account(struct hub *h, const struct snapshot *s)
 	h->accounted_ms = s->now_ms;
 	for (int i = 0; i < s->n_devices; i++)
 		if (s->clock_trusted && value_get(&s->dev[i].state.ac_power_w, s->now_ms, 10000, &w))
-			book_deliver(h->book, i, w, s->utc_ms, ms);
+			savings_event(h->savings, s->utc_ms, book_deliver(h->book, i, w, s->utc_ms, ms));
 }
 
 /* Commands may not run while the owner has paused everything: Flip is told, and told again when it is over. */
@@ -323,8 +365,10 @@ void round_after_tick(void *context, const struct snapshot *s, const struct deci
 	struct hub *h = context;
 
 	account(h, s);
-	planning_observe(h->planning, s);
+	forecasting_observe(h->forecasting, s);
 	recorder_observe(h->recorder, s, d);
+	money_step(h, s, d);
+	habits_observe(h->habits, s);
 	diary_observe(h->diary, s, d);
 	for (int i = 0; i < s->n_devices; i++)
 		publish_device(&h->publish, i, s);
@@ -344,8 +388,10 @@ void round_after_tick(void *context, const struct snapshot *s, const struct deci
 	if (s->now_ms >= h->prices_due_ms) {
 		h->prices_due_ms = s->now_ms + PRICES_MS;
 		round_prices(h);
-		hub_replan(h, "prices");
+		if (planning_prices_differ(h->planning, h->import_prices, h->export_prices, s->utc_ms))
+			hub_replan(h, "new prices");
 	}
+	replan_watch(h, s);
 	if (s->now_ms - h->replan_last_ms > REPLAN_MS)
 		hub_replan(h, "a quarter of an hour");
 	if (h->replan_due_ms && s->now_ms >= h->replan_due_ms)

@@ -33,6 +33,8 @@ void round_publish_again(struct hub *h);
 
 /** Fills the price series from the tariff for the planning horizon and publishes them. */
 void round_prices(struct hub *h);
+/** The forecast says something new; the context is the hub. */
+void round_forecast_changed(void *context);
 /** A new plan stands, or the planner says something new; the context is the hub. */
 void round_plan_changed(void *context);
 

@@ -215,22 +215,37 @@ static bool mode_good(const struct stat *st, char *reason, size_t size)
 	return false;
 }
 
+/* 1 = there, *st says more; 0 = not to be told by somebody who may not look: the agent will; -1 = *reason. */
+static int file_there(const char *path, struct stat *st, char *reason, size_t reason_size)
+{
+	if (stat(path, st) < 0) {
+		if (errno == EACCES)
+			return 0;
+		snprintf(reason, reason_size, "the file cannot be used: %s", strerror(errno));
+		return -1;
+	}
+	if (!S_ISREG(st->st_mode)) {
+		snprintf(reason, reason_size, "is not a file");
+		return -1;
+	}
+	return 1;
+}
+
 static bool check_secret(void *context, const char *path, char *reason, size_t reason_size)
+{
+	struct stat st;
+	int there = file_there(path, &st, reason, reason_size);
+
+	(void)context;
+	return there > 0 ? mode_good(&st, reason, reason_size) : there == 0;
+}
+
+static bool check_plain(void *context, const char *path, char *reason, size_t reason_size)
 {
 	struct stat st;
 
 	(void)context;
-	if (stat(path, &st) < 0) {
-		if (errno == EACCES)
-			return true; /* a check by somebody who may not look: the agent will */
-		snprintf(reason, reason_size, "the file cannot be used: %s", strerror(errno));
-		return false;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		snprintf(reason, reason_size, "is not a file");
-		return false;
-	}
-	return mode_good(&st, reason, reason_size);
+	return file_there(path, &st, reason, reason_size) >= 0;
 }
 
 static void error_add(struct config_errors *errors, const char *path, const char *why)
@@ -297,7 +312,7 @@ static void list_add_folder(struct file_list *l, const char *path, struct config
 
 int conffile_load(const char *path, struct config *out, struct config_errors *errors)
 {
-	static const struct config_checks CHECKS = { NULL, profile_roles, check_zone, check_secret };
+	static const struct config_checks CHECKS = { NULL, profile_roles, check_zone, check_secret, check_plain };
 	struct file_list *l = calloc(1, sizeof(*l));
 	struct config_errors *unread = calloc(1, sizeof(*unread));
 	struct config *parsed = calloc(1, sizeof(*parsed));

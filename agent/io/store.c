@@ -240,6 +240,11 @@ int store_open(struct store **out, uv_loop_t *loop, const char *path, struct err
 	return damaged;
 }
 
+bool store_lost(const struct store *s, enum store_table table)
+{
+	return s->file.lost[table];
+}
+
 static const char *text_of(sqlite3_stmt *statement, int column)
 {
 	const char *text = (const char *)sqlite3_column_text(statement, column);
@@ -339,6 +344,7 @@ static struct job *write_job(const struct store_op *ops, int n)
 		job->change[i] = (struct store_change){ .verb = op->verb,
 							.table = op->table,
 							.at_ms = op->at_ms,
+							.ahead_ms = op->ahead_ms ? op->ahead_ms : INT64_MAX,
 							.seq_from = range && op->seq_from > 1 ? op->seq_from : 1,
 							.seq_to = range ? op->seq_to : INT64_MAX,
 							.key = text_put(&at, op->key),
@@ -403,6 +409,13 @@ int store_submit(struct store *s, const struct store_op *ops, int n, store_done_
 	if (!rc && ticket)
 		*ticket = s->last_ticket;
 	return rc;
+}
+
+void store_damage_known(struct store *s)
+{
+	const struct store_op op = { .verb = STORE_DELETE, .table = STORE_SETTING, .key = STORE_DAMAGE };
+
+	store_submit(s, &op, 1, NULL, NULL, NULL); /* if it fails, the next start hears of it again */
 }
 
 static bool query_valid(const struct store_query *q)

@@ -43,7 +43,8 @@ enum store_table {
 enum store_verb {
 	STORE_PUT,          /* keyed tables: insert or replace; logs: append */
 	STORE_DELETE,       /* keyed tables: by key */
-	STORE_DELETE_OLDER, /* rows with at_ms < op.at_ms; alone on a log: in slices, so a crash may leave some of them */
+	STORE_DELETE_OLDER, /* rows with at_ms < op.at_ms, and, from a clock that ran ahead, > op.ahead_ms; alone on a log: in slices, so a
+			     * crash may leave some of them */
 	STORE_DELETE_RANGE, /* logs: rows with seq_from <= seq <= seq_to; cheap however wide it is */
 };
 
@@ -55,6 +56,7 @@ struct store_op {
 	int64_t at_ms;              /* UTC: created (outbox, seen) or updated */
 	const char *body;           /* text, NULL = ""; copied by store_submit */
 	int64_t seq_from, seq_to;   /* of STORE_DELETE_RANGE */
+	int64_t ahead_ms;           /* of STORE_DELETE_OLDER; 0 = none is too new */
 };
 
 struct store_row {
@@ -65,11 +67,18 @@ struct store_row {
 
 /**
  * Opens (creates with mode 0600, migrates) the file and starts the worker. Synchronous; runs before the loop.
- * A file that cannot be read as a database is moved aside ("<path>.damaged-<time>") and a new one is begun; this is
- * said in @err with return value 1. -EBUSY: another process has it open; -EPROTO: a newer Hearth wrote it. Any other
+ * A file that is damaged is moved aside ("<path>.damaged-<time>") and a new one is begun with what can still be read of the keyed
+ * tables; this is said in @err with return value 1, by each opening until store_damage_known; see store_lost. Where no new file
+ * can be made (a full disk), the damaged one stays in its place. -EBUSY: another process has it open; -EPROTO: a newer Hearth wrote it. Any other
  * trouble (no folder, read-only, full disk) is a negative errno and leaves the file as it is.
  */
 int store_open(struct store **out, uv_loop_t *loop, const char *path, struct errbuf *err);
+
+/** Damage was found, at this opening or at one before, and not all rows of @table could be taken over from the damaged file. */
+bool store_lost(const struct store *s, enum store_table table);
+
+/** What follows from the damage was submitted: when that is on disk, the next opening need not be told of it (1) again. */
+void store_damage_known(struct store *s);
 
 /** Reads every row of a table in insertion order. Synchronous; only before the first store_submit (else -EBUSY); reads may
  *  be under way.

@@ -11,9 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHECK_ALWAYS_BYTES (4 * 1024 * 1024) /* larger files are checked after an unclean end only: it takes time */
-
+#define CHECK_ALWAYS_BYTES (4 * 1024 * 1024) /* the logs of larger files are checked after an unclean end only: it takes time */
+#define GONE "-" /* instead of where the damaged one stands: there is none */
 #define LOST_MAX 65536                       /* log rows a power cut may take back; some minutes at the most */
+
+enum check { CHECK_NOTHING, CHECK_KEYED, CHECK_ALL };
 
 static const char *const TABLES[STORE_TABLES] = { "setting", "command", "event",     "seen",    "outbox",
 						  "price",   "daily",   "telemetry", "refused", "history", "diary" };
@@ -144,9 +146,20 @@ static int numbers_skip(sqlite3 *db)
 	return sqlite3_exec(db, sql, NULL, NULL, NULL);
 }
 
-static int set_up(struct store_file *f, bool unclean, bool check)
+/* @what: "1" = every page until the first error, or a table. */
+static int pages_check(sqlite3 *db, const char *what)
 {
 	bool ok = true;
+	char sql[64];
+	int rc;
+
+	snprintf(sql, sizeof(sql), "PRAGMA quick_check(%s)", what);
+	rc = sqlite3_exec(db, sql, is_one, &ok, NULL);
+	return !rc && !ok ? SQLITE_CORRUPT : rc;
+}
+
+static int set_up(struct store_file *f, bool unclean, enum check check)
+{
 	int rc = sqlite3_open_v2(f->path, &f->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 
 	if (rc)
@@ -160,14 +173,14 @@ static int set_up(struct store_file *f, bool unclean, bool check)
 			  /* Debian's default zeroes freed pages too: twice the writing for what is deleted by the page. */
 			  "PRAGMA secure_delete = FAST",
 			  NULL, NULL, NULL);
-	if (!rc && check)
-		rc = sqlite3_exec(f->db, "PRAGMA quick_check(1)", is_one, &ok, NULL);
-	if (!rc && !ok)
-		rc = SQLITE_CORRUPT;
+	if (!rc && check == CHECK_ALL)
+		rc = pages_check(f->db, "1");
 	if (!rc)
 		rc = migrate(f->db);
 	if (!rc)
 		rc = tables_present(f->db);
+	for (int t = 0; !rc && check == CHECK_KEYED && t < STORE_LOGS_FROM; t++) /* what a start cannot do without */
+		rc = pages_check(f->db, TABLES[t]);
 	if (!rc && unclean)
 		rc = numbers_skip(f->db);
 	if (!rc)
@@ -202,35 +215,12 @@ static bool exists(const char *path, const char *suffix, off_t *size)
 	return true;
 }
 
-/* The log goes with its database; the index of the log is made anew from it. */
-static int move_aside(const char *path, char *to, size_t size)
-{
-	char from[STORE_PATH_MAX + 16], stamp[32], aside[STORE_PATH_MAX + 64];
-	time_t now = time(NULL);
-	struct tm tm;
-	int n = 0;
-
-	gmtime_r(&now, &tm);
-	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
-	do
-		snprintf(to, size, n ? "%s.damaged-%s-%d" : "%s.damaged-%s", path, stamp, n);
-	while (n++ < 100 && access(to, F_OK) == 0);
-	if (rename(path, to))
-		return -errno;
-	snprintf(from, sizeof(from), "%s-wal", path);
-	snprintf(aside, sizeof(aside), "%s-wal", to);
-	if (rename(from, aside) && errno != ENOENT)
-		return -errno;
-	snprintf(from, sizeof(from), "%s-shm", path);
-	unlink(from);
-	return 0;
-}
-
 /* An flock of a file beside it: the database's own locks are for the sqlite3 tool and come and go. Also creates the
  * database with mode 0600, which SQLite then gives to its log too. */
 static int lock(struct store_file *f, struct errbuf *err)
 {
 	char name[STORE_PATH_MAX + 16];
+	struct stat st;
 	int fd;
 
 	fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
@@ -241,48 +231,192 @@ static int lock(struct store_file *f, struct errbuf *err)
 	f->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (f->lock_fd < 0)
 		return errbuf_set(err, -errno, "store: %s: %s", name, strerror(errno));
-	if (flock(f->lock_fd, LOCK_EX | LOCK_NB) == 0)
+	if (flock(f->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+		f->used = fstat(f->lock_fd, &st) == 0 && st.st_size > 0;
 		return 0;
+	}
 	close(f->lock_fd);
 	return errbuf_set(err, -EBUSY, "store: %s is in use by another process", f->path);
 }
 
+static bool some_lost(const struct store_file *f)
+{
+	bool lost = false;
+
+	for (int t = 0; t < STORE_LOGS_FROM; t++)
+		lost |= f->lost[t];
+	return lost;
+}
+
+/* What is in the folder stays so over a power cut. */
+static int folder_sync(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char name[STORE_PATH_MAX];
+	int fd, r = 0;
+
+	snprintf(name, sizeof(name), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+	fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd))
+		r = -errno;
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+static int move(const char *path, const char *suffix, const char *to, const char *to_suffix)
+{
+	char from[STORE_PATH_MAX + 16], target[STORE_PATH_MAX + 80];
+
+	snprintf(from, sizeof(from), "%s%s", path, suffix);
+	snprintf(target, sizeof(target), "%s%s", to, to_suffix);
+	return rename(from, target) && errno != ENOENT ? -errno : 0;
+}
+
+static void forget(const char *path, const char *suffix)
+{
+	static const char *const PARTS[] = { "", "-wal", "-shm", "-journal" };
+	char name[STORE_PATH_MAX + 32];
+
+	for (size_t i = 0; i < sizeof(PARTS) / sizeof(PARTS[0]); i++) {
+		snprintf(name, sizeof(name), "%s%s%s", path, suffix, PARTS[i]);
+		unlink(name);
+	}
+}
+
+/* Where a damaged file will stand; its log goes with it. */
+static void aside_name(const char *path, char *out, size_t size)
+{
+	char stamp[32];
+	time_t now = time(NULL);
+	struct tm tm;
+	int n = 0;
+
+	gmtime_r(&now, &tm);
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
+	do
+		snprintf(out, size, n ? "%s.damaged-%s-%d" : "%s.damaged-%s", path, stamp, n);
+	while (n++ < 100 && access(out, F_OK) == 0);
+}
+
+/* A whole new file waits: it takes the place of the damaged one, which moves aside, the log first. Cut off anywhere, the next start
+ * goes on here; by then the lock has made an empty file where the old one was. */
+static int swap(const char *path)
+{
+	struct store_file whole = { .db = NULL };
+	char aside[STORE_PATH_MAX + 64];
+	off_t size = 0;
+	int r;
+
+	if (!exists(path, "-rescued", NULL))
+		return 0;
+	snprintf(whole.path, sizeof(whole.path), "%.*s-rescued", STORE_PATH_MAX - 16, path);
+	r = sqlite3_open_v2(whole.path, &whole.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (!r)
+		r = store_note_read(&whole, aside, sizeof(aside));
+	sqlite3_close(whole.db);
+	exists(path, "", &size);
+	if ((r || !aside[0]) && (size || exists(path, "-wal", NULL))) { /* it was damaged in its turn: the old one is still here */
+		forget(path, "-rescued");
+		return 0;
+	}
+	if (!r && aside[0] && strcmp(aside, GONE) != 0 && ((r = move(path, "-wal", aside, "-wal")) < 0 || (size && (r = move(path, "", aside, "")) < 0)))
+		return r;
+	forget(path, "-shm");
+	r = move(path, "-rescued", path, "");
+	return r < 0 ? r : folder_sync(path);
+}
+
+/* The damaged file stays as it is until the new one is whole and on disk: whatever cuts this off, the next start does it again.
+ * 0, or negative with the reason. */
+static int rebuild(const char *path, bool gone, struct errbuf *err)
+{
+	struct store_file new = { .db = NULL };
+	char aside[STORE_PATH_MAX + 48], name[STORE_PATH_MAX + 16];
+	int rc, r;
+
+	if (gone)
+		snprintf(aside, sizeof(aside), GONE);
+	else
+		aside_name(path, aside, sizeof(aside));
+	snprintf(new.path, sizeof(new.path), "%.*s-new", STORE_PATH_MAX - 16, path);
+	close(open(new.path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+	rc = set_up(&new, false, CHECK_NOTHING);
+	if (!rc)
+		rc = store_rescue(&new, path, aside);
+	if (!rc)
+		rc = sqlite3_wal_checkpoint_v2(new.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	if (rc) {
+		r = store_errno(new.db, rc);
+		sqlite3_close(new.db);
+		forget(path, "-new");
+	} else {
+		sqlite3_close(new.db);
+		snprintf(name, sizeof(name), "%s-rescued", path);
+		r = move(path, "-new", name, "");
+		if (!r)
+			r = folder_sync(path);
+		if (!r)
+			r = swap(path);
+	}
+	return r < 0 ? errbuf_set(err, r, "store: %s is damaged, and no new one can take its place: %s", path, strerror(-r)) : 0;
+}
+
+/* The file is locked. An SQLite code, or a negative errno with the reason. */
+static int open_or_rebuild(struct store_file *f, struct errbuf *err)
+{
+	off_t size = 0, log = 0;
+	bool unclean, gone;
+	int rc = swap(f->path);
+
+	if (rc < 0)
+		return errbuf_set(err, rc, "store: the new database cannot take the place of %s: %s", f->path, strerror(-rc));
+	forget(f->path, "-new");
+	unclean = exists(f->path, "-wal", &log); /* a clean close removes the log */
+	exists(f->path, "", &size);
+	gone = !size && !log && f->used;
+	if (gone || (!size && log)) /* an empty file is no damage where there never was another, but has no log */
+		rc = SQLITE_CORRUPT;
+	else
+		rc = set_up(f, unclean, unclean || size <= CHECK_ALWAYS_BYTES ? CHECK_ALL : CHECK_KEYED);
+	if ((rc & 0xff) != SQLITE_CORRUPT && (rc & 0xff) != SQLITE_NOTADB)
+		return rc;
+	sqlite3_close(f->db);
+	f->db = NULL;
+	rc = rebuild(f->path, gone, err);
+	return rc < 0 ? rc : set_up(f, false, CHECK_NOTHING);
+}
+
 int store_file_open(struct store_file *f, const char *path, struct errbuf *err)
 {
-	char aside[STORE_PATH_MAX + 48];
-	off_t size = 0;
-	bool unclean;
-	int rc, damaged = 0;
+	char aside[STORE_PATH_MAX + 64];
+	int rc;
 
 	memset(f, 0, sizeof(*f));
-	if (strlen(path) >= sizeof(f->path))
+	if (strlen(path) >= sizeof(f->path) - 16)
 		return errbuf_set(err, -ENAMETOOLONG, "store: the path is too long");
 	snprintf(f->path, sizeof(f->path), "%s", path);
 	rc = lock(f, err);
 	if (rc)
 		return rc;
-	unclean = exists(path, "-wal", NULL); /* a clean close removes the log */
-	exists(path, "", &size);
-	rc = set_up(f, unclean, unclean || size <= CHECK_ALWAYS_BYTES);
-	if ((rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB) {
-		sqlite3_close(f->db);
-		f->db = NULL;
-		damaged = move_aside(path, aside, sizeof(aside));
-		if (damaged < 0) {
-			close(f->lock_fd);
-			return errbuf_set(err, damaged, "store: %s is damaged and cannot be moved aside: %s", path,
-					  strerror(-damaged));
-		}
-		damaged = 1;
-		close(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-		rc = set_up(f, false, false);
-	}
+	rc = open_or_rebuild(f, err);
+	if (!rc)
+		rc = store_note_read(f, aside, sizeof(aside));
 	if (rc) {
-		rc = failure(f, rc, err);
+		rc = rc < 0 ? rc : failure(f, rc, err);
 		close(f->lock_fd);
 		return rc;
 	}
-	return damaged ? errbuf_set(err, 1, "store: %s was damaged; it stands aside as %s and a new one is begun", path, aside) : 0;
+	if (!f->used)
+		f->used = write(f->lock_fd, "\n", 1) == 1;
+	if (!aside[0])
+		return 0;
+	if (!strcmp(aside, GONE))
+		return errbuf_set(err, 1, "store: the database was gone or empty, though there had been one: what it held of settings, commands and "
+				  "promises is lost");
+	return errbuf_set(err, 1, "store: the database was damaged and stands aside as %s; the new one begins with the %lld row%s of settings, "
+			  "commands and promises that could be read%s", strrchr(aside, '/') ? strrchr(aside, '/') + 1 : aside,
+			  (long long)f->rescued, f->rescued == 1 ? "" : "s", some_lost(f) ? "; others may be lost" : "");
 }
 
 int store_file_reader(const struct store_file *f, sqlite3 **db)

@@ -23,7 +23,7 @@ static inline bool store_is_promise(enum store_table table)
 struct store_change {
 	enum store_verb verb;
 	enum store_table table;
-	int64_t at_ms, seq_from, seq_to;
+	int64_t at_ms, ahead_ms, seq_from, seq_to;
 	const char *key, *kind, *body;
 };
 

@@ -39,7 +39,7 @@ static const char *sql_of(enum store_verb verb, enum store_table table)
 	case STORE_DELETE:
 		return "DELETE FROM %s WHERE key = ?1";
 	case STORE_DELETE_OLDER:
-		return "DELETE FROM %s WHERE at_ms < ?3 AND seq BETWEEN ?5 AND ?6";
+		return "DELETE FROM %s WHERE (at_ms < ?3 OR at_ms > ?7) AND seq BETWEEN ?5 AND ?6";
 	case STORE_DELETE_RANGE:
 		return "DELETE FROM %s WHERE seq BETWEEN ?5 AND ?6";
 	}
@@ -77,7 +77,8 @@ static int change(struct store_writer *w, const struct store_change *c)
 	}
 	if (rc || (rc = bind_text(*slot, 1, c->key)) || (rc = bind_text(*slot, 2, c->kind)) ||
 	    (rc = bind_number(*slot, 3, c->at_ms)) || (rc = bind_text(*slot, 4, c->body)) ||
-	    (rc = bind_number(*slot, 5, c->seq_from)) || (rc = bind_number(*slot, 6, c->seq_to)))
+	    (rc = bind_number(*slot, 5, c->seq_from)) || (rc = bind_number(*slot, 6, c->seq_to)) ||
+	    (rc = bind_number(*slot, 7, c->ahead_ms)))
 		return rc;
 	rc = step(*slot);
 	sqlite3_clear_bindings(*slot);

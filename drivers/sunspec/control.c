@@ -54,11 +54,17 @@ struct inforce control_inforce(const struct sunspec *s)
 void control_band(const struct sunspec *s, const struct order *o, double *lo, double *hi)
 {
 	bool band = o->kind == ORDER_BALANCE && o->native;
+	double charge, discharge;
 
 	*lo = band ? o->min_w : o->w;
 	*hi = band ? o->max_w : o->w;
-	if (control_way(s)->curtails)
+	if (control_way(s)->curtails) {
 		*lo = *hi = curtail_bound_w(s, o);
+	} else {
+		storage_bounds(s, &charge, &discharge);
+		*lo = fmin(fmax(*lo, -discharge), charge);
+		*hi = fmin(fmax(*hi, -discharge), charge);
+	}
 }
 
 static bool near(double a, double b, double tolerance)
@@ -68,8 +74,9 @@ static bool near(double a, double b, double tolerance)
 
 static bool as_before(const struct inforce *b, const struct inforce *now, double tolerance)
 {
-	return b->known && b->active == now->active &&
-	       (!b->active || (near(b->lo_w, now->lo_w, tolerance) && near(b->hi_w, now->hi_w, tolerance)));
+	const bool was = b->active || b->theirs, is = now->active || now->theirs;
+
+	return b->known && was == is && (!was || (near(b->lo_w, now->lo_w, tolerance) && near(b->hi_w, now->hi_w, tolerance)));
 }
 
 /* An inverter that cannot go so low (or so high) keeps what it can. But where it has held as much before it was somebody else. */
@@ -102,7 +109,12 @@ enum seen control_seen(const struct sunspec *s, const struct inforce *now)
 		if (!now->active)
 			return SEEN_SAME;
 	} else {
-		control_band(s, &s->setpoint.sent, &lo, &hi);
+		if (control_way(s)->curtails) {
+			control_band(s, &s->setpoint.sent, &lo, &hi);
+		} else { /* others' limits may have come and gone since */
+			lo = s->sent_lo_w;
+			hi = s->sent_hi_w;
+		}
 		if (now->active && near(now->lo_w, lo, tolerance) && near(now->hi_w, hi, tolerance))
 			return SEEN_SAME;
 		if (now->active && control_way(s)->curtails && !as_before(b, now, tolerance))
@@ -132,12 +144,26 @@ int control_add_changed(const struct sunspec *s, struct batch *b, const char *po
 	return image_number(control_image(s), point) == value ? 0 : control_add(s, b, point, value, true);
 }
 
+/* An image from before our last write says nothing about what that left behind. */
+int control_add_back(const struct sunspec *s, struct batch *b, const char *point, double value)
+{
+	const struct image *img = control_image(s);
+	int r;
+
+	if (isnan(value) || (img->at_ms > s->touched_ms && image_number(img, point) == value))
+		return 0;
+	r = control_add(s, b, point, value, true);
+	return r == -ERANGE ? 0 : r;
+}
+
 int control_writes(struct sunspec *s, struct batch *batch)
 {
 	const struct sunspec_way *way = control_way(s);
 	int r;
 
 	batch->n = 0;
+	if (way)
+		control_band(s, &s->setpoint.order, &s->sent_lo_w, &s->sent_hi_w);
 	r = way ? way->writes(s, &s->setpoint.order, batch) : -ENOTSUP;
 	if (r < 0)
 		batch->n = 0;
@@ -158,7 +184,7 @@ int control_prepare(struct sunspec *s, struct batch *batch)
 	struct inforce now = control_inforce(s);
 
 	batch->n = 0;
-	if (way->curtails || !now.known || now.active || !control_has_timer(s) ||
+	if (way->curtails || !now.known || now.active || now.theirs || !control_has_timer(s) ||
 	    image_number(control_image(s), way->timer) == SUNSPEC_REVERT_S)
 		return 0;
 	return control_add(s, batch, way->timer, SUNSPEC_REVERT_S, false) == 0 ? batch->n : 0;

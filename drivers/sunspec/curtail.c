@@ -2,8 +2,9 @@
  * limit must not be exceeded, and carries our reversion time, so that a dead hub gives the sun back.
  *
  * These registers may belong to somebody else: an installer, a grid operator's box. What holds while nothing of ours does
- * is remembered; we only go below it, and leave exactly that behind. A limit found at start is taken for one an earlier
- * life of ours left when it bears our reversion time, or when the device has no such time; any other is somebody else's. */
+ * is remembered, also for our next life; we only go below it, and leave exactly that behind. A limit found at start is taken
+ * for one an earlier life of ours left when it bears our reversion time, or reads as what that life said it had written; any
+ * other is somebody else's. */
 #include "drivers/sunspec/sunspec.h"
 
 #include "core/snapshot.h"
@@ -96,17 +97,80 @@ double curtail_bound_w(const struct sunspec *s, const struct order *o)
 	return -bound_pct(s, o) / 100 * curtail_reference_w(s);
 }
 
+/* Ours bears our time, unless it has none: there is no timer, or somebody else's limit must outlive ours (see writes_123). */
+static bool bears_our_time(const struct sunspec *s, const struct found_limit *found)
+{
+	return !isnan(found->timer_s) && !(found->on && s->control == CURTAIL_123);
+}
+
+/* A limit that nobody of us is known to have set is not ours to lift. */
+static bool left_by_us(const struct sunspec *s, const struct found_limit *now)
+{
+	const double step = image_scale(control_image(s), "WMaxLimPct") * 1.001;
+
+	return now->on && (now->timer_s == SUNSPEC_REVERT_S || fabs(now->pct - s->kept.aimed_pct) <= step ||
+			   fabs(now->pct - s->kept.held_pct) <= step);
+}
+
+/* What there was before that: as kept; else 704 says what it goes back to. */
+static struct found_limit before_us(const struct sunspec *s)
+{
+	struct found_limit f = { .known = true, .on = false, .pct = 100, .timer_s = 0 };
+	double pct;
+
+	if (s->kept.found.known)
+		return s->kept.found;
+	if (s->control == CURTAIL_704 && image_number(control_image(s), "WMaxLimPctEnaRvrt") == 1 &&
+	    image_get(control_image(s), "WMaxLimPctRvrt", &pct)) {
+		f.on = true;
+		f.pct = pct;
+	}
+	return f;
+}
+
 void curtail_watch(struct sunspec *s)
 {
 	struct found_limit now;
-	bool our_mark;
 
 	if (s->ours || !read_limit(s, control_image(s), &now))
 		return;
-	our_mark = now.timer_s == SUNSPEC_REVERT_S; /* without a timer it may be what the grid operator had set: not ours to lift */
-	if (s->setpoint.sent.kind == ORDER_NONE && now.on && our_mark)
-		now = (struct found_limit){ .known = true, .on = false, .pct = 100, .timer_s = 0 };
+	if (s->setpoint.sent.kind == ORDER_NONE && left_by_us(s, &now)) {
+		now = before_us(s);
+		s->ours = true;
+	}
 	s->found = now;
+	s->kept = (struct kept_limit){ .aimed_pct = (double)NAN, .held_pct = (double)NAN };
+}
+
+/* Where our time marks what is ours the kept numbers stay the same: the disk is spared. */
+int curtail_keep(const struct sunspec *s, double kept[DRIVER_KEPT_MAX])
+{
+	const bool bound = s->setpoint.order.kind == ORDER_POWER;
+	struct kept_limit k = { s->found, bound ? bound_pct(s, &s->setpoint.order) : (double)NAN, s->held_pct };
+	double *number[] = { &k.found.pct, &k.found.timer_s, &k.aimed_pct, &k.held_pct };
+
+	if (!s->found.known)
+		k = s->kept;
+	else if (!s->ours && !bound)
+		return 0;
+	else if (bears_our_time(s, &s->found))
+		k.aimed_pct = k.held_pct = (double)NAN;
+	kept[0] = k.found.on;
+	for (int i = 0; i < 4; i++)
+		kept[i + 1] = isnan(*number[i]) ? -1 : *number[i];
+	return k.found.known ? 5 : 0;
+}
+
+void curtail_remember(struct sunspec *s, const double *kept, int n)
+{
+	double number[4];
+
+	if (n != 5)
+		return;
+	for (int i = 0; i < 4; i++)
+		number[i] = kept[i + 1] >= 0 ? kept[i + 1] : (double)NAN;
+	if (number[0] <= 100)
+		s->kept = (struct kept_limit){ { true, kept[0] == 1, number[0], number[1] }, number[2], number[3] };
 }
 
 static struct inforce inforce(const struct sunspec *s, const struct image *img)
@@ -119,7 +183,7 @@ static struct inforce inforce(const struct sunspec *s, const struct image *img)
 		return (struct inforce){ 0 };
 	theirs = free && s->found.on && fabs(now.pct - s->found.pct) <= SAME_PCT;
 	w = -now.pct / 100 * curtail_reference_w(s);
-	return (struct inforce){ true, now.on && !theirs, w, w };
+	return (struct inforce){ .known = true, .active = now.on && !theirs, .lo_w = w, .hi_w = w };
 }
 
 static double step_w(const struct sunspec *s, const struct image *img)
@@ -137,7 +201,7 @@ static int leave(struct sunspec *s, struct batch *b)
 	if (!f->on)
 		r |= control_add(s, b, n->on, 0, false);
 	if (!isnan(f->timer_s))
-		r |= control_add_changed(s, b, n->timer, f->timer_s);
+		r |= control_add_back(s, b, n->timer, f->timer_s);
 	r |= control_add(s, b, n->pct, f->pct, false);
 	if (f->on)
 		r |= control_add(s, b, n->on, 1, false);

@@ -9,6 +9,8 @@
 
 static enum battery_control control_word_of(const struct sunspec *s, const struct inforce *f)
 {
+	if (f->theirs)
+		return CONTROL_FOREIGN;
 	if (!f->active)
 		return CONTROL_AUTO;
 	if (s->setpoint.phase == SETPOINT_IDLE || s->setpoint.verdict == VERDICT_FOREIGN)
@@ -28,13 +30,13 @@ void sunspec_inforce(const struct sunspec *s, struct device_state *state)
 
 	if (!f.known)
 		return;
-	state->released = !f.active;
+	state->released = !f.active && (way->curtails || !s->ours);
 	state->note[0] = '\0';
 	if (state->kinds & KIND_BATTERY)
 		point_put(state, F_BATTERY_CONTROL, control_word_of(s, &f), img->at_ms, Q_GOOD);
 	else
 		point_put(state, F_PV_LIMIT_PCT, image_number(img, way->on) == 1 ? image_number(img, "WMaxLimPct") : 100, img->at_ms, Q_GOOD);
-	if (f.active && s->setpoint.phase == SETPOINT_IDLE)
+	if (f.active && isfinite(f.hi_w) && s->setpoint.phase == SETPOINT_IDLE)
 		snprintf(state->note, sizeof(state->note), "a setpoint of %.0f W was in force before us", f.hi_w);
 	else if (s->setpoint.verdict == VERDICT_FOREIGN)
 		snprintf(state->note, sizeof(state->note), "somebody else changed its setpoint");
@@ -42,14 +44,28 @@ void sunspec_inforce(const struct sunspec *s, struct device_state *state)
 		snprintf(state->note, sizeof(state->note), "acknowledges setpoints but keeps the old one");
 	else if (way->curtails && s->found.on)
 		snprintf(state->note, sizeof(state->note), "a limit of %.0f %% that is not ours holds", s->found.pct);
-	else if (s->reserve.off)
+	else if (!way->curtails)
+		storage_note(s, state->note, sizeof(state->note));
+	if (!state->note[0] && s->reserve.off)
 		snprintf(state->note, sizeof(state->note), "does not take the reserve: not mirrored");
+}
+
+static void put_bound(const struct sunspec *s, struct device_state *state, enum field field, double w)
+{
+	if (isfinite(w))
+		point_put(state, field, w, s->fast.ok_ms, Q_GOOD);
+	else
+		point_absent(state, field);
 }
 
 static void caps_battery(struct sunspec *s, struct device_state *state)
 {
 	struct device_caps *c = &state->caps;
+	double charge, discharge;
 
+	storage_bounds(s, &charge, &discharge);
+	put_bound(s, state, F_BATTERY_CHARGE_LIMIT_W, charge);
+	put_bound(s, state, F_BATTERY_DISCHARGE_LIMIT_W, discharge);
 	sunspec_ratings(s, &c->charge_max_w, &c->discharge_max_w);
 	c->can_power = c->can_hold = s->control != CONTROL_NO_WAY;
 	c->native_balance = s->native_balance && s->control == CONTROL_124;
@@ -99,5 +115,5 @@ void sunspec_caps(struct sunspec *s, struct device_state *state)
 	c->step_w = control_step_w(s);
 	c->guard_timeout_s = c->guarded_by == GUARDED_DEVICE ? SUNSPEC_REVERT_S : 0;
 	/* A timer runs whether or not it proved itself, so it is fed wherever the point exists. */
-	s->setpoint.refresh_ms = control_has_timer(s) ? SUNSPEC_REVERT_S * 1000 / 2 : 0;
+	s->setpoint.refresh_ms = control_has_timer(s) && (!(state->kinds & KIND_BATTERY) || storage_bears_time(s)) ? SUNSPEC_REVERT_S * 1000 / 2 : 0;
 }

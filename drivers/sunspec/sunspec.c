@@ -44,11 +44,12 @@ static int sunspec_init(void *self, const struct driver_options *options, struct
 	s->fast.interval_ms = options->poll_ms > 0 ? options->poll_ms : POLL_FAST_MS;
 	s->ratings.interval_ms = POLL_SLOW_MS;
 	s->setpoint.settle_ms = SUNSPEC_SETTLE_MS;
-	s->setpoint.verdict_w = (double)NAN;
+	s->setpoint.verdict_w = s->held_pct = s->kept.aimed_pct = s->kept.held_pct = (double)NAN;
 	state->kinds = kinds_of(s->roles);
 	state->released = !(s->roles & ROLE_BATTERY); /* what is never commanded needs no release */
 	state->verdict_w = (double)NAN;
 	state->caps.settle_ms = SUNSPEC_SETTLE_MS;
+	state->period_ms = s->fast.interval_ms;
 	snprintf(state->note, sizeof(state->note), "looking for its SunSpec map");
 	return 0;
 }
@@ -219,7 +220,7 @@ static bool plan_write(struct sunspec *s, int64_t now_ms, struct batch *batch)
 	now = control_inforce(s);
 	if (!order_same(&s->setpoint.sent, &s->setpoint.order)) /* feeding a timer is no new question */
 		s->before = now;
-	if (s->setpoint.order.kind == ORDER_RELEASE && now.known && !now.active &&
+	if (s->setpoint.order.kind == ORDER_RELEASE && now.known && !now.active && !s->ours &&
 	    s->image[slot].at_ms > s->touched_ms) {
 		setpoint_sent(&s->setpoint); /* already under its own control: nothing to write */
 		setpoint_done(&s->setpoint, REQUEST_OK, now_ms);
@@ -359,6 +360,8 @@ static void control_answer(struct sunspec *s, const struct batch_result *r)
 
 	if (control_way(s)->curtails)
 		curtail_watch(s);
+	else
+		storage_watch(s);
 	now = control_inforce(s);
 	power = now.active && now.lo_w == now.hi_w;
 	if (!now.known)
@@ -366,18 +369,21 @@ static void control_answer(struct sunspec *s, const struct batch_result *r)
 	seen = control_seen(s, &now);
 	if (seen == SEEN_SAME)
 		control_held(s, &now);
+	if (now.active && (seen == SEEN_SAME || seen == SEEN_LESS))
+		s->held_pct = image_number(control_image(s), "WMaxLimPct");
 	setpoint_judge(&s->setpoint, seen, power ? now.hi_w : (double)NAN, r->begun_ms);
 	control_check_timer(s);
 	if (now.active)
 		return;
-	s->grid_charge_set = false;
-	if (s->setpoint.sent.kind == ORDER_RELEASE && s->setpoint.phase == SETPOINT_HELD)
+	if (s->setpoint.sent.kind == ORDER_RELEASE && s->setpoint.phase == SETPOINT_HELD) {
 		s->ours = false;
+		s->held_pct = (double)NAN;
+	}
 }
 
 static void feed_read(struct sunspec *s, const struct batch_result *r, int64_t now_ms)
 {
-	bool answered = false, silent = false, moved = false, asked = true, control_read = false;
+	bool answered = false, silent = false, moved = false, asked = true, control_read = false, confirming = false;
 	enum request_status last = REQUEST_OK;
 
 	for (int i = 0; i < r->n && i < BATCH_REQUESTS_MAX; i++) {
@@ -386,6 +392,7 @@ static void feed_read(struct sunspec *s, const struct batch_result *r, int64_t n
 		if (r->status[i] == REQUEST_NOT_TRIED)
 			continue; /* wanted still, unless the device is silent */
 		s->want[slot] = false;
+		confirming |= slot == (int)control_slot(s) && r->begun_ms >= s->setpoint.settled_ms;
 		last = r->status[i];
 		if (last == REQUEST_OK) {
 			answered = true;
@@ -415,6 +422,8 @@ static void feed_read(struct sunspec *s, const struct batch_result *r, int64_t n
 	}
 	if (!moved && control_read)
 		control_answer(s, r);
+	if (confirming && setpoint_confirm_due(&s->setpoint, now_ms)) /* nothing to be told from that: not again at once */
+		s->setpoint.settled_ms = now_ms + SUNSPEC_SETTLE_MS;
 	if (!moved)
 		reserve_check(s);
 }
@@ -496,6 +505,23 @@ static void sunspec_recall(void *self, const int64_t *at_ms, int n)
 	reserve_recall(&s->reserve, at_ms, n);
 }
 
+static int sunspec_keep(const void *self, double kept[DRIVER_KEPT_MAX])
+{
+	const struct sunspec *s = self;
+
+	return (s->roles & ROLE_BATTERY) ? storage_keep(s, kept) : curtail_keep(s, kept);
+}
+
+static void sunspec_remember(void *self, const double *kept, int n)
+{
+	struct sunspec *s = self;
+
+	if (s->roles & ROLE_BATTERY)
+		storage_remember(s, kept, n);
+	else
+		curtail_remember(s, kept, n);
+}
+
 const struct driver DRIVER_SUNSPEC = {
 	.name = "sunspec",
 	.size = sizeof(struct sunspec),
@@ -506,4 +532,6 @@ const struct driver DRIVER_SUNSPEC = {
 	.feed = sunspec_feed,
 	.worn = sunspec_worn,
 	.recall = sunspec_recall,
+	.keep = sunspec_keep,
+	.remember = sunspec_remember,
 };

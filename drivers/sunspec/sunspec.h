@@ -1,6 +1,7 @@
 /* The SunSpec driver's memory and the seams between its files: sunspec.c (rhythm), measure.c (models -> state),
  * state.c (capabilities, what is in force), control.c (what all ways of control have in common), storage.c (a battery's
- * orders -> 704 or 124), curtail.c (a bound on the sun -> 704 or 123), reserve.c (the mirrored floor). */
+ * orders -> 704 or 124), found.c (what a battery's registers held before us), curtail.c (a bound on the sun -> 704 or 123),
+ * reserve.c (the mirrored floor). */
 #ifndef HEARTH_DRIVERS_SUNSPEC_H
 #define HEARTH_DRIVERS_SUNSPEC_H
 
@@ -9,6 +10,7 @@
 #include "drivers/points.h"
 #include "drivers/setpoint.h"
 #include "drivers/sunspec/discovery.h"
+#include "drivers/sunspec/found.h"
 #include "drivers/sunspec/model.h"
 
 #define SUNSPEC_REVERT_S 60 /* our reversion time; feeding it at half */
@@ -33,13 +35,12 @@ enum sunspec_slot {
 	SLOT_COUNT
 };
 
-enum sunspec_control { CONTROL_NO_WAY, CONTROL_704, CONTROL_124, CURTAIL_704, CURTAIL_123 };
-
 /* What the control registers say: the band of battery power in force; lo = hi is a power order. Of a sun inverter: the most
  * it may produce, as a power of at most 0. */
 struct inforce {
 	bool known, active;
 	double lo_w, hi_w; /* NAN: active, but in a way we do not read (percent mode) */
+	bool theirs;       /* not active, but what was found in force and is not ours is */
 };
 
 struct sunspec;
@@ -52,12 +53,6 @@ struct sunspec_way {
 	int (*writes)(struct sunspec *s, const struct order *o, struct batch *b); /* 0 or negative */
 	struct inforce (*inforce)(const struct sunspec *s, const struct image *img);
 	double (*step_w)(const struct sunspec *s, const struct image *img);
-};
-
-/* The limit on production that holds without us: ours goes only below it, and leaves it as it was found. */
-struct found_limit {
-	bool known, on;
-	double pct, timer_s; /* timer: NAN where there is none */
 };
 
 #define RESERVE_WRITES_MAX DRIVER_WORN_MAX /* a day */
@@ -97,14 +92,18 @@ struct sunspec {
 	bool fc6;              /* function 16 was refused for single registers */
 	bool timer_ok;         /* our reversion time read back */
 	bool timer_tried;      /* curtailment: there was a bound of ours to prove it by */
-	bool ours;             /* curtailment: a bound we wrote may be in force */
+	bool ours;             /* something we wrote may be in force, or what was found is not put back yet */
 	bool held_any;         /* curtailment: some bound of ours read back as written, these are the least and the most of them */
 	double held_least_w, held_most_w;
+	double held_pct;       /* curtailment: what a bound of ours last read as, NAN = none yet */
 	struct found_limit found;
+	struct kept_limit kept; /* of the life before, until the registers were read */
+	struct found_storage theirs, kept_theirs; /* the same of a battery */
+	bool kept_marked;      /* what the life before wrote bears our time */
+	double sent_lo_w, sent_hi_w; /* of a battery: the band written last, in the bounds of that moment */
 	struct reserve reserve;
 	int64_t touched_ms;    /* the last write that may have reached the device, answered or not */
 	int64_t prepare_at_ms; /* when the reversion time may be set while nothing is commanded */
-	bool grid_charge_set;  /* we switched ChaGriSet on; release puts it back */
 	double pv_w;           /* production the last 704 setpoint allowed for */
 
 	enum sunspec_flight flight;
@@ -153,6 +152,8 @@ void control_check_timer(struct sunspec *s);
 int control_add(const struct sunspec *s, struct batch *b, const char *point, double value, bool optional);
 /** Only when it reads otherwise now: settings that are right already are not written again. */
 int control_add_changed(const struct sunspec *s, struct batch *b, const char *point, double value);
+/** As it was found, where it may read otherwise by now; not what was never there (NAN) or does not fit. */
+int control_add_back(const struct sunspec *s, struct batch *b, const char *point, double value);
 
 /* storage.c */
 extern const struct sunspec_way STORAGE_BY_704, STORAGE_BY_124;
@@ -169,6 +170,9 @@ double curtail_reference_w(const struct sunspec *s);
 double curtail_bound_w(const struct sunspec *s, const struct order *o);
 /** After a read of the control model: remembers what holds while nothing of ours does. */
 void curtail_watch(struct sunspec *s);
+/** As in struct driver. */
+int curtail_keep(const struct sunspec *s, double kept[DRIVER_KEPT_MAX]);
+void curtail_remember(struct sunspec *s, const double *kept, int n);
 
 /* reserve.c */
 /** What the profile says of the reserve register; 0 or -EINVAL with the reason. */

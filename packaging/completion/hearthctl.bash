@@ -11,7 +11,7 @@ _hearthctl_ids() {
 _hearthctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb= words= option= i
 	local -a options=()
-	local verbs="status devices device bus plan tariff events event commands vpp outbox reserve override ev limit why log config reload dump ping version help"
+	local verbs="status devices device bus plan tariff forecast events event commands vpp outbox reserve override ev limit why savings simulate log config reload dump ping version help"
 	COMPREPLY=()
 	# --import=4200 is three words here; = alone is none of ours
 	[[ $cur == = ]] && cur=
@@ -40,6 +40,16 @@ _hearthctl() {
 			mapfile -t COMPREPLY < <(compgen -W "solve refresh --json" -- "$cur")
 		fi
 		;;
+	simulate)
+		case $before in
+		--csv | --html) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+		--days | --seed | --history | --battery | --power) return ;;
+		simulate) words="$(timeout 2 hearthctl simulate --list 2>/dev/null </dev/null | cut -f1) --list --history" ;;
+		*) words="--days --seed --csv --html --quiet --battery --power --json" ;;
+		esac
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+		[[ $before == simulate ]] && compopt -o filenames && mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$cur")
+		;;
 	event)
 		case $before in
 		opt-out | opt-in | reserve) words=$(_hearthctl_ids events) ;;
@@ -49,6 +59,23 @@ _hearthctl() {
 		;;
 	why)
 		[[ $before == --since ]] || words="$(_hearthctl_ids devices) --history --since --json"
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+		;;
+	forecast)
+		case $before in
+		forecast) words="set clear --json" ;;
+		set) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+		*) words="--json" ;;
+		esac
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+		;;
+	savings)
+		case $before in
+		savings) words="--month --days --json" ;;
+		--month) words=$(for i in {0..12}; do date -d "$(date +%Y-%m-01) -$i month" +%Y-%m; done) ;;
+		--days) ;;
+		*) words="--json" ;;
+		esac
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		;;
 	device)

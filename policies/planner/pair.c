@@ -8,10 +8,6 @@
 #define DUAL_ROUNDS 40
 #define TURNS 8
 #define SMALL_SLOTS 200
-#define ENERGY_EPS 1e-7 /* kWh of the car */
-/* Gaps not worth more time, of the turnover; long plans have less of it. */
-#define GAP_GOOD 2e-6
-#define GAP_GOOD_LONG 2e-5
 
 int pair_init(struct pair *p, int slots)
 {
@@ -39,7 +35,7 @@ void pair_deinit(struct pair *p)
 	memset(p, 0, sizeof(*p));
 }
 
-static void car_release(struct pair *p, bool free_car)
+void pair_car_release(struct pair *p, bool free_car)
 {
 	for (int t = p->car_from; t < p->car_to; t++) {
 		p->slot[t].car_free = free_car;
@@ -47,7 +43,7 @@ static void car_release(struct pair *p, bool free_car)
 	}
 }
 
-static void car_set(struct pair *p, const double *e_kw)
+void pair_car_set(struct pair *p, const double *e_kw)
 {
 	for (int t = p->car_from; t < p->car_to; t++) {
 		p->slot[t].car_free = false;
@@ -85,7 +81,7 @@ static int dual(struct pair *p, struct tangent *low, struct tangent *high, struc
 	int rc = tangent(p, p->slots, p->mu_max, high);
 
 	if (!rc)
-		rc = tangent(p, p->car_to, -p->mu_max, low);
+		rc = tangent(p, p->car_to, p->mu_min, low);
 	if (rc)
 		return rc;
 	p->car_kwh = fmin(fmax(wanted, low->kwh), fmax(low->kwh, high->kwh));
@@ -93,7 +89,7 @@ static int dual(struct pair *p, struct tangent *low, struct tangent *high, struc
 	high->q += high->mu * (p->car_kwh - wanted);
 	*top = low->q > high->q ? *low : *high;
 	/* Two rounds at least: the outer tangents alone bound next to nothing. */
-	for (int i = 0; i < DUAL_ROUNDS && high->kwh - low->kwh > ENERGY_EPS && !(i >= 2 && late(p)); i++) {
+	for (int i = 0; i < DUAL_ROUNDS && high->kwh - low->kwh > PAIR_ENERGY_EPS && !(i >= 2 && late(p)); i++) {
 		struct tangent mid;
 		double slope_low = p->car_kwh - low->kwh, slope_high = p->car_kwh - high->kwh, reach;
 		double mu = (high->q - low->q + slope_low * low->mu - slope_high * high->mu) / (slope_low - slope_high);
@@ -115,13 +111,8 @@ static int dual(struct pair *p, struct tangent *low, struct tangent *high, struc
 	return 0;
 }
 
-struct attempt {
-	double *b, *e, *worth;
-	void *scratch;
-};
-
 /* The car anew around the battery's present plan; @answer: the battery may answer at the worth of energy along it. */
-static double car_again(const struct pair *p, const struct attempt *a, bool answer)
+double pair_car_again(const struct pair *p, const struct pair_attempt *a, bool answer)
 {
 	struct pair_view v = { p, a->b, answer ? a->worth : NULL };
 	double soc = p->soc_kwh;
@@ -134,7 +125,7 @@ static double car_again(const struct pair *p, const struct attempt *a, bool answ
 }
 
 /* Battery for a given car, car for a given battery, until nothing improves. Keeps the best in @r. */
-static int turns(struct pair *p, const struct attempt *a, double kwh, bool answer, struct pair_result *r)
+int pair_turns(struct pair *p, const struct pair_attempt *a, double kwh, bool answer, struct pair_result *r)
 {
 	double best = INFINITY;
 
@@ -142,7 +133,7 @@ static int turns(struct pair *p, const struct attempt *a, double kwh, bool answe
 		double cost;
 		int rc;
 
-		car_set(p, a->e);
+		pair_car_set(p, a->e);
 		rc = pair_sweep(p, p->car_to, 0);
 		if (rc == -EDOM)
 			return 0;
@@ -152,8 +143,8 @@ static int turns(struct pair *p, const struct attempt *a, double kwh, bool answe
 		if (!(cost < best - 1e-9 * (1e-3 + fabs(cost))))
 			break;
 		best = cost;
-		if (fabs(kwh - p->car_kwh) < fabs(r->car_kwh - p->car_kwh) - ENERGY_EPS ||
-		    (fabs(kwh - p->car_kwh) < fabs(r->car_kwh - p->car_kwh) + ENERGY_EPS && cost < r->cost)) {
+		if (fabs(kwh - p->car_kwh) < fabs(r->car_kwh - p->car_kwh) - PAIR_ENERGY_EPS ||
+		    (fabs(kwh - p->car_kwh) < fabs(r->car_kwh - p->car_kwh) + PAIR_ENERGY_EPS && cost < r->cost)) {
 			memcpy(r->battery_kw, a->b, (size_t)p->slots * sizeof(*a->b));
 			memcpy(r->car_kw, a->e, (size_t)p->slots * sizeof(*a->e));
 			r->cost = cost;
@@ -161,82 +152,85 @@ static int turns(struct pair *p, const struct attempt *a, double kwh, bool answe
 		}
 		if (late(p))
 			break;
-		kwh = car_again(p, a, answer);
+		kwh = pair_car_again(p, a, answer);
 	}
 	return 0;
 }
 
 /* A plan from one side of the dual's top. */
-static int start_at(struct pair *p, double mu, const struct attempt *a, bool answer, struct pair_result *r)
+static int start_at(struct pair *p, double mu, const struct pair_attempt *a, bool answer, struct pair_result *r)
 {
 	double kwh;
 	int rc;
 
-	car_release(p, true);
+	pair_car_release(p, true);
 	rc = pair_sweep(p, p->car_to, mu);
 	if (rc)
 		return rc;
 	pair_walk(p, mu, a->b, a->e);
-	kwh = car_again(p, a, answer);
-	return turns(p, a, kwh, answer, r);
+	kwh = pair_car_again(p, a, answer);
+	return pair_turns(p, a, kwh, answer, r);
 }
 
-/* What a gap is compared with: about the money that moves. */
-static double turnover(const struct pair *p)
+/* A gap that would still be called optimal. */
+double pair_tolerance(const struct pair *p, const struct pair_result *r)
 {
-	double sum = 0;
-
-	for (int t = 0; t < p->slots; t++)
-		sum += fabs(p->slot[t].import_price * p->slot[t].net_kw) * p->slot[t].dt_h;
-	return sum;
+	return fmax(p->tolerance, 1e-6 * fabs(isinf(r->cost) ? r->bound : r->cost));
 }
 
-static bool good_enough(const struct pair *p, const struct pair_result *r)
+bool pair_good_enough(const struct pair *p, const struct pair_result *r)
 {
-	double share = p->slots <= SMALL_SLOTS ? GAP_GOOD : GAP_GOOD_LONG;
-
-	return fabs(r->car_kwh - p->car_kwh) <= ENERGY_EPS && r->cost - r->bound <= share * turnover(p);
+	return !isinf(r->cost) && fabs(r->car_kwh - p->car_kwh) <= PAIR_ENERGY_EPS && r->cost - r->bound <= 0.5 * pair_tolerance(p, r);
 }
 
-/* Closes what the walk left open, where slots are not convex. The rows must be those of r's car. */
-static int refine(struct pair *p, struct pair_result *r)
+/* Closes what the walk left open, where slots are not convex. The rows must be those of r's car; @bound receives that of
+ * this car. */
+static int refine(struct pair *p, struct pair_result *r, const struct pair_attempt *a, double *bound)
 {
-	double cost;
+	struct pair_exact x = { a->b, a->e, 0, 0 };
 	int rc;
 
-	if (good_enough(p, r) || late(p))
+	*bound = togo_at(&p->go, 0, p->soc_kwh);
+	if (pair_good_enough(p, r) || r->cost - *bound <= 0.1 * pair_tolerance(p, r) || late(p))
 		return 0;
-	rc = pair_beam(p, r->cost, r->battery_kw, &cost);
-	if (rc > 0)
-		r->cost = cost;
-	return rc < 0 ? rc : 0;
+	rc = pair_exact(p, 0, 0.3 * pair_tolerance(p, r), r->cost + 1e-9, &x);
+	if (rc)
+		return rc == -ENOMEM ? rc : 0;
+	*bound = fmin(x.bound, r->cost);
+	if (x.cost < r->cost) {
+		memcpy(r->battery_kw, a->b, (size_t)p->slots * sizeof(*a->b));
+		r->cost = x.cost;
+	}
+	return 0;
 }
 
 /* Small problems have few slots to spread a wrong choice over, and time: the car anew around each better battery. */
-static int refine_turns(struct pair *p, struct pair_result *r, const struct attempt *a)
+static int refine_turns(struct pair *p, struct pair_result *r, const struct pair_attempt *a)
 {
-	int rc = refine(p, r);
+	double mine;
+	int rc = refine(p, r, a, &mine);
 
-	for (int i = 0; i < TURNS && p->slots <= SMALL_SLOTS && !rc && !good_enough(p, r) && !late(p); i++) {
-		double cost, kwh;
+	for (int i = 0; i < TURNS && p->slots <= SMALL_SLOTS && !rc && !pair_good_enough(p, r) && !late(p); i++) {
+		struct pair_exact x = { a->b, a->e, 0, 0 };
+		double kwh;
 		int found;
 
 		memcpy(a->b, r->battery_kw, (size_t)p->slots * sizeof(*a->b));
 		memcpy(a->e, r->car_kw, (size_t)p->slots * sizeof(*a->e));
-		kwh = car_again(p, a, i & 1);
-		if (fabs(kwh - r->car_kwh) > ENERGY_EPS)
+		kwh = pair_car_again(p, a, i & 1);
+		if (fabs(kwh - r->car_kwh) > PAIR_ENERGY_EPS)
 			continue;
-		car_set(p, a->e);
+		pair_car_set(p, a->e);
 		rc = pair_sweep(p, p->car_to, 0); /* -EDOM: this car leaves the battery no way; the plan kept still does */
-		found = rc ? 0 : pair_beam(p, r->cost - 1e-9, a->b, &cost);
+		found = rc || pair_exact(p, 0, 0.3 * pair_tolerance(p, r), r->cost + 1e-9, &x) ? 0 : x.cost < r->cost - 1e-9;
 		if (found > 0) {
 			memcpy(r->battery_kw, a->b, (size_t)p->slots * sizeof(*a->b));
 			memcpy(r->car_kw, a->e, (size_t)p->slots * sizeof(*a->e));
-			r->cost = cost;
+			r->cost = x.cost;
 		}
 		if (found < 0 || rc == -ENOMEM)
 			return -ENOMEM;
-		car_set(p, r->car_kw);
+		pair_car_set(p, r->car_kw);
 		rc = pair_sweep(p, p->car_to, 0);
 		if (found == 0 && (i & 1))
 			break;
@@ -244,52 +238,77 @@ static int refine_turns(struct pair *p, struct pair_result *r, const struct atte
 	return rc;
 }
 
-static int with_car(struct pair *p, struct pair_result *r, const struct attempt *a)
+/* No plan fills the car so far: branch for one. What is in @r stays when there is none. */
+static int last_resort(struct pair *p, struct pair_result *r, const struct pair_attempt *a)
+{
+	double cost = r->cost, bound = r->bound;
+	int rc;
+
+	r->cost = INFINITY;
+	rc = pair_branch(p, r, a);
+	if (isinf(r->cost)) {
+		r->cost = cost;
+		r->bound = bound;
+	}
+	return rc;
+}
+
+static int with_car(struct pair *p, struct pair_result *r, const struct pair_attempt *a)
 {
 	struct tangent low = { 0 }, high = { 0 }, top = { 0 };
 	double wanted = p->car_kwh;
 	int rc;
 
-	car_release(p, true);
+	pair_car_release(p, true);
 	rc = dual(p, &low, &high, &top);
 	if (rc)
 		return rc;
 	r->bound = top.q;
 	r->mu = top.mu;
-	if (low.mu <= -p->mu_max)
+	if (low.mu <= p->mu_min)
 		low.mu = top.mu;
 	if (high.mu >= p->mu_max)
 		high.mu = top.mu;
 	r->cost = INFINITY;
 	r->car_kwh = INFINITY;
-	for (int i = 0; i < 4 && !rc && (i == 0 || !(late(p) || good_enough(p, r))); i++)
+	for (int i = 0; i < 4 && !rc && (i == 0 || !(late(p) || pair_good_enough(p, r))); i++)
 		rc = start_at(p, i & 1 ? high.mu : low.mu, a, i >= 2, r);
 	/* Still short: let the car go first, the battery serve it. */
-	for (int i = 0; i < 2 && !rc && !late(p) && fabs(r->car_kwh - p->car_kwh) > ENERGY_EPS; i++)
+	for (int i = 0; i < 2 && !rc && !late(p) && fabs(r->car_kwh - p->car_kwh) > PAIR_ENERGY_EPS; i++)
 		rc = start_at(p, p->mu_max, a, i > 0, r);
 	/* A hard limit would be called broken: only when it must. Where not even the relaxation has room, it must. */
-	if (!rc && p->car_kwh >= wanted - ENERGY_EPS && isinf(p->slot[0].penalty) && isnan(p->floor_price) &&
-	    !(fabs(r->car_kwh - p->car_kwh) <= ENERGY_EPS)) {
+	if (!rc && p->car_kwh >= wanted - PAIR_ENERGY_EPS && isinf(p->slot[0].penalty) && isnan(p->floor_price) &&
+	    !(fabs(r->car_kwh - p->car_kwh) <= PAIR_ENERGY_EPS)) {
 		rc = pair_reach(p, a->e);
 		if (rc > 0)
-			rc = turns(p, a, p->car_kwh, false, r);
+			rc = pair_turns(p, a, p->car_kwh, false, r);
+		if (!rc && !(fabs(r->car_kwh - p->car_kwh) <= PAIR_ENERGY_EPS))
+			rc = last_resort(p, r, a);
 	}
 	if (rc)
 		return rc;
 	if (isinf(r->cost))
 		return -EDOM;
-	car_set(p, r->car_kw);
-	rc = pair_sweep(p, p->car_to, 0); /* the cost to go that belongs to the plan */
-	return rc ? rc : refine_turns(p, r, a);
+	pair_car_set(p, r->car_kw);
+	rc = pair_sweep(p, p->car_to, 0);
+	if (!rc)
+		rc = refine_turns(p, r, a);
+	if (!rc && !pair_good_enough(p, r) && fabs(r->car_kwh - p->car_kwh) <= PAIR_ENERGY_EPS)
+		rc = pair_branch(p, r, a);
+	pair_car_set(p, r->car_kw);
+	if (!rc)
+		rc = pair_sweep(p, p->car_to, 0); /* the cost to go that belongs to the plan */
+	return rc ? rc : refine(p, r, a, &wanted);
 }
 
 int pair_solve(struct pair *p, struct pair_result *r)
 {
-	struct attempt a = { 0 };
+	struct pair_attempt a = { 0 };
+	double mine = -INFINITY;
 	int rc;
 
 	if (p->car_from >= p->car_to || p->car_kwh <= 0) {
-		car_release(p, false);
+		pair_car_release(p, false);
 		rc = pair_sweep(p, p->slots, 0);
 		if (rc)
 			return rc;
@@ -297,7 +316,12 @@ int pair_solve(struct pair *p, struct pair_result *r)
 		r->cost = pair_walk(p, 0, r->battery_kw, r->car_kw);
 		r->car_kwh = p->car_kwh;
 		r->mu = 0;
-		rc = refine(p, r);
+		a.b = malloc((size_t)p->slots * sizeof(double));
+		a.e = malloc((size_t)p->slots * sizeof(double));
+		rc = a.b && a.e ? refine(p, r, &a, &mine) : -ENOMEM;
+		free(a.b);
+		free(a.e);
+		r->bound = fmax(r->bound, mine);
 		return rc ? rc : isinf(r->cost) ? -EDOM : 0;
 	}
 	a.b = malloc((size_t)p->slots * sizeof(double));
@@ -319,7 +343,7 @@ int pair_bound(struct pair *p, double *bound)
 
 	*bound = INFINITY;
 	if (p->car_from < p->car_to && p->car_kwh > 0) {
-		car_release(p, true);
+		pair_car_release(p, true);
 		rc = dual(p, &low, &high, &top);
 		*bound = rc ? INFINITY : top.q;
 		return rc;

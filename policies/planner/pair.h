@@ -19,7 +19,9 @@ struct pair {
 
 	int car_from, car_to;             /* slots where the car may charge; equal = no car */
 	double car_kwh;                   /* energy it must get */
-	double mu_max;                    /* no kWh in the car is worth more */
+	double tolerance;                 /* money; a gap up to this counts as none */
+	int branch_slots;                 /* slots branching may walk through in all: longer plans get fewer nodes */
+	double mu_min, mu_max;            /* no kWh in the car is worth less, or more */
 
 	bool (*expired)(void *context);
 	void *context;
@@ -60,10 +62,41 @@ double pair_walk(const struct pair *p, double mu, double *b_kw, double *e_kw);
 /** Changes of stored energy that lead from @soc into what can go on after slot @t. */
 void pair_range(const struct pair *p, int t, double soc, double range[2]);
 
-/* pair_beam.c */
-/** After pair_sweep with the car given: looks for a battery schedule cheaper than @known_cost. 1: found, b_kw and *cost
- *  are it; 0: none found; -ENOMEM. */
-int pair_beam(const struct pair *p, double known_cost, double *b_kw, double *cost);
+/* pair_exact.c */
+struct pair_exact {
+	double *battery_kw, *car_kw; /* slots each, the caller's */
+	double cost;                 /* by true prices; without the car's worth */
+	double bound;                /* with the car's worth; a car that is free: the dual's value without mu * car_kwh */
+};
+
+/** The best schedule where slots are not convex too; a car that is free (slot.car_free) takes what pays at @mu per kWh. The
+ *  bound is at most @eps below the optimum. Schedules dearer than @limit (INFINITY: none; counted as the bound is) are not
+ *  looked at; p->go must be swept at @mu. 0; -EDOM: no schedule keeps all limits and @limit; -ENOMEM; -ETIME; -E2BIG: too
+ *  many segments. */
+int pair_exact(const struct pair *p, double mu, double eps, double limit, struct pair_exact *out);
+
+/* pair.c, for pair_branch.c */
+#define PAIR_ENERGY_EPS 1e-7 /* kWh of the car */
+
+/* Where a plan is made: powers, the worth of energy along it, room for pair_car_fit(). */
+struct pair_attempt {
+	double *b, *e, *worth;
+	void *scratch;
+};
+
+void pair_car_release(struct pair *p, bool free_car);
+/** The car anew around the battery in @a; @answer: the battery may answer at the worth of energy along it. Returns kWh. */
+double pair_car_again(const struct pair *p, const struct pair_attempt *a, bool answer);
+/** Battery for the car in @a (@kwh in all), car for that battery, until nothing improves. Keeps the best in @r. */
+int pair_turns(struct pair *p, const struct pair_attempt *a, double kwh, bool answer, struct pair_result *r);
+/** Greatest gap that still counts as none. */
+double pair_tolerance(const struct pair *p, const struct pair_result *r);
+bool pair_good_enough(const struct pair *p, const struct pair_result *r);
+
+/* pair_branch.c */
+/** Closes the gap between r->cost (a plan with the car full) and r->bound by branching on the car's slots, the dual without
+ *  envelopes as the bound. 0 or -ENOMEM. */
+int pair_branch(struct pair *p, struct pair_result *r, const struct pair_attempt *a);
 
 /* pair_reach.c */
 /** Whether the car can get exactly car_kwh within all hard limits, price no object. 1: e_kw is a schedule that leaves the

@@ -182,7 +182,7 @@ double pair_relaxed(const struct pair *p, double *e_kw)
 }
 
 struct choice {
-	double d, cost, car_kw;
+	double d, cost, car_kw, cost_beyond;
 };
 
 static void choose(const struct pair *p, int t, double mu, double d, double togo, struct choice *best)
@@ -193,7 +193,7 @@ static void choose(const struct pair *p, int t, double mu, double d, double togo
 	b = fabs(b) < 1e-10 ? 0 : fmin(fmax(b, s->battery_min_kw), s->battery_max_kw);
 	c = slot_best(s, b, mu, &e) + togo;
 	if (c < best->cost - TIE * fabs(c) || (c <= best->cost + TIE * fabs(c) && fabs(d) < fabs(best->d)))
-		*best = (struct choice){ d, c, e };
+		*best = (struct choice){ d, c, e, 0 };
 }
 
 /* Not convex: the slot bends downward between its points, the cost to go upward at its own: try all of both. */
@@ -202,7 +202,7 @@ static struct choice search(const struct pair *p, int t, double mu, double soc, 
 	const struct togo_row *next = &p->go.row[t + 1];
 	const struct togo_segment *v = p->go.segment + next->first;
 	struct slot_point list[SLOT_POINTS_MAX];
-	struct choice best = { range[0], INFINITY, 0 };
+	struct choice best = { range[0], INFINITY, 0, 0 };
 	double at = next->low_kwh, value = next->value;
 	int n = slot_points(&p->slot[t], mu, list);
 
@@ -233,12 +233,16 @@ void pair_range(const struct pair *p, int t, double soc, double range[2])
 static struct choice decide(const struct pair *p, int t, double mu, double soc)
 {
 	const struct slot *s = &p->slot[t];
-	struct choice c = { 0, 0, s->car_free ? 0 : s->car_kw };
+	struct choice c = { 0, 0, s->car_free ? 0 : s->car_kw, 0 };
 	double range[2];
 
 	pair_range(p, t, soc, range);
 	if (!isnan(s->fixed_kw)) {
-		c.d = fmin(fmax(slot_delta(s, s->fixed_kw), range[0]), range[1]);
+		double due = slot_delta(s, s->fixed_kw), end = due > 0 ? p->capacity_kwh : p->floor_kwh[t + 1];
+
+		c.d = fmin(fmax(due, range[0]), range[1]);
+		if (isinf(s->penalty) && fabs(c.d - due) > 1e-7 && fabs(soc + c.d - end) > 1e-7 && !(due < 0 && soc < end))
+			c.cost_beyond = INFINITY; /* only the end of the store may cut an order */
 		slot_best(s, slot_power(s, c.d), mu, &c.car_kw);
 	} else if (p->row[t].convex) {
 		c.d = crossing(p, t, soc, range, self_use(s, c.car_kw));
@@ -261,7 +265,7 @@ double pair_walk(const struct pair *p, double mu, double *b_kw, double *e_kw)
 			b = 0;
 		soc += slot_delta(s, b);
 		soc = fmin(fmax(soc, 0), p->capacity_kwh);
-		cost += slot_cost(s, b, c.car_kw, NULL);
+		cost += c.cost_beyond + slot_cost(s, b, c.car_kw, NULL);
 		if (!isnan(p->floor_price))
 			cost += p->floor_price * s->dt_h * fmax(0, p->floor_kwh[t + 1] - soc);
 		b_kw[t] = b;

@@ -1,29 +1,15 @@
 /* From an instance to a plan: batteries and cars are taken in pairs (pair.h), everything else held. One battery with one
  * car is one pair and the bound is its own; with more of them pairs take turns, and the bound comes from a relaxation
  * that pours all stores, and all cars, into one. */
-#include "policies/planner/planner.h"
-
-#include "policies/planner/pair.h"
+#include "policies/planner/solver.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define BRANCH_SLOTS 25000    /* see pair.h */
+#define BRANCH_SLOTS_SOFT 200 /* one of many turns, or no plan that needs a proof */
 #define STEP_MIN_KWH 1e-3 /* shorter steps of the value say nothing to a control loop */
-#define ROUNDS 4          /* of turns between several batteries and cars */
-
-struct solver {
-	const struct plan_instance *in;
-	struct plan *plan;
-	struct pair pair;
-	bool (*expired)(void *context);
-	void *context;
-	bool soft;        /* limits are priced, because not all can hold */
-	double scale;     /* greatest price, for penalties */
-	double *floor;    /* slots + 1: zeros, or the merged store's */
-	double *spare[2]; /* power of a battery or car that is not there */
-};
-
 static double greatest_price(const struct plan_instance *in)
 {
 	double m = 1e-6;
@@ -33,6 +19,17 @@ static double greatest_price(const struct plan_instance *in)
 	for (int b = 0; b < in->n_batteries; b++)
 		m = fmax(m, fmax(fabs(in->battery[b].terminal_value), in->battery[b].wear_cost));
 	return m;
+}
+
+/* What a schedule is worth being compared with: a thousandth of a cent must not decide over "optimal" in a home whose
+ * bill happens to cancel out to zero. */
+static double turnover(const struct plan_instance *in)
+{
+	double sum = 0;
+
+	for (int t = 0; t < in->slots; t++)
+		sum += fabs(in->import_price[t]) * (in->load_kw[t] + in->pv_kw[t]) * in->slot_h[t];
+	return sum;
 }
 
 /* What the home looks like to battery @b and car @e (-1 = none) while all others do what the plan says. */
@@ -59,6 +56,18 @@ static void slot_others(const struct solver *v, int t, int b, int e, struct slot
 				s->export_max_kw = fmin(s->export_max_kw, 0);
 		}
 	}
+}
+
+/* The part of the home one of several batteries is to serve alone; the cars as planned. */
+static void slot_share(const struct solver *v, int t, struct slot *s)
+{
+	for (int k = 0; k < v->in->n_evs; k++)
+		s->other_cars_kw += v->plan->ev_kw[k][t];
+	s->other_cars_kw *= v->share;
+	s->net_kw = s->net_kw * v->share + s->other_cars_kw;
+	s->import_max_kw *= v->share;
+	s->export_max_kw *= v->share;
+	s->curtail_max_kw *= v->share;
 }
 
 static void slot_grid(const struct solver *v, int t, struct slot *s)
@@ -119,7 +128,10 @@ static void pair_common(struct solver *v)
 	p->car_kwh = 0;
 	p->waste_kwh = 0;
 	p->mu_max = v->soft ? 0.5e3 * v->scale : 1e3 * v->scale;
+	p->mu_min = v->soft ? -4e3 * v->scale : -p->mu_max; /* no car is overfilled to spare a limit of export */
 	p->floor_price = !isnan(v->in->floor_price) ? v->in->floor_price : v->soft ? 1e5 * v->scale : NAN;
+	p->branch_slots = v->soft ? BRANCH_SLOTS_SOFT : BRANCH_SLOTS;
+	p->tolerance = 1e-7 * turnover(v->in);
 	p->expired = v->expired;
 	p->context = v->context;
 }
@@ -135,8 +147,7 @@ static void least_add(struct pair *p, double soc_kwh, const double *floor_kwh)
 	}
 }
 
-/* Fills the pair for battery @b (-1 = none) and car @e (-1 = none). */
-static void pair_build(struct solver *v, int b, int e)
+void solver_build(struct solver *v, int b, int e)
 {
 	const struct plan_instance *in = v->in;
 	const struct plan_battery *x = b >= 0 ? &in->battery[b] : NULL;
@@ -163,7 +174,10 @@ static void pair_build(struct solver *v, int b, int e)
 			s->grid_charge = plan_may_import(x, t);
 			s->battery_export = plan_may_export(x, t);
 		}
-		slot_others(v, t, b, e, s);
+		if (v->share > 0 && e < 0)
+			slot_share(v, t, s);
+		else
+			slot_others(v, t, b, e, s);
 		if (x && !isnan(x->fixed_kw[t]))
 			s->fixed_kw = fixed_within(v, s, x->fixed_kw[t]);
 		s->awkward = awkward(s, e >= 0);
@@ -174,13 +188,13 @@ static void pair_build(struct solver *v, int b, int e)
 
 /* All batteries as one that is as good as each of them in every respect, all cars as one that only owes the sum: whatever
  * the real ones can do, it can. It may lose energy, since real ones lose more. */
-static void pair_merge(struct solver *v)
+void solver_merge(struct solver *v)
 {
 	const struct plan_instance *in = v->in;
 	struct pair *p = &v->pair;
 	double in_eff = 0, out_eff = 0, wear = INFINITY, out_max = 0;
 
-	pair_build(v, -1, -1);
+	solver_build(v, -1, -1);
 	p->worth = in->n_batteries ? -INFINITY : 0;
 	memset(v->floor, 0, ((size_t)in->slots + 1) * sizeof(double));
 	for (int b = 0; b < in->n_batteries; b++) {
@@ -286,8 +300,13 @@ static void keep_values(struct solver *v, int b)
 	}
 }
 
-/* Solves one pair and puts it into the plan. */
-static int pair_apply(struct solver *v, int b, int e, double *bound)
+int solver_keep_values(struct solver *v, int b)
+{
+	keep_values(v, b);
+	return keep_slopes(v, b);
+}
+
+int solver_apply(struct solver *v, int b, int e, double *bound)
 {
 	struct pair_result r = {
 		b >= 0 ? v->plan->battery_kw[b] : v->spare[0], e >= 0 ? v->plan->ev_kw[e] : v->spare[1], 0, 0, 0, 0
@@ -295,105 +314,26 @@ static int pair_apply(struct solver *v, int b, int e, double *bound)
 	int rc;
 
 	memset(v->floor, 0, ((size_t)v->in->slots + 1) * sizeof(double));
-	pair_build(v, b, e);
+	solver_build(v, b, e);
 	rc = pair_solve(&v->pair, &r);
 	if (rc)
 		return rc;
 	*bound = r.bound;
 	if (e >= 0)
 		v->plan->ev_value[e] = r.mu;
-	if (b >= 0) {
-		rc = keep_slopes(v, b);
-		keep_values(v, b);
-	}
-	return rc;
+	return b >= 0 ? solver_keep_values(v, b) : 0;
 }
 
 static int solve_one(struct solver *v)
 {
 	int b = v->in->n_batteries ? 0 : -1, e = v->in->n_evs ? 0 : -1, rc;
 
-	rc = pair_apply(v, b, e, &v->plan->bound);
+	rc = solver_apply(v, b, e, &v->plan->bound);
 	if (rc == -EDOM) { /* not all limits can hold: price them, and let the judge name what breaks */
 		v->soft = true;
-		rc = pair_apply(v, b, e, &v->plan->bound);
+		rc = solver_apply(v, b, e, &v->plan->bound);
 	}
 	return rc;
-}
-
-static double broken(const struct plan *p)
-{
-	double sum = 0;
-
-	for (int i = 0; i < p->n_violations; i++)
-		sum += p->violation[i].soft ? 0 : p->violation[i].by;
-	return sum;
-}
-
-/* All orders stand before anything is planned around them. */
-static void start_fixed(struct solver *v)
-{
-	for (int b = 0; b < v->in->n_batteries; b++) {
-		const struct plan_battery *x = &v->in->battery[b];
-
-		for (int t = 0; t < v->in->slots; t++)
-			if (!isnan(x->fixed_kw[t]))
-				v->plan->battery_kw[b][t] =
-					fmin(fmax(x->fixed_kw[t], -x->discharge_max_kw[t]), x->charge_max_kw[t]);
-	}
-}
-
-static bool late(const struct solver *v)
-{
-	return v->expired && v->expired(v->context);
-}
-
-/* @first: to its end even when time is up, so that every car has its energy. */
-static int solve_round(struct solver *v, bool first)
-{
-	double bound;
-	int rc = 0;
-
-	for (int e = 0; e < v->in->n_evs && !rc && (first || !late(v)); e++)
-		rc = pair_apply(v, v->in->n_batteries ? e % v->in->n_batteries : -1, e, &bound);
-	for (int b = 0; b < v->in->n_batteries && !rc && (first || !late(v)); b++)
-		rc = pair_apply(v, b, -1, &bound);
-	return rc;
-}
-
-/* Turns: each battery, and each car with a battery, is planned anew around all others. */
-static int solve_many(struct solver *v, size_t room)
-{
-	struct plan *p = v->plan;
-	double best = INFINITY, best_broken = INFINITY;
-	double *keep = malloc(room * sizeof(double));
-	int rc = keep ? 0 : -ENOMEM;
-
-	v->soft = true;
-	start_fixed(v);
-	for (int i = 0; i < ROUNDS && !rc && (i == 0 || !late(v)); i++) {
-		double bad, cost;
-
-		rc = solve_round(v, i == 0);
-		cost = plan_cost(v->in, p);
-		plan_judge(v->in, p);
-		bad = broken(p);
-		if (rc ||
-		    (i > 0 && !(bad < best_broken - 1e-6 || (bad < best_broken + 1e-6 && cost < best - 1e-6 * fabs(best)))))
-			break;
-		best = cost;
-		best_broken = bad;
-		memcpy(keep, p->memory, room * sizeof(double));
-	}
-	if (!rc)
-		memcpy(p->memory, keep, room * sizeof(double));
-	free(keep);
-	v->soft = false;
-	if (rc)
-		return rc;
-	pair_merge(v);
-	rc = pair_bound(&v->pair, &p->bound);
-	return rc == -EDOM ? 0 : rc;
 }
 
 static size_t plan_alloc(struct plan *p, const struct plan_instance *in)
@@ -437,17 +377,6 @@ void plan_deinit(struct plan *p)
 	memset(p, 0, sizeof(*p));
 }
 
-/* What a schedule is worth being compared with: a thousandth of a cent must not decide over "optimal" in a home whose
- * bill happens to cancel out to zero. */
-static double turnover(const struct plan_instance *in)
-{
-	double sum = 0;
-
-	for (int t = 0; t < in->slots; t++)
-		sum += fabs(in->import_price[t]) * (in->load_kw[t] + in->pv_kw[t]) * in->slot_h[t];
-	return sum;
-}
-
 static void conclude(struct solver *v)
 {
 	struct plan *p = v->plan;
@@ -475,7 +404,7 @@ int planner_solve(const struct plan_instance *in, bool (*expired)(void *context)
 	} else {
 		v.spare[0] = v.floor + n + 1;
 		v.spare[1] = v.floor + 2 * n + 1;
-		rc = in->n_batteries <= 1 && in->n_evs <= 1 ? solve_one(&v) : solve_many(&v, room);
+		rc = in->n_batteries <= 1 && in->n_evs <= 1 ? solve_one(&v) : solver_many(&v, room);
 		if (!rc)
 			conclude(&v);
 	}

@@ -3,11 +3,20 @@
 #ifndef HEARTH_POLICIES_PLANNER_SLOT_H
 #define HEARTH_POLICIES_PLANNER_SLOT_H
 
+#include "policies/planner/curve.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #define SLOT_POINTS_MAX 28
+
+/* A second battery that answers the first at what its energy is worth to it. */
+struct slot_answer {
+	bool free, may_import, may_export;
+	double min_kw, max_kw;
+	double worth_in, worth_out;       /* money per kW held for the slot, charging and discharging (wear in it) */
+};
 
 struct slot {
 	double dt_h;
@@ -21,9 +30,11 @@ struct slot {
 	double car_min_kw, car_max_kw;    /* when car_free: 0 or within these; 0 outside its window */
 	double penalty;                   /* per kWh outside a grid limit; INFINITY = may not happen */
 	bool car_free;                    /* the car is to be decided here */
+	bool car_must;                    /* and may not rest */
 	double other_cars_kw;             /* part of net_kw */
 	bool other_discharges;            /* another battery does, within net_kw */
 	bool grid_charge, battery_export, battery_to_ev;
+	struct slot_answer answer;
 	bool awkward;                     /* negative price or a rule by direction: all kinks count */
 };
 
@@ -59,5 +70,12 @@ int slot_points(const struct slot *s, double mu, struct slot_point out[SLOT_POIN
 /** Reduces points to the vertices of their convex envelope, in place. *convex: no point lay above it (and the cost is
  *  linear between). Returns the number left. */
 int slot_envelope(const struct slot *s, struct slot_point *p, int n, bool *convex);
+
+/** The cost as it is, with the car given (car_free is not looked at): every bend, every jump. 0 or -ENOMEM. */
+int slot_curve(const struct slot *s, struct curve *out);
+/** The same with the car free to choose, a kWh in it being worth @mu. */
+int slot_curve_free(const struct slot *s, double mu, struct curve *out, struct curve spare[2]);
+/** The same with the car given and another battery free to answer. */
+int slot_curve_joint(const struct slot *s, struct curve *out, struct curve spare[2]);
 
 #endif

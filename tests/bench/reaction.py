@@ -72,8 +72,8 @@ def overload(home, rounds):
     """The load jumps so that the main fuse is exceeded with the car at full power: until the car is told less."""
     took = []
     for i in range(rounds):
-        home.charging(i > 0)
-        time.sleep(0.137 * i % 1)  # at every phase of polls and ticks
+        home.charging(True)  # what ordered() or the last round cut goes down first
+        time.sleep(i / rounds)  # at every phase of polls and ticks
         offer, since = home.sim.get()["car"]["offer_ma"], home.seen()
         begun = now_us()
         home.sim.control("set", load_w=9000)
@@ -89,7 +89,7 @@ def ordered(home, rounds):
             home.sim.wait(lambda s: s["car_w"] < 100, 20)
             home.mqtt.ok(R, "limit.set", {"import_w": None, "export_w": None})
         home.charging(False)
-        time.sleep(0.137 * i % 1)
+        time.sleep(i / rounds)
         offer, since = home.sim.get()["car"]["offer_ma"], home.seen()
         begun = now_us()
         home.mqtt.ok(R, "limit.set", {"import_w": 0})
@@ -105,7 +105,7 @@ def islanded(home, rounds):
     for i in range(rounds):
         home.mqtt.ok(R, "override.set", {"device": "battery", "mode": "discharge", "power_w": 2000, "duration_s": 600})
         home.sim.wait(lambda s: s["setpoint"]["mode"] == "power" and s["battery_w"] < -1500, 120)
-        time.sleep(1 + 0.137 * i % 1)
+        time.sleep(1 + i / rounds)
         begun = time.monotonic()
         home.sim.control("grid", lost=True)
         home.sim.wait(lambda s: s["setpoint"]["mode"] == "auto", 20)
@@ -132,7 +132,7 @@ def dead(home):
 
 
 def reaction(long=False):
-    rounds = 20 if long else 8
+    rounds = 20 if long else 4  # a minute each: the car's rest between two
     with Home() as home:
         limit, load, island, gone = ordered(home, rounds), overload(home, rounds), islanded(home, 3), dead(home)
     most, poll = TICK_MS + TRANSACTION_MS, POLL_MS + TICK_MS + TRANSACTION_MS

@@ -13,8 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO_TEXT *a = NULL, *b = NULL;
 	struct owner o, p;
 
-	if (!j || owner_decode(j, &o, NULL) < 0)
+	if (!j)
 		return 0;
+	owner_decode(j, &o, NULL); /* in any case @o is what can be read */
 	k = owner_encode(&o);
 	if (owner_decode(k, &p, NULL) < 0)
 		abort();

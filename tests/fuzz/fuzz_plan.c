@@ -12,6 +12,23 @@ static bool enough(void *context)
 	return ++*(int *)context > 20;
 }
 
+/* The greatest power or energy an instance speaks of: what is lost by rounding grows with it. */
+static double size_of(const struct plan_instance *in)
+{
+	double most = 1;
+
+	for (int b = 0; b < in->n_batteries; b++)
+		most = fmax(most, in->battery[b].capacity_kwh);
+	for (int t = 0; t < in->slots; t++) {
+		most = fmax(most, fmax(in->load_kw[t], in->pv_kw[t]));
+		for (int b = 0; b < in->n_batteries; b++)
+			most = fmax(most, fmax(in->battery[b].charge_max_kw[t], in->battery[b].discharge_max_kw[t]));
+	}
+	for (int e = 0; e < in->n_evs; e++)
+		most = fmax(most, in->ev[e].max_kw);
+	return most;
+}
+
 /* Whatever the numbers: powers within the ratings, stored energy within the battery, energy kept. */
 static void check(const struct plan_instance *in, const struct plan *p)
 {
@@ -31,6 +48,8 @@ static void check(const struct plan_instance *in, const struct plan *p)
 		for (int t = 0; t < in->slots; t++)
 			if (!(p->ev_kw[e][t] >= 0) || !(p->ev_kw[e][t] <= in->ev[e].max_kw + 1e-4))
 				abort();
+	if (p->status != PLAN_INFEASIBLE && !(plan_check(in, p).worst <= 1e-4 * size_of(in)))
+		abort(); /* called feasible, and breaks a limit */
 	if (p->status == PLAN_INFEASIBLE ? p->n_violations == 0 || !p->why[0] : !(p->bound <= p->cost))
 		abort();
 }

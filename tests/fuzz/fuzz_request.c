@@ -58,6 +58,7 @@ static void clean(void)
 
 	tick_stop(hub.tick);
 	planning_stop(hub.planning);
+	forecasting_stop(hub.forecasting);
 	flip_link_stop(hub.flip);
 	diary_stop(hub.diary);
 	outside_flush(hub.outside);
@@ -88,7 +89,8 @@ static void must(int r, const char *what)
 
 static void start(void)
 {
-	struct planning_options planning = { &hub.cfg, &hub.zone, on_plan, NULL };
+	struct forecasting_options forecasting = { .config = &hub.cfg, .zone = &hub.zone };
+	struct planning_options planning = { &hub.cfg, &hub.zone, on_plan, NULL, NULL };
 	struct outbox_options outbox = { .max_bytes = 1 << 20 };
 	struct flip_link_options flip = { .site_id = "fuzz", .root = &hub.root, .boot_id = "fuzz" };
 	struct errbuf err = { "" };
@@ -115,6 +117,9 @@ static void start(void)
 	must(outside_start(&hub.outside, &hub, &err), err.text);
 	must(diary_start(&hub.diary, hub.store, &err), err.text);
 	must(plant_start(&hub.plant, hub.loop, &hub.cfg, on_device, NULL, &err), err.text);
+	forecasting.store = hub.store;
+	must(forecasting_start(&hub.forecasting, &forecasting, &err), err.text);
+	planning.forecast = forecasting_now(hub.forecasting);
 	must(planning_start(&hub.planning, hub.loop, &planning, &err), err.text);
 	must(tick_start(&hub.tick, &hub, &(struct tick_hooks){ .done = on_tick, .context = NULL }, &err), err.text);
 	must(inbox_start(&hub.inbox, &hub, &err), err.text);

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -96,7 +97,7 @@ class Home:
         if self.start_sim:
             self.begin_sim()
         self.settings.update(modbus_port=self.modbus_port, key_file=os.path.join(self.folder, "webhook-key"))
-        self.agent = Hearthd(self.folder, self.config(), site=SITE, env=self.env)
+        self.agent = Hearthd(self.folder, self.config(), site=SITE, env=self.env, mqtt=self.mqtt)
         self.agent.secret("webhook-key", KEY)
         if self.start_agent:
             self.agent.start()
@@ -109,20 +110,23 @@ class Home:
         self.sim.control("set", load_w=600, pv_w=0)
 
     def ready(self):
-        self.mqtt.wait(R + "/status", lambda s: s == "online", 15)
+        self.agent.connected()
         for device in ("battery", "charger", "grid"):
             self.mqtt.wait(f"{R}/device/{device}/availability", lambda s: s == "online", 20, device)
         self.mqtt.wait(R + "/site", lambda s: "grid_w" in s and "soc_pct" in s, 15)
         # the queue has subscribed before it asks for a resync: from then on its session keeps what is sent
-        wait_for(lambda: self.mqtt.seen(R + "/flip/out/resync"), 15, "the Flip queue")
+        wait_for(lambda: self.mqtt.seen(R + "/flip/out/resync", self.agent.since), 15, "the Flip queue")
 
     def __exit__(self, *exc):
         if exc[0] is not None:
             print("--- hearthd:\n" + self.agent.tail(60), file=sys.stderr)
-        self.agent.kill() if exc[0] is not None else self.agent.stop()
+        ended = self.agent.kill() if exc[0] is not None else self.agent.stop()
         self.mqtt.close()
-        self.sim.stop()
+        simulated = self.sim.stop() if self.sim else 0
         self.broker.kill()
+        # what a sanitizer finds at the very end counts too; a start that was not yet there to hear the stop is none
+        assert ended in (None, 0, -signal.SIGKILL, -signal.SIGTERM), f"hearthd: exit {ended}; log:\n{self.agent.tail(60)}"
+        assert exc[0] is not None or simulated == 0, f"hearth-sim: exit {simulated}"
 
     def kill(self):
         """SIGKILL for the agent; all it ever said has arrived when this is over, and is forgotten: the next one says it anew."""
@@ -138,7 +142,7 @@ class Home:
 
     def forget(self, since):
         wait_for(lambda: any(m.payload == "offline" for m in self.mqtt.seen(R + "/status", since)), 60, "its goodbye, or the broker's will")
-        self.mqtt.state.clear()
+        self.mqtt.forget(self.mqtt.count())
 
     def apply(self, config):
         """A new configuration file, in force when this is over."""

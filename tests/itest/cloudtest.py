@@ -129,7 +129,7 @@ class CloudHome(Home):
                            token_file=os.path.join(self.folder, "flip-token"),
                            api_key_file=os.path.join(self.folder, "flatpeak-key"))
         self.settings.update(modbus_port=self.modbus_port, key_file="")
-        self.agent = Hearthd(self.folder, self.config(), site=SITE, env=self.env)
+        self.agent = Hearthd(self.folder, self.config(), site=SITE, env=self.env, mqtt=self.mqtt)
         self.agent.secret("flip-token", TOKEN)
         self.agent.secret("flatpeak-key", API_KEY)
         if self.start_agent:
@@ -138,7 +138,7 @@ class CloudHome(Home):
         return self
 
     def ready(self):
-        self.mqtt.wait(R + "/status", lambda s: s == "online", 15)
+        self.agent.connected()
         for device in ("battery", "charger", "grid"):
             self.mqtt.wait(f"{R}/device/{device}/availability", lambda s: s == "online", 20, device)
         self.mqtt.wait(R + "/site", lambda s: "grid_w" in s and "soc_pct" in s, 15)

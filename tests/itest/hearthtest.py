@@ -40,17 +40,24 @@ def program(name):
     raise FileNotFoundError(f"{name} is not built in {BUILD}")
 
 
+_claims = []  # abstract sockets, one a port: they go with this process, whatever ends it
+
+
 def free_port():
     """A TCP port of 127.0.0.1 nobody listens on at this moment, below those the kernel gives to connections: none of these gets it
-    before its server does, or while that is down."""
+    before its server does, or while that is down. No other test gets it while this program runs."""
     for _ in range(100):
         port = random.SystemRandom().randrange(10000, 32768)
-        with socket.socket() as s:
-            try:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0hearthtest-port-{port}")
+            with socket.socket() as s:
                 s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        return port
     raise AssertionError("no free port")
 
 
@@ -220,6 +227,7 @@ class Mqtt:
         self.broker = broker
         self.messages = []
         self.state = {}
+        self.since = 0  # index of the first message of this subscription
         self._lock = threading.Lock()
         self._ready = threading.Event()
         self._host = ["-h", "127.0.0.1", "-p", str(broker.port), "-V", "5"]
@@ -230,6 +238,9 @@ class Mqtt:
         self.start()
 
     def start(self):
+        """Subscribes. What another subscription knew is forgotten: the broker tells what it has retained."""
+        self.forget(self.count())
+        self.since = self.count()
         self._ready.clear()
         self._process = subprocess.Popen(
             ["mosquitto_sub", *self._host, "-q", "1", "--retain-as-published", "-F", "%j", "-t", self._root,
@@ -286,6 +297,16 @@ class Mqtt:
         with self._lock:
             return len(self.messages)
 
+    def forget(self, before):
+        """The newest of each topic is from index `before` of `messages` on."""
+        with self._lock:
+            self.state.clear()
+            for m in self.messages[before:]:
+                if m.payload:
+                    self.state[m.topic] = m.payload
+                else:
+                    self.state.pop(m.topic, None)
+
     def wait(self, topic, check=lambda value: True, timeout=10.0, what=""):
         """Waits until the newest value of a topic (as by get) is there and check(value) is true; returns it. A member that is absent
         just now (unknown is absent) is not what is waited for."""
@@ -293,7 +314,7 @@ class Mqtt:
             value = self.get(topic)
             try:
                 return value is not None and check(value) and (value,)
-            except KeyError:
+            except LookupError:
                 return False
         return wait_for(ready, timeout, lambda: f"{what or topic}; newest: {self.get(topic)}")[0]
 
@@ -377,19 +398,38 @@ class Sim(Program):
 
 
 class Hearthd(Program):
-    """The agent with a configuration text of its own, its state in <folder>/state. R is the topic root."""
+    """The agent with a configuration text of its own, its state in <folder>/state. R is the topic root. @mqtt hears what it says."""
 
-    def __init__(self, folder, config, site="home-0042", root="hearth/1", args=(), env=None):
+    def __init__(self, folder, config, site="home-0042", root="hearth/1", args=(), env=None, mqtt=None):
         self.config_path = os.path.join(folder, "hearth.conf")
         self.state_dir = os.path.join(folder, "state")
         self.run_dir = os.path.join(folder, "run")
         self.R = f"{root}/{site}"
+        self.mqtt, self.since, self._logged = mqtt, 0, 0
         for path in (self.state_dir, self.run_dir):
             os.makedirs(path, exist_ok=True)
         self.configure(config)
         super().__init__([program("hearthd"), "--config", self.config_path, *args], folder, name="hearthd",
                          env={"STATE_DIRECTORY": self.state_dir, "RUNTIME_DIRECTORY": self.run_dir,
                               "HEARTH_PROFILES": PROFILES, **(env or {})})
+
+    def start(self):
+        self._logged = len(self.log())
+        self.since = self.mqtt.count() if self.mqtt else 0
+        return super().start()
+
+    def connected(self):
+        """Waits until it, as started last, is connected and has said so; what those before it said is forgotten: what is newest of a
+        topic from then on, this one said."""
+        wait_for(lambda: "connected to the broker" in self.log()[self._logged:], 15, lambda: f"its link; log:\n{self.tail()}")
+        since = max(self.since, self.mqtt.since)
+
+        def online():
+            return [i for i in range(since, self.mqtt.count()) if self.mqtt.messages[i].topic == self.R + "/status" and self.mqtt.messages[i].payload == "online"]
+        first = wait_for(online, 15, "its R/status")[0]
+        if self.since >= self.mqtt.since:  # else the broker tells what is retained in an order of its own
+            self.mqtt.forget(first)
+        self.mqtt.wait(self.R + "/status", lambda s: s == "online", 15)
 
     def configure(self, config):
         """Replaces the configuration file; SIGHUP or config.reload makes it count."""

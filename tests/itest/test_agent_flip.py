@@ -98,6 +98,7 @@ def test_killed_in_the_middle_resumes():
         home.sim.control("set", soc_pct=80)
         writes = home.sim.control("writes")["next"]
         since = home.mqtt.count()
+        home.sim.control("fault", unit=1, kind="slow", ms=300, for_s=8)  # it answers, and is not known at once
         home.agent.start()
         wait_for(lambda: [m for m in home.mqtt.seen(R + "/status", since) if m.payload == "online"], 15, "the new agent")
         held = [0.0]                                                   # what is retained, or left at the device, proves nothing

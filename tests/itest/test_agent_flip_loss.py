@@ -141,7 +141,8 @@ def test_kill_9_while_commands_flow():
         home.ready()
         wait_for(lambda: set(cloud.rows) == set(cloud.commands), 20,
                  lambda: f"every command to be acknowledged; missing {set(cloud.commands) - set(cloud.rows)}, seed {seed}")
-        home.mqtt.wait(R + "/outbox", lambda o: o["promises"] == COMMANDS - len(cloud.answered_at_once), 20)
+        wait_for(lambda: home.mqtt.ok(R, "state.get", {"parts": ["outbox"]})["outbox"]["promises"] == COMMANDS - len(cloud.answered_at_once), 20,
+                 "what is not answered to be owed, and nothing else")
         time.sleep(0.5)
         home.agent.stop()
         check_owed(home, cloud)

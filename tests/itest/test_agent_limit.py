@@ -1,7 +1,9 @@
 """The grid operator's limit: cut at once, kept over kill -9, ended on time, failsafe when its source falls silent; ten a second do
 neither shake the house nor wear the disk. Real agent, simulated home, real broker."""
+import json
 import math
 import os
+import signal
 import sqlite3
 import subprocess
 import time
@@ -11,7 +13,7 @@ from hearthtest import SLOW, run_tests, wait_for
 
 home = None
 TICK_S = 0.5
-BUS_S = 0.6   # a transaction in the making, and ours
+FAR_S = 10    # the longest tick there is
 CAR_STEP_S = 5  # between two changes of a car's current that need not be at once
 HEARTBEAT_S = math.ceil(2 * SLOW)
 CHARGER = 255
@@ -67,18 +69,21 @@ class Publisher:
 
 
 def test_a_limit_cuts_the_car_at_once():
+    """Not with the next beat of the tick, which is far away here."""
     with Publisher(R + "/request/limit.set") as send:
         send("{}")                                                    # it is connected
         wait_for(answers, 10, "an answer")
         car_charges(4000)
+        home.apply(home.config(tick_ms=FAR_S * 1000))
+        time.sleep(2 * TICK_S)                                        # the last beat that was set before
         before = home.sim.control("writes")["next"]
         begun = time.monotonic()
         send('{"import_w": 3000, "export_w": null}')
-        home.sim.wait(lambda s: s["car"]["offer_ma"] == 0, 10 * SLOW)
+        home.sim.wait(lambda s: s["car"]["offer_ma"] == 0, 2 * FAR_S * SLOW)
     writes = home.sim.control("writes", since=before, unit=CHARGER)["writes"]
     took = next(w for w in writes if w["values"] == [0])["t_ms"] / 1000 - begun
     print(f"     limit on MQTT -> no more current offered by the wallbox: {took * 1000:.0f} ms")
-    assert -0.01 < took < (TICK_S + BUS_S) * SLOW, (took, writes)
+    assert -0.01 < took < FAR_S / 2, (took, writes)
     v = limit(lambda v: v["import_w"] == 3000)
     assert v["state"] == "limited" and v["export_w"] is None and not v["failsafe"] and "until" not in v and v["source"] == "hub", v
     home.sim.wait(lambda s: s["grid_w"] <= 3000, 10 * SLOW)
@@ -140,6 +145,7 @@ def test_bad_limits_change_nothing():
     before = limit(lambda v: v["export_w"] == 3000)
     rows = [({"import_w": -1}, "outside 0"), ({"import_w": 2e6}, "outside 0"), ({"import_w": "7"}, "not a number"),
             ({"import": 1000}, "not known"), ({"import_w": 1, "until": "soon"}, "not a time"), ({"until": stamp(time.time() + 60)}, "goes with a limit"),
+            ({"import_w": None, "duration_s": 60}, "null has no end: leave duration_s away"),
             ({"import_w": 1, "duration_s": 0}, "outside 1"), ({"import_w": 1, "until": stamp(time.time() + 60), "duration_s": 5}, "either"),
             ({"import_w": 1, "until": stamp(time.time() + 400 * 86400)}, "days ahead"), ('{"import_w":1,"import_w":2}', "twice"),
             ('{"import_w":1e999}', "outside 0"), ('{"export_w":1,"duration_s":1e999}', "outside"), ('{"import_w":NaN}', "JSON"), ('{"import_w":Infinity}', "JSON")]
@@ -206,11 +212,22 @@ def test_kill_keeps_the_limit():
     assert (v["state"], v["import_w"], v["import_until"], v["export_w"]) == ("limited", 6800, end, 0), v
     assert v["source"] == "hub" and v["heartbeat_age_s"] is None and "export_until" not in v, v
     home.ready()
-    # and an orderly stop, right behind a change
-    home.mqtt.publish(R + "/request/limit.set", {"import_w": 6900})
-    home.mqtt.publish(R + "/request/limit.set", {"import_w": 6901})
-    wait_for(lambda: limit(lambda v: True)["import_w"] == 6901, 10, "the change", interval=0.005)
-    assert begins_with(home.stop)["import_w"] == 6901
+    # and an orderly stop in the same breath as a change: nothing is left to be released, so it is over before the disk's second is
+    home.sim.stop()
+    for device in ("battery", "charger", "grid"):
+        home.mqtt.wait(f"{R}/device/{device}/availability", lambda s: s == "offline", 60, device)
+    assert begins_with(stop_with_changes)["import_w"] == 6901
+
+
+def stop_with_changes():
+    """As home.stop, as soon as the second of two limits is in force: it waits for the disk's second then."""
+    since = home.mqtt.count()
+    for w in (6900, 6901):
+        home.mqtt.publish(R + "/request/limit.set", {"import_w": w})
+    home.mqtt.heard(R + "/limit", lambda v: v["import_w"] == 6901, since)
+    home.agent.signal(signal.SIGTERM)
+    assert home.agent.wait(20) == 0
+    home.forget(since)
 
 
 def begins_with(end):
@@ -225,6 +242,10 @@ def test_failsafe():
     home.agent.configure(home.config(extra=SHORT))
     home.ctl("reload")
     limit(lambda v: v["heartbeat_s"] == HEARTBEAT_S)
+    words = f"it holds while heartbeats come, at least every {HEARTBEAT_S} s; else the failsafe limit, import 6000 W"
+    assert set_limit(import_w=9000, export_w=5000)["warning"] == words
+    assert set_limit(import_w=None)["warning"] == words               # silence ends that too
+    assert not set_limit(import_w=6000) and not set_limit(export_w=1), "a tighter one stays, and a side without failsafe"
     car_charges(4000)
     said = []                                                         # when each limit or heartbeat left, and was answered
 
@@ -260,8 +281,9 @@ def test_failsafe():
         say(import_w=8000, transaction="beat")
     gap = max(b[1] - a[0] for a, b in zip(said[first:], said[first + 1:]))
     states = [m.json["state"] for m in home.mqtt.seen(R + "/limit", since)]
-    print(f"     {len(said) - first} heartbeats, at most {gap:.1f} s between them: {sorted(set(states))}")
-    assert gap >= HEARTBEAT_S or "failsafe" not in states, states     # a machine that let them be late says nothing
+    measured = "" if gap < HEARTBEAT_S else "; NOT MEASURED: the machine let one be late"
+    print(f"     {len(said) - first} heartbeats, at most {gap:.1f} s between them: {sorted(set(states))}{measured}")
+    assert measured or "failsafe" not in states, states
     since = say(import_w=5000)                                        # tighter than the failsafe limit: that holds on
     assert silent(since)["import_w"] == 5000
     v = begins_with(home.kill)                                        # a start is no limit
@@ -303,6 +325,50 @@ def test_a_stored_limit_that_cannot_be_read():
     assert not any("could not be read" in w for w in warnings()), warnings()
 
 
+def damage(page_of):
+    """Overwrites one page of the agent's database."""
+    path = os.path.join(home.agent.state_dir, "hearth.db")
+    db = sqlite3.connect(path)
+    size = db.execute("PRAGMA page_size").fetchone()[0]
+    root = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (page_of,)).fetchone()[0]
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    with open(path, "r+b") as f:
+        f.seek((root - 1) * size)
+        f.write(b"\xff" * size)
+
+
+def test_a_damaged_database():
+    """A broken page lifts nothing: neither elsewhere, nor, with a failsafe limit, where the limit stood."""
+    set_limit(import_w=4000, export_w=0)
+    home.ctl("reserve", "33")
+    home.stop()
+    damage("history")
+    v = begins_with(lambda: None)
+    assert (v["state"], v["import_w"], v["export_w"], v["failsafe"]) == ("init", 4000, 0, False), v
+    home.ready()
+    wait_for(lambda: any("could be read" in w and "import 4000 W, export 0 W" in w for w in warnings()), 10, warnings)
+    assert any("was damaged and stands aside as hearth.db.damaged-" in w and w.endswith("could be read") for w in warnings()), warnings()
+    assert home.mqtt.ok(R, "state.get", {"parts": ["owner"]})["owner"]["reserve_pct"] == 33
+    assert begins_with(home.kill)["import_w"] == 4000                 # the next start knows it too
+    home.ready()
+    wait_for(lambda: any("could be read" in w and "import 4000 W" in w for w in warnings()), 10, warnings)
+    set_limit(import_w=None, export_w=None)
+    limit(lambda v: v["state"] == "unlimited_controlled" and v["import_w"] is None)
+    assert not any("limit could not be read" in w for w in warnings()), warnings()
+    set_limit(import_w=4000)
+    home.agent.configure(home.config(extra="\n[site]\nlimit_failsafe_import_w = 6000\n"))
+    home.stop()
+    damage("setting")
+    v = begins_with(lambda: None)
+    assert (v["state"], v["import_w"], v["failsafe"]) == ("init", 6000, True), v
+    home.ready()
+    wait_for(lambda: any("others may be lost" in w for w in warnings()), 10, warnings)
+    wait_for(lambda: any("the stored limit could not be read" in w for w in warnings()), 10, warnings)
+    home.agent.configure(home.config(extra=""))
+    home.ctl("reload")
+
+
 def warnings():
     return home.mqtt.ok(R, "state.get", {"parts": ["agent"]})["agent"]["warnings"]
 
@@ -323,8 +389,31 @@ def test_demand_is_shown():
     wait_for(lambda: R + "/demand" not in home.mqtt.state, 15, "a cleared R/demand")
 
 
+def test_the_running_interval_outlives_the_agent():
+    """What was used before a stop or a crash is not washed away by the next start."""
+    if time.time() % 3600 > 3600 - 60 * SLOW:                         # an hour that ends would be another interval
+        time.sleep(3601 - time.time() % 3600)
+    home.agent.configure(home.config(extra="\n[plan]\ndemand_target_w = 3000\ndemand_interval_min = 60\n"))
+    home.ctl("reload")
+    home.mqtt.wait(R + "/demand", lambda v: v["target_w"] == 3000 and "interval_w" in v, 15)
+    home.stop()
+    with sqlite3.connect(os.path.join(home.agent.state_dir, "hearth.db")) as db:
+        row = json.loads(db.execute("SELECT body FROM daily WHERE key = 'demand'").fetchone()[0])
+        row["used_wh"] += 4000                                        # as if it had been a bad hour
+        db.execute("UPDATE daily SET body = ? WHERE key = 'demand'", (json.dumps(row),))
+    db.close()
+    for end in (lambda: None, home.kill):
+        end()
+        since = home.mqtt.count()
+        home.agent.start()
+        home.ready()
+        v = home.mqtt.heard(R + "/demand", lambda v: "interval_w" in v, since, 15)
+        assert v["interval_w"] >= 4000 and v["allowed_w"] < 3000, v
+
+
 if __name__ == "__main__":
     run_tests([test_failsafe, test_ten_a_second, test_a_limit_cuts_the_car_at_once, test_the_same_transaction_is_not_done_again,
                test_bad_limits_change_nothing, test_rights, test_hearthctl, test_until_ends_it, test_contradicting_limits,
                test_kill_keeps_the_limit, test_a_rolling_limit_does_not_wear_the_disk, test_a_stored_limit_that_cannot_be_read,
-               test_failsafe_must_be_configured, test_demand_is_shown], abreast=3, home=lambda: Home(soc=60))
+               test_a_damaged_database, test_failsafe_must_be_configured, test_demand_is_shown,
+               test_the_running_interval_outlives_the_agent], abreast=3, home=lambda: Home(soc=60))

@@ -3,7 +3,7 @@ import signal
 import subprocess
 import time
 
-from agenttest import Home, R
+from agenttest import IN_FORCE, Home, R
 from hearthtest import SLOW, run_tests, wait_for
 
 
@@ -68,6 +68,7 @@ def test_meter_lost():
         home.site(lambda s: s["battery_w"] > 1500, 30)
         home.sim.control("fault", unit=10, kind="silent")
         home.sim.wait(lambda s: s["setpoint"]["mode"] == "auto" or s["battery_w"] <= 50, 25)
+        home.site(lambda s: "grid_w" not in s, 25, "the meter missed")
         home.sim.control("clear")
         home.site(lambda s: "grid_w" in s and s["mode"] in ("plan", "self_use"), 40, "steering again")
 
@@ -103,13 +104,52 @@ def test_a_reload_does_not_stop_the_ending():
     with Home(soc=60) as home:
         home.ctl("override", "charge", "battery", "--power", "2000", "--for", "5m")
         home.sim.wait(lambda s: s["setpoint"]["mode"] == "power", 15)
-        home.agent.configure(home.config().replace("soc_min_pct = 5", "soc_min_pct = 7"))
+        home.agent.configure(home.config().replace("soc_min_pct = 5", "soh_pct = 97"))
         home.agent.signal(signal.SIGTERM)
         home.agent.signal(signal.SIGHUP)
         assert home.agent.wait(10) == 0
         home.sim.wait(lambda s: s["setpoint"]["mode"] == "auto", 10)
         home.agent.start()
         home.ready()
+
+
+SECOND = """[device second]
+profile = sunspec
+bus = house
+unit = 2
+roles = pv
+
+"""
+
+
+def test_a_reload_restarts_only_what_changed():
+    """The battery goes on as it was told while others are changed, started anew, or put before it in the file."""
+    with Home(soc=60) as home:
+        home.ctl("override", "charge", "battery", "--power", "2000", "--for", "5m")
+        home.sim.wait(lambda s: s["setpoint"]["mode"] == "power" and s["battery_w"] > 1800, 20)
+        was = home.config()
+        car = was.replace("unit = 255", "unit = 255\npriority = 7")
+        for what, config, begun in (("a key no driver takes", car, []),
+                                    ("a charger with another timeout", car.replace("unit = 255", "unit = 255\ntimeout_ms = 700"), ["charger"]),
+                                    ("a device more, in front", car.replace("[device battery]", SECOND + "[device battery]"), ["charger", "second"]),
+                                    ("and it leaves", car, [])):
+            done, seen = home.agent.log().count(IN_FORCE), len(home.agent.log())
+            home.agent.configure(config)
+            home.agent.signal(signal.SIGHUP)
+            until = time.monotonic() + 20 * SLOW
+            while home.agent.log().count(IN_FORCE) == done or time.monotonic() < until - 15 * SLOW:
+                assert time.monotonic() < until, f"{what}: {home.agent.tail()}"
+                state = home.sim.control("get")
+                assert state["setpoint"]["mode"] == "power" and state["battery_w"] > 1500, f"{what}: {state}"
+                time.sleep(0.05)
+            for device in begun:
+                wait_for(lambda d=device: f"device {d} is online" in home.agent.log()[seen:], 20, f"{what}: {device} begun anew")
+            assert "device battery is" not in home.agent.log()[seen:] and "device grid is" not in home.agent.log()[seen:], what
+        wait_for(lambda: not home.mqtt.topics(R + "/device/second"), 10, "the one that left to be gone")
+        home.agent.configure(was.replace("soc_min_pct = 5", "soh_pct = 97"))  # its own turn: given back, then told again
+        home.agent.signal(signal.SIGHUP)
+        home.sim.wait(lambda s: s["setpoint"]["mode"] == "auto", 10)
+        home.sim.wait(lambda s: s["setpoint"]["mode"] == "power" and s["battery_w"] > 1800, 20)
 
 
 def test_killed_agent_leaves_devices_safe():
@@ -137,4 +177,5 @@ def test_release_hook():
 if __name__ == "__main__":
     run_tests([test_killed_agent_leaves_devices_safe, test_self_use_and_state, test_devices_join_later_and_leave, test_faults_are_data, test_a_device_has_its_own_timeout,
                test_meter_lost, test_broker_restart, test_stop_releases_and_will_tells, test_a_reload_does_not_stop_the_ending,
+               test_a_reload_restarts_only_what_changed,
                test_release_hook], abreast=3)

@@ -121,7 +121,7 @@ def test_override_and_pause_through_hearthctl():
 
 def test_hearthctl_shows_everything():
     for words in (["status"], ["devices"], ["device", "battery"], ["bus"], ["plan"], ["tariff"], ["events"], ["commands"], ["vpp"],
-                  ["outbox"], ["reserve"], ["why"], ["why", "battery"], ["log"], ["ping"], ["version"]):
+                  ["outbox"], ["reserve"], ["savings"], ["why"], ["why", "battery"], ["log"], ["ping"], ["version"]):
         text = home.ctl(*words)
         assert text.strip() or words in (["events"], ["commands"]), words
         assert home.ctl(*words, "--json") is not None
@@ -135,7 +135,6 @@ def test_hearthctl_shows_everything():
     assert len(home.ctl("log", "2", "--json")) == 2
     home.ctl("nonsense", code=2)
     home.ctl("device", "nobody", code=1)
-    home.ctl("savings", code=1)
     home.ctl("--site", "elsewhere", "ping", code=3)
     home.ctl("config", "check", home.agent.config_path + ".missing", code=78)
     plain = os.path.join(home.folder, "plain.conf")

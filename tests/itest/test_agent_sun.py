@@ -80,6 +80,27 @@ def test_somebody_elses_limit_stays():
         assert home.sim.control("get")["pv_limit_w"] == 3000
 
 
+def test_somebody_elses_limit_outlives_a_crash():
+    """Below theirs our bound has no timer: the next life knows what was found, and leaves that."""
+    limit = "hearth/1/home-0042", "limit.set"
+    with Home(soc=100, extra=SUN, start_agent=False) as home:
+        home.sim.control("set", load_w=600, pv_w=4000, pv_limit_pct=50)
+        begin(home, 0.15)
+        home.mqtt.wait("hearth/1/home-0042/device/sun", lambda d: d["pv"].get("limit_pct") == 50, 20)
+        for _ in range(2):  # it does not creep down either
+            home.mqtt.ok(*limit, {"export_w": 0})
+            home.sim.wait(lambda s: bounded(s) and s["pv_limit_w"] < 900, 60)
+            home.agent.kill()
+            home.agent.start()
+            home.ready()
+            home.mqtt.ok(*limit, {"export_w": None})
+            home.sim.wait(lambda s: s["pv_limit_w"] == 3000 and 2900 < s["pv_w"] <= 3000, 40)
+        home.agent.stop()
+        assert home.sim.control("get")["pv_limit_w"] == 3000
+        home.agent.start()
+        home.ready()
+
+
 def test_the_floor_is_mirrored_and_stays():
     with Home(soc=60, start_agent=False, reserve=20) as home:
         begin(home, 0.15)
@@ -98,11 +119,11 @@ def test_the_floor_is_mirrored_and_stays():
         home.sim.wait(lambda s: s["setpoint"]["reserve_pct"] == 5, 20)
         home.agent.stop()                                                # three writes in two lives, for the next one to know
         with sqlite3.connect(os.path.join(home.agent.state_dir, "hearth.db")) as db:
-            assert len(json.loads(db.execute("SELECT body FROM setting WHERE key = 'wear/battery'").fetchone()[0])) == 3
+            assert len(json.loads(db.execute("SELECT body FROM setting WHERE key LIKE 'wear/1@%'").fetchone()[0])["v"]) == 3
         db.close()
         home.agent.start()
 
 
 if __name__ == "__main__":
     run_tests([test_no_export_where_it_costs, test_a_dead_hub_gives_the_sun_back, test_somebody_elses_limit_stays,
-               test_the_floor_is_mirrored_and_stays], abreast=4)
+               test_somebody_elses_limit_outlives_a_crash, test_the_floor_is_mirrored_and_stays], abreast=4)

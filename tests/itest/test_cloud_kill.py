@@ -100,26 +100,21 @@ def kills(seed):
                 home.flip_command(starts_in_s=7200 + 10 * i, duration_s=5)
             home.agent.start()
             if i == 0:
-                wait_online(home)  # there is a database to look into
+                home.agent.connected()  # there is a database to look into
             if i % 10 == 9:
-                wait_online(home)
+                home.agent.connected()
                 checker.set_reserve(20 + i // 10 % 70)
             elif i % 10 == 4:
-                wait_online(home)
+                home.agent.connected()
                 checker.opt_out(dice)
             time.sleep(dice.uniform(0.02, 1.0) * SLOW)
             home.agent.kill()
-            home.mqtt.state.pop(R + "/status", None)
             checker.after_kill(i)
         home.sim.control("cloud", cloud="flip", state="up")
         home.agent.start()
         home.delivered(checker.rows, 90)
         home.outbox(lambda o: o["link"] == "up" and o["rows"] <= 1 and o["quarantined"] == 0, 60, "nothing left")
         check_delivered(home, checker)
-
-
-def wait_online(home):
-    home.mqtt.wait(R + "/status", lambda s: s == "online", 20)
 
 
 def check_delivered(home, checker):

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 
-from hearthtest import PROFILES, Broker, Mqtt, program, run_tests, scratch, wait_for
+from hearthtest import PROFILES, SLOW, Broker, Mqtt, program, run_tests, scratch, wait_for
 
 REACHED = 3  # understood, tried, and nobody was there
 ROOT = "hearth/1/home"
@@ -17,10 +17,12 @@ OPTIONS = [
     # option, value, exit code
     ("--port", "1x", 2), ("--port", "x1", 2), ("--port", "", 2), ("--port", " 1", 2), ("--port", "+1", 2), ("--port", "-1", 2),
     ("--port", "0x10", 2), ("--port", "1.5", 2), ("--port", "1e3", 2), ("--port", "0", 2), ("--port", "65536", 2),
-    ("--port", "99999999999999999999", 2), ("--port", "1", REACHED),
+    ("--port", "99999999999999999999", 2), ("--port", "99999", 2), ("--port", "1", REACHED),
     ("--timeout", "1s", 2), ("--timeout", "nan", 2), ("--timeout", "inf", 2), ("--timeout", ".", 2), ("--timeout", "0", 2),
     ("--timeout", "601", 2), ("--timeout", "-1", 2), ("--timeout", "1.5.5", 2), ("--timeout", "0.5", REACHED), ("--timeout", "2", REACHED),
 ]
+
+ALLOWED = {"--port": "1..65535", "--timeout": "seconds, above 0, at most 600"}
 
 
 def options():
@@ -28,8 +30,11 @@ def options():
     for option, value, want in OPTIONS:
         last = [option, value] if option == "--port" else ["--port", "1", option, value]
         done = subprocess.run([program("hearthctl"), "--host", "127.0.0.1", *last, "ping"], capture_output=True, text=True, timeout=60)
-        if done.returncode != want or (want == 2 and f"{option}: '{value}' is not understood" not in done.stderr):
+        if done.returncode != want or (want == 2 and f"{option}: '{value}' is not understood, allowed: {ALLOWED[option]}" not in done.stderr):
             wrong.append(f"{option} {value!r}: exit {done.returncode} instead of {want}: {done.stderr.strip()}")
+    done = subprocess.run([program("hearthctl"), "--host", "nosuch.invalid", "ping"], capture_output=True, text=True, timeout=60)
+    if done.returncode != 3 or "no broker at nosuch.invalid:1883: " not in done.stderr or "Unknown error" in done.stderr:
+        wrong.append(done.stderr)                                     # the resolver's words
     assert not wrong, "\n".join(wrong)
 
 
@@ -37,10 +42,10 @@ def check():
     """hearthd --check names what has no effect, and still says that all is fine."""
     path = os.path.join(scratch(), "hearth.conf")
     with open(path, "w", encoding="utf-8") as f:
-        f.write("[site]\nid = x\n[flatpeak]\nmode = pushed\n[tariff]\nstanding_charge_per_day = 4\n[site]\nlimit_failsafe_export_w = 0\n")
+        f.write("[site]\nid = x\n[flatpeak]\nmode = pushed\n[tariff]\nimport_file = /a/file\n[site]\nlimit_failsafe_export_w = 0\n")
     done = subprocess.run([program("hearthd"), "--config", path, "--check"], capture_output=True, text=True, timeout=60)
     want = ["note: [site] limit_failsafe_export_w has no effect without limit_heartbeat_s",
-            "note: [flatpeak] mode = pushed has no effect in this version", "note: [tariff] standing_charge_per_day = 4 has no effect in this version"]
+            "note: [flatpeak] mode = pushed has no effect in this version", "note: [tariff] import_file = /a/file has no effect in this version"]
     assert done.returncode == 0 and done.stderr.splitlines() == want and "fine" in done.stdout, \
         f"exit {done.returncode}, {done.stdout!r}, {done.stderr!r}"
 
@@ -57,7 +62,9 @@ def check_secrets():
             (f"mode = direct\ntoken_file = {folder}/empty", 78, "[flip] token_file: " + folder + "/empty: is empty"),
             (f"mode = direct\ntoken_file = {folder}/two", 78, "[flip] token_file: holds more than one word"),
             (f"mode = direct\ntoken_file = {folder}/wide", 78, "0600"),
-            (f"mode = direct\ntoken_file = {folder}/good\nca_file = {folder}/none", 78, "[flip] ca_file: " + folder + "/none: No such file"),
+            (f"mode = direct\ntoken_file = {folder}/good\nca_file = {folder}/none", 78, "hearth.conf:6: [flip] ca_file: the file cannot be used: No such file"),
+            (f"mode = off\n[mqtt]\nca_file = {folder}/none", 78, "hearth.conf:6: [mqtt] ca_file: the file cannot be used: No such file"),
+            ("mode = off\n[flatpeak]\nmode = direct", 0, "note: [flatpeak] mode = direct needs account_id and location_id"),
             (f"mode = direct\ntoken_file = {folder}/good\nca_file = {folder}/good", 78, "holds no certificate"),
             (f"mode = direct\ntoken_file = {folder}/good", 0, "no device has flip_device_id")]
     for text, code, words in rows:
@@ -78,7 +85,7 @@ class Agent:
         self.thread.start()
         self.mqtt = Mqtt(broker, ROOT + "/status")
         self.mqtt.publish(ROOT + "/status", "online", retain=True)
-        wait_for(lambda: self.ctl("--timeout", "1", "ping")[0] == 0, 10, "the agent played here")
+        wait_for(lambda: self.ctl("--timeout", "3", "ping")[0] == 0, 10, "the agent played here")
 
     def serve(self):
         for line in self.sub.stdout:
@@ -202,9 +209,9 @@ def sites():
     with Broker() as broker, Agent(broker) as agent:
         def ctl(*words):
             start = time.monotonic()
-            done = subprocess.run([program("hearthctl"), "--port", str(broker.port), "--timeout", "20", *words], capture_output=True,
-                                  text=True, timeout=60)
-            assert time.monotonic() - start < 10, f"{words}: waited: {done.stderr}"
+            done = subprocess.run([program("hearthctl"), "--port", str(broker.port), "--timeout", "60", *words], capture_output=True,
+                                  text=True, timeout=120)
+            assert time.monotonic() - start < 10 * SLOW, f"{words}: waited: {done.stderr}"
             return done.returncode, done.stderr
 
         def site(name, word):
@@ -239,9 +246,11 @@ USAGE = [
     (["limit", "set", "--import", "1", "--for", "1h", "--until", "18:00"], "only once"), (["limit", "set", "1"], "'1' is not understood"),
     (["override", "charge", "--power", "3kWh", "--for", "2h"], "W, kW or MW"), (["override", "charge", "b", "c", "--for", "2h"], "'c' is not understood"),
     (["override", "pause", "30M"], "s, min (m), h or d"), (["override", "charge"], "--for 2h or --until"),
+    (["ev", "ready", "charger", "--by", "07:00"], "--by 07:00 --energy 20kWh"), (["ev", "ready", "--energy", "20kWh"], "--by 07:00 --energy 20kWh"),
     (["ev", "ready", "--energy", "20kW"], "Wh, kWh or MWh"), (["ev", "now", "--energy=nan"], "Wh, kWh or MWh"),
     (["reserve", "0x1e"], "30%"), (["event", "reserve", "7d", "inf"], "30%"), (["why", "--since", "2x"], "s, min (m), h or d"),
-    (["ping", "--json=yes"], "takes no value"), (["why", "--history=1"], "takes no value"),
+    (["why", "--historie"], "'--historie' is not understood, did you mean --history?"), (["why", "a", "b"], "usage: hearthctl why"),
+    (["why", "--since"], "usage: hearthctl why"), (["ping", "--json=yes"], "takes no value"), (["why", "--history=1"], "takes no value"),
 ]
 
 

@@ -37,7 +37,7 @@ def test_everything_is_announced():
     battery = ha.wait(config_topic("battery"), lambda c: "battery_soc_pct" in c["cmps"], 15)
     charger = ha.wait(config_topic("charger"), lambda c: "charger_state" in c["cmps"], 15)
     grid = ha.wait(config_topic("grid"), lambda c: "meter_power_w" in c["cmps"], 15)
-    site = ha.wait(config_topic(), timeout=15)
+    site = ha.wait(config_topic(), lambda c: "grid_w" in c["cmps"], 15)
     assert all(ha.seen(config_topic(d))[-1].retained for d in ("battery", "charger", "grid", None))
     uniques = [c["unique_id"] for d in (battery, charger, grid, site) for c in d["cmps"].values()]
     assert len(uniques) == len(set(uniques)) and all(u.startswith(f"hearth_{SITE}_") for u in uniques), uniques
@@ -126,6 +126,7 @@ def test_removed_device_is_cleared():
     home.agent.configure(home.config(extra=""))
     home.mqtt.ok(R, "config.reload")
     wait_for(lambda: ha.get(config_topic("second")) is None, 20, "its announcement to be cleared")
+    wait_for(lambda: all(ha.get(t) is None for t, stays in strangers.items() if not stays), 20, "and that of one nobody knows")
     assert all((ha.get(t) is not None) == stays for t, stays in strangers.items()), strangers
     assert all(ha.get(config_topic(d)) for d in ("battery", "charger", "grid", None)), "ours stay"
     for topic in strangers:

@@ -13,6 +13,7 @@ PARTS = [
     ("policies/", 1, "policies"),
     ("drivers/", 1, "drivers"),
     ("agent/cloud/", 1, "cloud"),
+    ("agent/simulate/", 2, "simulate"),
     ("agent/io/", 2, "io"),
     ("drivers/modbus/bus", 2, "bus"),
     ("agent/flow/", 3, "flow"),
@@ -87,7 +88,7 @@ def check_system(path, name, say):
         if name.startswith(header) and not path.startswith(places):
             say(f"<{name}> does not belong here", "it may be used in " + ", ".join(places))
             return
-    if layer < 2 and name.startswith(NOT_PURE):
+    if (layer < 2 or part == "simulate") and name.startswith(NOT_PURE):
         say(f"<{name}> in the pure part {part}", "take time, text and results as arguments")
 
 

@@ -299,23 +299,12 @@ static void generate(uint64_t seed, struct scenario *sc)
 		random_step(sc, liars, &sc->step[i]);
 }
 
-/* The same kind of failure: the same words, whatever the numbers. Else a shrink may drift to another story. */
-static bool same_failure(const char *a, const char *b)
-{
-	for (;; a++, b++) {
-		a += strspn(a, "0123456789.-");
-		b += strspn(b, "0123456789.-");
-		if (*a != *b || !*a)
-			return *a == *b;
-	}
-}
-
 static bool still_fails(struct scenario *sc, const char *what)
 {
 	struct scenario_result r;
 
 	scenario_run(sc, NULL, &r);
-	if (!r.what[0] || !same_failure(r.what, what))
+	if (!r.what[0] || !scenario_same_failure(r.what, what))
 		return false;
 	sc->ticks = r.tick + 1;
 	return true;

@@ -2,12 +2,12 @@
 #ifndef HEARTH_SIM_FIXTURE_H
 #define HEARTH_SIM_FIXTURE_H
 
-#include "sim/car.c"
-#include "sim/house.c"
+#include "simulate/car.c"
+#include "simulate/house.c"
 #include "sim/keba.c"
 #include "sim/rack.c"
 #include "sim/sdm630.c"
-#include "sim/storage.c"
+#include "simulate/storage.c"
 #include "sim/sunspec_battery.c"
 #include "sim/sunspec_chain.c"
 #include "sim/sunspec_pv.c"

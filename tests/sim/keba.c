@@ -1,7 +1,7 @@
 /* KEBA register map: see keba.h. Rules as in the reference: one value a request, reads 32-bit, writes 16-bit. */
 #include "sim/keba.h"
 
-#include "sim/house.h"
+#include "simulate/house.h"
 
 #include <string.h>
 

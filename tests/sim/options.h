@@ -2,7 +2,7 @@
 #ifndef HEARTH_SIM_OPTIONS_H
 #define HEARTH_SIM_OPTIONS_H
 
-#include "sim/house.h"
+#include "simulate/house.h"
 #include "sim/sunspec_battery.h"
 
 #define OPTIONS_DEVICES_MAX 100

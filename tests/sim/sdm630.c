@@ -1,7 +1,7 @@
 /* SDM630 register map: see sdm630.h. Import is positive, as the meter is drawn in its manual. */
 #include "sim/sdm630.h"
 
-#include "sim/house.h"
+#include "simulate/house.h"
 
 #include <math.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 
 #include "sim/cloud.h"
 #include "sim/control.h"
-#include "sim/house.h"
+#include "simulate/house.h"
 #include "sim/keba.h"
 #include "sim/options.h"
 #include "sim/rack.h"

@@ -1,7 +1,7 @@
 /* SunSpec battery: see sunspec_battery.h. Offsets are those of the model files, ID register at 0. */
 #include "sim/sunspec_battery.h"
 
-#include "sim/house.h"
+#include "simulate/house.h"
 
 #include <math.h>
 #include <string.h>

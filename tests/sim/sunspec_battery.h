@@ -3,7 +3,7 @@
 #ifndef HEARTH_SIM_SUNSPEC_BATTERY_H
 #define HEARTH_SIM_SUNSPEC_BATTERY_H
 
-#include "sim/storage.h"
+#include "simulate/storage.h"
 #include "sim/sunspec_chain.h"
 #include "sim/unit.h"
 

@@ -1,7 +1,7 @@
 /* SunSpec PV inverter: see sunspec_pv.h. */
 #include "sim/sunspec_pv.h"
 
-#include "sim/house.h"
+#include "simulate/house.h"
 
 #include <math.h>
 #include <string.h>

@@ -96,6 +96,28 @@ static inline void kit_run(int ticks)
 		kit_tick();
 }
 
+/* A house with a battery at rest and no load, so that a change of gain is no noise. Returns the battery. */
+static inline int kit_battery(void)
+{
+	int battery;
+
+	kit_begin(&POLICY_DOUBT);
+	kit.load_w = 0;
+	battery = desk_battery(&kit.s, 50);
+	kit_tell(battery, order_power(0));
+	kit_run(3);
+	return battery;
+}
+
+/* Orders of the rest of the chain, one every 12 s: each a clean step. */
+static inline void kit_steps(int battery, int n)
+{
+	while (n-- > 0) {
+		kit_tell(battery, order_power(kit.order[battery].w > 0 ? 0 : 1000));
+		kit_run(12);
+	}
+}
+
 static inline const struct doubt *kit_doubt(enum doubt_kind kind)
 {
 	for (int n = 0; n < kit.w->n_doubts; n++)

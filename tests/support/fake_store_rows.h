@@ -48,6 +48,12 @@ static inline void fake_drop(struct fake_row *r)
 	memset(r, 0, sizeof(*r));
 }
 
+/* Or from a clock that ran ahead. */
+static inline bool fake_too_old(int64_t at_ms, const struct store_op *op)
+{
+	return at_ms < op->at_ms || (op->ahead_ms && at_ms > op->ahead_ms);
+}
+
 static inline void fake_log_apply(struct fake_log *l, const struct store_op *op)
 {
 	int kept = 0;
@@ -63,7 +69,7 @@ static inline void fake_log_apply(struct fake_log *l, const struct store_op *op)
 	}
 	for (int i = 0; i < l->n; i++) {
 		const struct store_row *r = &l->row[i];
-		bool goes = op->verb == STORE_DELETE_OLDER ? r->at_ms < op->at_ms : r->seq >= op->seq_from && r->seq <= op->seq_to;
+		bool goes = op->verb == STORE_DELETE_OLDER ? fake_too_old(r->at_ms, op) : r->seq >= op->seq_from && r->seq <= op->seq_to;
 
 		if (!goes) {
 			l->row[kept++] = *r;
@@ -85,7 +91,7 @@ static inline void fake_apply(const struct store_op *op)
 	}
 	if (op->verb == STORE_DELETE_OLDER) {
 		for (int i = 0; i < fake_top; i++)
-			if (fake_rows[i].used && fake_rows[i].table == op->table && fake_rows[i].at_ms < op->at_ms)
+			if (fake_rows[i].used && fake_rows[i].table == op->table && fake_too_old(fake_rows[i].at_ms, op))
 				fake_drop(&fake_rows[i]);
 		return;
 	}

@@ -118,10 +118,15 @@ static void storage_time(struct fake_unit *u, int64_t now_ms)
 
 	if (s->revert_at_ms && now_ms >= s->revert_at_ms) {
 		s->revert_at_ms = 0;
-		if (s->control)
-			model_set(u, s->control, "WSetEna", 0);
-		if (s->basic)
+		if (s->control) {
+			model_set(u, s->control, "WSetEna", model_get(u, s->control, "WSetEnaRvrt"));
+			model_set(u, s->control, "WSet", model_get(u, s->control, "WSetRvrt"));
+		}
+		if (s->basic) {
 			model_set(u, s->basic, "StorCtl_Mod", 0);
+			model_set(u, s->basic, "OutWRte", 10000);
+			model_set(u, s->basic, "InWRte", 10000);
+		}
 	}
 	if (s->control && model_get(u, s->control, "WSetRvrtRem") != 0xffffffff)
 		model_set(u, s->control, "WSetRvrtRem", s->revert_at_ms ? (s->revert_at_ms - now_ms) / 1000 : 0);
@@ -138,15 +143,16 @@ static void storage_write(struct fake_unit *u, uint16_t address, uint16_t count,
 {
 	struct fake_storage *s = u->context;
 
+	int64_t timer_s = 0; /* 0 = for ever */
+
 	(void)address;
 	(void)count;
 	if (s->control && model_get(u, s->control, "WSetEna") == 1 && model_get(u, s->control, "WSetRvrtTms") != 0xffffffff)
-		s->revert_at_ms = now_ms + 1000 * model_get(u, s->control, "WSetRvrtTms");
+		timer_s = model_get(u, s->control, "WSetRvrtTms");
 	else if (s->basic && (model_get(u, s->basic, "StorCtl_Mod") & 3) &&
 		 model_get(u, s->basic, "InOutWRte_RvrtTms") != 0xffff)
-		s->revert_at_ms = now_ms + 1000 * model_get(u, s->basic, "InOutWRte_RvrtTms");
-	else
-		s->revert_at_ms = 0;
+		timer_s = model_get(u, s->basic, "InOutWRte_RvrtTms");
+	s->revert_at_ms = timer_s > 0 ? now_ms + 1000 * timer_s : 0;
 	storage_time(u, now_ms);
 }
 

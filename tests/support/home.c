@@ -55,7 +55,7 @@ static void meter_show(struct home *h, const double *truth)
 		double w = gain * truth[wired(lie, p)] * (lie->clamp == p + 1 ? -1 : 1);
 
 		sum_w += w;
-		if (h->meter_phases)
+		if (h->meter_phases && !(h->phases_lost >> p & 1))
 			value_set(&h->phase[p], again ? h->phase[p].v : w, h->now_ms, Q_GOOD);
 	}
 	value_set(&h->grid, again ? h->grid.v : sum_w, h->now_ms, Q_GOOD);

@@ -57,6 +57,8 @@ struct home_device {
 	/* state */
 	double soc_pct, power_w;          /* of the battery, the car, the sun (negative): without a hybrid's sun */
 	double sun_given_w;               /* a hybrid's sun at the port, W, positive */
+	double sun_own_w;                 /* what a PV inverter would give if nobody bounded it, as slowly as it follows the sun */
+	double denied_w;                  /* so much more than it can it is told to take (below 0: to give): nearly full, its port full */
 	double delivered_wh, taken_wh;
 	double own_reserve_pct;           /* its reserve register; kept for ever */
 	struct order order;               /* in force at the device */
@@ -91,6 +93,7 @@ struct home {
 	double split[3];                  /* of load and sun over the phases; sums to 1 */
 	int meter_period_ms, meter_delay_ms;
 	bool meter_phases, meter_lost, grid_lost;
+	uint32_t phases_lost;             /* bits: that phase of the meter is not read any more */
 	struct home_meter_lie lie;
 	int n;
 	struct home_device d[HOME_DEVICES];

@@ -81,7 +81,7 @@ static double lied(const struct home_device *d, double w)
 	return d->lie.clamp_w > 0 ? clamp(w, -d->lie.clamp_w, d->lie.clamp_w) : w;
 }
 
-static double battery_target(const struct home *h, const struct home_device *d)
+static double battery_target(const struct home *h, struct home_device *d)
 {
 	double lo = -d->discharge_max_w, hi = d->charge_max_w, target = 0;
 	bool own = false; /* by its own control, which honours its own reserve */
@@ -108,6 +108,7 @@ static double battery_target(const struct home *h, const struct home_device *d)
 		lo = fmin(0, fmax(lo, d->sun_given_w - d->port_max_w));
 		hi = fmin(hi, d->sun_given_w + d->port_max_w);
 	}
+	d->denied_w = target - clamp(target, lo, hi);
 	return d->fault ? 0 : clamp(target, lo, hi);
 }
 
@@ -167,6 +168,7 @@ void home_device_step(struct home *h, struct home_device *d)
 		target = charger_target(h, d);
 	else
 		target = sun_target(d);
+	d->sun_own_w += (clamp(d->sun_w, 0, d->peak_w) - d->sun_own_w) * (share < 1 ? share : 1);
 	d->power_w += (target - d->power_w) * (share < 1 ? share : 1);
 	if (d->kind == HOME_CHARGER && d->car_ramp_a_s > 0)
 		d->power_w = fmin(d->power_w, fmax(before_w, 6 * VOLT * d->phases) + d->car_ramp_a_s * VOLT * d->phases * HOME_STEP_MS / 1000);

@@ -74,6 +74,12 @@ static bool doubted(const struct check *k, int device, uint32_t kinds)
 	return false;
 }
 
+bool invariant_soc_unknown(const struct check *k, int i)
+{
+	return k->s->now_ms - k->s->dev[i].state.f[F_BATTERY_SOC_PCT].at_ms > INVARIANT_SOC_MS ||
+	       doubted(k, i, 1u << DOUBT_SOC_FROZEN | 1u << DOUBT_SOC_JUMPS);
+}
+
 /* A doubted meter counts as a lost one. Swapped phases are not a wrong sum. */
 static bool without_meter(const struct check *k)
 {
@@ -186,7 +192,10 @@ static void charger_change(struct check *k, int i, double w, double per_a)
 	double min_w = 6 * per_a, most_w = m->charger_w[i] > 0 ? m->charger_w[i] + 10 * per_a : min_w;
 	bool cut = w < m->charger_w[i] && ((d->limited_by & (1u << RANK_GUARD | 1u << RANK_LIMIT)) || d->rank <= RANK_OVERRIDE);
 
-	if (w == m->charger_w[i])
+	if (per_a != m->charger_per_a[i] && m->charger_per_a[i] > 0) /* its contactor moved: what it was told are amperes */
+		m->charger_w[i] *= per_a / m->charger_per_a[i];
+	m->charger_per_a[i] = per_a;
+	if (fabs(w - m->charger_w[i]) < 1e-6)
 		return;
 	if (connected && !cut && m->charger_changed_ms[i] && since_ms < 5000 && d->order.kind == ORDER_POWER)
 		invariant_bad(k, "charger %d: %.0f to %.0f W only %lld ms after the last change", i, m->charger_w[i], w, (long long)since_ms);
@@ -371,6 +380,7 @@ void invariants_check(struct invariants *m, const struct home *h, const struct s
 		else
 			invariant_pv(&k, i);
 	}
+	invariant_limits(&k);
 	invariant_site(&k);
 	check_doubts(&k);
 }

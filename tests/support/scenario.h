@@ -55,6 +55,9 @@ struct scenario_result {
 /** Plays it. @trace may be NULL; else one line a tick. The scenario itself is not changed but for its limits' results. */
 void scenario_run(struct scenario *sc, FILE *trace, struct scenario_result *result);
 
+/** The same kind of failure: the same words and signs, whatever the numbers. Else a shrink may drift to another story. */
+bool scenario_same_failure(const char *a, const char *b);
+
 int scenario_read(const char *path, struct scenario *sc, char *error, size_t size);
 int scenario_write(const char *path, const struct scenario *sc);
 
@@ -73,7 +76,7 @@ void scenario_init(struct scenario *sc);
 
 /* What must never happen, checked after every tick. Memory zeroed at the start. */
 struct invariants {
-	double charger_w[HOME_DEVICES];
+	double charger_w[HOME_DEVICES], charger_per_a[HOME_DEVICES];
 	int64_t charger_changed_ms[HOME_DEVICES], charger_zero_ms[HOME_DEVICES];
 	struct invariant_switches {
 		int seen, n;
@@ -83,11 +86,20 @@ struct invariants {
 	int64_t over_ms[4][2];   /* a limit breached: site, L1-3; import, export */
 	double began_w[4][2];    /* what could have been taken off then; what was, of devices that may sit on another phase */
 	double tried_w[4][2];
-	bool seen;
+	double due_w[4][2];      /* the limit for which that time runs */
+	bool from_rest[4][2];    /* no order was on its way then */
+	struct order told[HOME_DEVICES]; /* to which each was last moved, and when */
+	int64_t moved_ms[HOME_DEVICES];
+	double before_w[HOME_DEVICES]; /* what it was told to take until then */
+	int64_t stands_ms[HOME_DEVICES]; /* since when a car that is told to charge does not draw; 0 = it draws, or may not */
+	int64_t denied_ms[HOME_DEVICES]; /* a battery that cannot do what it is told: until its own readings have said so; 0 = it can */
+	bool rests, seen;
 	double least_w[2];       /* what the home did by itself at least since it was last a cause: into the house, out of it */
 	int64_t beside_ms;       /* a native balancer beside a battery under order */
-	int64_t fed_ms;          /* batteries that may not import take more than the sun leaves */
+	int64_t fed_ms;          /* batteries that may not import take more than the sun leaves; so much it left at that time's begin */
+	double fed_left_w;
 	int64_t car_fed_ms;      /* batteries give more than the house needs while a car charges */
+	double took_w[HOME_DEVICES], might_w[HOME_DEVICES]; /* what a battery was told to take, and might at most, before a trial held it */
 	double taper_w;          /* what batteries nearly full took when it was last looked at */
 	/* last time; 0 = never */
 	int64_t begun_ms;        /* the hub was started again, */

@@ -81,7 +81,7 @@ static const struct {
 	[ACT_RESERVE] = { "reserve", { { "pct", 20, NULL } } },
 	[ACT_EXTERNAL] = { "external", { { "import_w", NAN, NULL }, { "export_w", NAN, NULL }, { "failsafe", 0, NULL }, { "for_s", 0, NULL },
 					 { "demand_w", 0, NULL }, { "demand_for_s", 0, NULL } } },
-	[ACT_METER] = { "meter_lost", { { "on", 1, NULL } } },
+	[ACT_METER] = { "meter_lost", { { "on", 1, NULL }, { "phase", 0, NULL } } }, /* 1..3: only that phase */
 	[ACT_SOC] = { "soc_lost", { { "on", 1, NULL } } },
 	[ACT_OFFLINE] = { "offline", { { "on", 1, NULL } } },
 	[ACT_FAULT] = { "fault", { { "on", 1, NULL } } },

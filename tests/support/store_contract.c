@@ -257,14 +257,16 @@ static void contract_random_ops(void)
 
 	if (what == 0) /* a few old ones */
 		ops[n++] = (struct store_op){ .verb = STORE_DELETE_OLDER, .table = STORE_TELEMETRY,
-					      .at_ms = contract_last + contract_below(300) - 4000 };
+					      .at_ms = contract_last + contract_below(300) - 4000,
+					      .ahead_ms = contract_below(2) ? contract_last + 100 : 0 };
 	if (what >= 1 && what <= 4)
 		ops[n++] = (struct store_op)LOG_RANGE(STORE_TELEMETRY, from, from + contract_below(width));
 	if (what == 5 && contract_below(8) == 0)
 		ops[n++] = (struct store_op)LOG_RANGE(STORE_TELEMETRY, 0, INT64_MAX);
 	for (int i = 0; i < n; i++)
 		for (int s = 1; s <= contract_last; s++)
-			if (ops[i].verb == STORE_DELETE_OLDER ? contract_model[s].at_ms < ops[i].at_ms
+			if (ops[i].verb == STORE_DELETE_OLDER ? contract_model[s].at_ms < ops[i].at_ms ||
+									(ops[i].ahead_ms && contract_model[s].at_ms > ops[i].ahead_ms)
 							      : s >= ops[i].seq_from && s <= ops[i].seq_to)
 				contract_model[s].gone = true;
 	for (int i = what < 4 ? contract_below(2) : 1 + contract_below(400); i > 0; i--) {

@@ -137,20 +137,46 @@ static void who_cannot_is_asked_a_little_more(void **state)
 		assert_row_near(ROWS[r].name, d.d[a].order.w, sign * ROWS[r].a);
 		assert_row_near(ROWS[r].name, d.d[b].order.w, sign * ROWS[r].b);
 	}
-	fresh(); /* alone it is asked all the same; and if it is not asked more than it can, just that */
+	fresh(); /* alone it is not asked more than that either; when it can again it is asked for all, and never for more than is needed */
 	desk_battery(&s, 50);
 	for (int t = 0; t < 60; t++) {
-		double load_w = t < 40 ? 4000 : 700;
+		double load_w = t < 50 ? 4000 : 700;
 
 		desk_wait(&s, 1000);
 		desk_soc(&s, 1, 50);
-		desk_power(&s, 1, fmax(-1000, s.dev[1].ordered.w));
+		desk_power(&s, 1, fmax(t < 40 ? -1000 : -5000, s.dev[1].ordered.w));
 		desk_grid(&s, load_w + s.dev[1].state.ac_power_w.v);
 		desk_chain(&c, &s, &d);
 		if (t == 39)
+			assert_near(d.d[1].order.w, -1350);
+		if (t == 49)
 			assert_near(d.d[1].order.w, -4000);
 	}
 	assert_near(d.d[1].order.w, -700);
+}
+
+/* What a higher rank's battery cannot take is the lower one's. */
+static void who_cannot_leaves_it_to_the_next_rank(void **state)
+{
+	int a, b;
+
+	(void)state;
+	fresh();
+	a = desk_battery(&s, 50);
+	b = desk_battery(&s, 50);
+	desk_command(&s, a, MODE_DISCHARGE, POWER_FOLLOW_LOAD, 0);
+	for (int t = 0; t < 40; t++) {
+		desk_wait(&s, 1000);
+		desk_soc(&s, a, 50);
+		desk_soc(&s, b, 50);
+		desk_power(&s, a, fmax(-1000, s.dev[a].ordered.w));
+		desk_power(&s, b, s.dev[b].ordered.w);
+		desk_grid(&s, 4000 + s.dev[a].state.ac_power_w.v + s.dev[b].ordered.w);
+		desk_chain(&c, &s, &d);
+	}
+	assert_int_equal(d.d[a].rank, RANK_EVENT);
+	assert_near(d.d[a].order.w, -1350);
+	assert_near(d.d[b].order.w, -3000);
 }
 
 static void small_deviations_are_left_alone(void **state)
@@ -446,6 +472,7 @@ int main(void)
 		cmocka_unit_test(a_battery_without_soc_takes_no_part),
 		cmocka_unit_test(shares_do_not_chatter),
 		cmocka_unit_test(who_cannot_is_asked_a_little_more),
+		cmocka_unit_test(who_cannot_leaves_it_to_the_next_rank),
 		cmocka_unit_test(small_deviations_are_left_alone),
 		cmocka_unit_test(noise_widens_the_dead_band),
 		cmocka_unit_test(whole_range_in_a_second),

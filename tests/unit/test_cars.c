@@ -61,17 +61,19 @@ static void where_a_car_stands(void **state)
 static void whose_turn_it_is(void **state)
 {
 	static const struct { const char *name; int64_t since[2], drew[2], waits[2]; bool a, b; } ROWS[] = {
-		{ "both charge in their turn", { 1000, 5000 }, { 0, 0 }, { -1, -1 }, false, false },
+		{ "both charge in their turn: who has longer", { 1000, 1001 }, { 0, 0 }, { -1, -1 }, false, true },
+		{ "both began at once", { 1000, 1000 }, { 0, 0 }, { -1, -1 }, false, false },
 		{ "who waits gives way to who charges", { -1, 1000 }, { 0, 0 }, { 5000, -1 }, true, false },
 		{ "a turn ends", { CAR_TURN_MS, -1 }, { 0, 0 }, { -1, 1000 }, true, false },
 		{ "not a moment earlier", { CAR_TURN_MS - 1, -1 }, { 0, 0 }, { -1, 1000 }, false, true },
 		{ "it ends earlier for who takes nothing", { CAR_IDLE_MS, -1 }, { CAR_IDLE_MS, 0 }, { -1, 1000 }, true, false },
 		{ "which needs its time too", { CAR_IDLE_MS, -1 }, { CAR_IDLE_MS - 1, 0 }, { -1, 1000 }, false, true },
+		{ "who waits is not idle", { -1, -1 }, { CAR_IDLE_MS, 0 }, { 5000, 4000 }, false, true },
 		{ "of two that wait, who waits longer", { -1, -1 }, { 0, 0 }, { 5000, 4000 }, false, true },
 		{ "equally long", { -1, -1 }, { 0, 0 }, { 5000, 5000 }, false, false },
 		{ "one does not wait yet", { -1, -1 }, { 0, 0 }, { -1, 1 }, true, false },
 		{ "neither does", { -1, -1 }, { 0, 0 }, { -1, -1 }, false, false },
-		{ "both have had their turn", { CAR_TURN_MS, CAR_TURN_MS + 1 }, { 0, 0 }, { -1, -1 }, false, false },
+		{ "both have had their turn", { CAR_TURN_MS, CAR_TURN_MS + 1 }, { 0, 0 }, { -1, -1 }, false, true },
 	};
 	const int64_t now_ms = 10000000;
 
@@ -84,6 +86,7 @@ static void whose_turn_it_is(void **state)
 						  ROWS[r].waits[k] < 0 ? 0 : now_ms - ROWS[r].waits[k] };
 		assert_row(ROWS[r].name, car_turn_yields(&t[0], &t[1], now_ms) == ROWS[r].a);
 		assert_row(ROWS[r].name, car_turn_yields(&t[1], &t[0], now_ms) == ROWS[r].b);
+		assert_row(ROWS[r].name, car_turn_idle(&t[0], now_ms) == (ROWS[r].since[0] >= 0 && ROWS[r].drew[0] >= CAR_IDLE_MS));
 	}
 }
 
@@ -107,6 +110,25 @@ static void a_turn_is_noted(void **state)
 	car_turn_note(&t, 8000, false, false, false);
 	assert_true(t.waits_ms == 0);
 	assert_false(car_turn_over(&t, 100 * CAR_TURN_MS)); /* who does not charge has no turn to be over */
+}
+
+/* One that was idle has its turn from when it draws; one that only did not draw for a while goes on with its own. */
+static void a_turn_begins_with_drawing(void **state)
+{
+	static const struct { const char *name; int64_t since_ms, drew_ms, draws_ms, must_ms; } ROWS[] = {
+		{ "not idle yet", 4000, 5000, 5000 + CAR_IDLE_MS - 1, 4000 },
+		{ "it wakes", 4000, 5000, 5000 + CAR_IDLE_MS, 5000 + CAR_IDLE_MS },
+		{ "it has had a turn, and draws on", 4000, CAR_TURN_MS, CAR_TURN_MS + 5000, 4000 },
+		{ "it draws though it was told to pause", 0, 5000, 5000 + CAR_IDLE_MS, 0 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		struct car_turn t = { .since_ms = ROWS[r].since_ms, .drew_ms = ROWS[r].drew_ms };
+
+		car_turn_drew(&t, ROWS[r].draws_ms);
+		assert_row(ROWS[r].name, t.since_ms == ROWS[r].must_ms && t.drew_ms == ROWS[r].draws_ms);
+	}
 }
 
 /* Three cars of 6..32 A; the third on three phases. */
@@ -157,6 +179,7 @@ int main(void)
 		cmocka_unit_test(where_a_car_stands),
 		cmocka_unit_test(whose_turn_it_is),
 		cmocka_unit_test(a_turn_is_noted),
+		cmocka_unit_test(a_turn_begins_with_drawing),
 		cmocka_unit_test(the_sun_is_divided),
 	};
 

@@ -152,23 +152,31 @@ static void who_balances(void **state)
 	}
 }
 
-/* It is left to itself, does not keep the import limit for five seconds, and our loop takes over for a minute. */
+/* It is left to itself, does not keep the import limit for five seconds (or does nothing about it for as long as it needs), and our
+ * loop takes over for a minute. */
 static void trust_in_a_device_that_balances_by_itself_ends(void **state)
 {
-	int b;
+	static const struct {
+		double moves_w; /* a second */
+		int last, back; /* it is left to itself */
+	} ROWS[] = { { 100, 6, 66 }, { 10.1, 6, 66 }, { 10, 2, 63 }, { 0, 2, 63 }, { -100, 2, 63 } };
 
 	(void)state;
-	fresh();
-	b = desk_battery(&s, 50);
-	s.dev[b].state.caps.native_balance = true;
-	s.site.import_limit_w = 3000;
-	for (int t = 0; t <= 70; t++) {
-		desk_wait(&s, 1000);
-		desk_soc(&s, b, 50);
-		desk_power(&s, b, t < 8 ? 0 : -4000);
-		desk_grid(&s, t < 8 ? 4000 : 0);
-		desk_chain(&c, &s, &d);
-		assert_int_equal(d.d[b].order.native, t <= 6 || t >= 66);
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int b;
+
+		fresh();
+		b = desk_battery(&s, 50);
+		s.dev[b].state.caps.native_balance = true;
+		s.site.import_limit_w = 3000;
+		for (int t = 0; t <= 70; t++) {
+			desk_wait(&s, 1000);
+			desk_soc(&s, b, 50);
+			desk_power(&s, b, t < 8 ? -ROWS[r].moves_w * t : -4000);
+			desk_grid(&s, t < 8 ? 4000 : 0);
+			desk_chain(&c, &s, &d);
+			assert_int_equal(d.d[b].order.native, t <= ROWS[r].last || t >= ROWS[r].back);
+		}
 	}
 }
 
@@ -438,6 +446,25 @@ static void same_snapshot_and_memory_same_decision(void **state)
 	assert_memory_equal(&d, &again, sizeof(d));
 }
 
+/* Another device in a place of one that left: nothing of the old one is known, all of the others. */
+static void a_place_is_forgotten(void **state)
+{
+	static const struct chain_memory NOTHING;
+	int first, second;
+
+	(void)state;
+	fresh();
+	first = desk_battery(&s, 50);
+	second = desk_battery(&s, 50);
+	desk_power(&s, first, -700);
+	desk_power(&s, second, -700);
+	desk_chain(&c, &s, &d);
+	assert_true(c.device[first].reading_w == -700 && c.device[second].reading_w == -700);
+	chain_forget(&c, first);
+	assert_memory_equal(&c.device[first], &NOTHING, sizeof(NOTHING));
+	assert_true(c.device[second].reading_w == -700 && c.loop.known);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -446,6 +473,7 @@ int main(void)
 		cmocka_unit_test(who_balances),
 		cmocka_unit_test(trust_in_a_device_that_balances_by_itself_ends),
 		cmocka_unit_test(unguarded_is_never_forced),
+		cmocka_unit_test(a_place_is_forgotten),
 		cmocka_unit_test(without_a_meter),
 		cmocka_unit_test(the_loop_steps_on_samples_and_waits_for_the_device),
 		cmocka_unit_test(a_balancing_battery_leaves_others_alone),

@@ -138,6 +138,27 @@ static void test_checks(void **state)
 	assert_non_null(strstr(errors.text[0], ":3: [site] timezone: 'Europe/Lodnon' is not a time zone of this system, did you mean Europe/London?"));
 	assert_non_null(strstr(errors.text[1], ":7: [device grid] profile: there is no usable profile 'eastron-sdm360', did you mean eastron-sdm630?"));
 	assert_non_null(strstr(errors.text[2], ":12: [mqtt] password_file: the file cannot be used: No such file"));
+
+	assert_int_equal(load_device("Europe/Nowhere", ""), -22); /* five letters from Athens */
+	assert_non_null(strstr(errors.text[0], "is not a time zone of this system, allowed: IANA names"));
+}
+
+/* Certificates: others may read them; what is not there or no file is said before anything starts. */
+static void test_plain_files(void **state)
+{
+	char text[600];
+
+	(void)state;
+	PUT_MODE("ca.pem", "x\n", 0644);
+	snprintf(text, sizeof(text), "[mqtt]\nca_file = %s\n[flip]\nca_file = %s\n", in("ca.pem"), in("ca.pem"));
+	assert_int_equal(load_device("UTC", text), 0);
+	assert_int_equal(load_device("UTC", "[mqtt]\nca_file = /nope\ncert_file = /nope\nkey_file = /\n[flatpeak]\nca_file = /nope\n"), -22);
+	assert_int_equal(errors.n, 4);
+	assert_non_null(strstr(errors.text[0], "[mqtt] ca_file: the file cannot be used: No such file"));
+	assert_non_null(strstr(errors.text[1], "[mqtt] cert_file: the file cannot be used: No such file"));
+	assert_non_null(strstr(errors.text[2], "[mqtt] key_file: is not a file"));
+	assert_non_null(strstr(errors.text[3], "[flatpeak] ca_file: the file cannot be used: No such file"));
+	assert_int_equal(load_device("UTC", "[flip]\nwebhook_cert_file = /nope\nwebhook_key_file_tls = /nope\n"), 0); /* nothing reads them yet */
 }
 
 static void test_secret_modes(void **state)
@@ -244,7 +265,7 @@ static void test_state_dir(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FRESH(test_order),   FRESH(test_checks),  FRESH(test_secret_modes),
+		FRESH(test_order),   FRESH(test_checks),  FRESH(test_plain_files),  FRESH(test_secret_modes),
 		FRESH(test_secret),  FRESH(test_profile), cmocka_unit_test(test_state_dir),
 	};
 

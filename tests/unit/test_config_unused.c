@@ -30,7 +30,7 @@ static void test_unused(void **state)
 {
 	static const struct { const char *text, *want[3]; } UNUSED[] = {
 		{ "", { NULL } },
-		{ "[flip]\nmode = off\n[flatpeak]\nmode = off\n[tariff]\nstanding_charge_per_day = 0\n", { NULL } }, /* as they are anyway */
+		{ "[flip]\nmode = off\n[flatpeak]\nmode = off\n[tariff]\nimport_file =\n", { NULL } }, /* as they are anyway */
 		{ "[flip]\nmode = queue\nwebhook_key_file = /a/key\n", { FLIP_WITHOUT } },
 		{ "[flip]\nmode = queue\n[device b]\nprofile = battery\nbus = house\nunit = 1\nflip_device_id = me\nenabled = no\n", { FLIP_WITHOUT } },
 		{ "[flip]\nmode = queue\n[device b]\nprofile = battery\nbus = house\nunit = 1\nflip_device_id = me\n", { NULL } },
@@ -41,18 +41,24 @@ static void test_unused(void **state)
 		  { "[flip] oauth_client_id = me has no effect in this version",
 		    "[flip] portal_url = https://a.example has no effect in this version" } },
 		{ "[flatpeak]\nmode = pushed\n", { "[flatpeak] mode = pushed has no effect in this version" } },
-		{ "[flatpeak]\nmode = direct\nvat_multiplier = 1.05\n", { NULL } },
-		{ "[tariff]\nimport = 0.3\ncurrency = GBP\nstanding_charge_per_day = 0.5\n",
-		  { "[tariff] standing_charge_per_day = 0.5 has no effect in this version" } },
+		{ "[flatpeak]\nmode = direct\naccount_id = a\nlocation_id = l\nvat_multiplier = 1.05\n", { NULL } },
+		{ "[flatpeak]\nmode = direct\n", { "[flatpeak] mode = direct needs account_id and location_id: no prices are asked for without" } },
+		{ "[flatpeak]\nmode = direct\naccount_id = a\n", { "[flatpeak] mode = direct needs location_id: no prices are asked for without" } },
+		{ "[flatpeak]\nmode = direct\nlocation_id = l\n", { "[flatpeak] mode = direct needs account_id: no prices are asked for without" } },
+		{ "[flatpeak]\naccount_id = a\n", { NULL } }, /* off */
+		{ "[tariff]\nimport = 0.3\ncurrency = GBP\nstanding_charge_per_day = 0.5\nexport_file = /a/file\n",
+		  { "[tariff] export_file = /a/file has no effect in this version" } },
 		{ "[plan]\ndemand_target_w = 4000\n[outbox]\ntelemetry_interval_s = 60\n", { NULL } },
 		{ "[site]\nlimit_failsafe_import_w = 0\nlimit_failsafe_export_w = 0\n",
 		  { "[site] limit_failsafe_import_w has no effect without limit_heartbeat_s",
 		    "[site] limit_failsafe_export_w has no effect without limit_heartbeat_s" } },
 		{ "[site]\nlimit_failsafe_import_w = 4200\nlimit_heartbeat_s = 120\n", { NULL } },
-		{ "[device a-very-long-name-of-31-letters]\nprofile = battery\nbus = house\nunit = 1\ninstall_date = 2026-01-02\ntilt_deg = 0\n",
-		  { "[device a-very-long-name-of-31-letters] install_date = 2026-01-02 has no effect in this version",
-		    "[device a-very-long-name-of-31-letters] tilt_deg = 0 has no effect in this version" } },
+		{ "[device a-very-long-name-of-31-letters]\nprofile = battery\nbus = house\nunit = 1\nserial = 0\ninstall_date = 2026-01-02\n",
+		  { "[device a-very-long-name-of-31-letters] serial = 0 has no effect in this version",
+		    "[device a-very-long-name-of-31-letters] install_date = 2026-01-02 has no effect in this version" } },
 		/* of another kind of device */
+		{ "[device store]\nprofile = battery\nbus = house\nunit = 1\nroles = battery\ntilt_deg = 0\nazimuth_deg = 180\n",
+		  { "[device store] tilt_deg has no effect: it is for PV", "[device store] azimuth_deg has no effect: it is for PV" } },
 		{ "[device sun]\nprofile = inverter\nbus = house\nunit = 1\nroles = pv\nmirror_reserve = yes\nfailsafe_a = 16\n",
 		  { "[device sun] mirror_reserve has no effect: it is for batteries", "[device sun] failsafe_a has no effect: it is for chargers" } },
 		{ "[device sun]\nprofile = inverter\nbus = house\nunit = 1\nroles = pv\nmirror_reserve = no\nfailsafe_a = 6\npeak_w = 5000\n", { NULL } },

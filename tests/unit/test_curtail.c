@@ -249,6 +249,30 @@ static void blind_means_the_rating(void **state)
 	assert_near(l.d.limit_unreachable_w, 0);
 }
 
+/* What the meter still shows when the cut has had its time is cut again: nobody is credited for ever with what it never made. Its
+ * first reading says how much that was. */
+static void blind_is_cut_until_it_helps(void **state)
+{
+	static const struct { const char *name; int read_after_s; double w[12]; } ROWS[] = {
+		{ "never read", 99, { 7950, 7950, 7950, 5900, 5900, 5900, 3850, 3850, 3850, 1950, 1950, 1950 } },
+		{ "read on the way", 2, { 7950, 7950, 1950, 1950, 1950, 1950, 1950, 1950, 1950, 1950, 1950, 1950 } },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		fresh(4000, 2000);
+		l.c.start.over = true;
+		for (int t = 0; t < 12; t++) {
+			desk_wait(&l.s, 1000);
+			live_read(&l);
+			if (t < ROWS[r].read_after_s)
+				l.s.dev[pv].state.ac_power_w.q = Q_ABSENT;
+			desk_chain(&l.c, &l.s, &l.d);
+			assert_row_near(ROWS[r].name, -live_order(&l, pv), ROWS[r].w[t]);
+		}
+	}
+}
+
 /* ... and where there is no rating, the most it was seen to give; a kilowatt until then. */
 static void no_rating(void **state)
 {
@@ -286,6 +310,19 @@ static void no_rating(void **state)
 		desk_chain(&l.c, &l.s, &l.d);
 		assert_near(live_order(&l, pv), seen ? -(4000 - 500 - 30) : -(1000 - 500 - 30));
 	}
+}
+
+/* Where the rating is told too small: what is seen counts. A bound above the rating is one all the same, and the order never is. */
+static void more_than_its_rating(void **state)
+{
+	(void)state;
+	fresh(7500, 7000);
+	l.s.dev[pv].state.caps.discharge_max_w = 6000;
+	live_run(&l, 1);
+	assert_int_equal(l.d.d[pv].order.kind, ORDER_POWER);
+	assert_near(live_order(&l, pv), -6000);
+	live_run(&l, 20);
+	assert_near(live_order(&l, pv), -6000);
 }
 
 static void several_share_by_what_they_make(void **state)
@@ -536,7 +573,9 @@ int main(void)
 		cmocka_unit_test(a_native_battery_is_taken_over),
 		cmocka_unit_test(nobody_probes_without_cause),
 		cmocka_unit_test(blind_means_the_rating),
+		cmocka_unit_test(blind_is_cut_until_it_helps),
 		cmocka_unit_test(no_rating),
+		cmocka_unit_test(more_than_its_rating),
 		cmocka_unit_test(several_share_by_what_they_make),
 		cmocka_unit_test(a_phase_s_fuse),
 		cmocka_unit_test(each_phase_its_own),

@@ -377,6 +377,32 @@ static void a_clock_that_comes_late(void **state)
 	assert_true(diary_since_utc_ms(y, battery) == DESK_UTC_MS + 1000);
 }
 
+/* Rows a clock wrote that ran a year ahead stand before the real ones, until it has been right for an hour. */
+static void rows_of_a_clock_that_ran_ahead(void **state)
+{
+	(void)state;
+	s.utc_ms += 365 * DAY_MS;
+	change(1);
+	tick(1000);
+	tick(6 * MINUTE_MS);
+	fake_commit(0);
+	s.utc_ms -= 365 * DAY_MS;
+	change(2);
+	tick(1000);
+	for (int t = 0; t < 11; t++) {
+		tick(5 * MINUTE_MS);
+		fake_commit(0);
+	}
+	assert_int_equal(fake_count(STORE_DIARY), 2);
+	for (int t = 0; t < 2; t++) {
+		tick(5 * MINUTE_MS);
+		fake_commit(0);
+	}
+	assert_int_equal(fake_count(STORE_DIARY), 1);
+	read_all((struct diary_query){ 0 });
+	assert_string_equal(numbers(), "2");
+}
+
 /* A change an hour for 20 days; then the clock is wrong every other hour. */
 static void rows_stay_for_seven_days(void **state)
 {
@@ -475,16 +501,31 @@ static void an_end_in_between(void **state)
 	assert_true(diary_since_utc_ms(y, 0) == 0 && diary_age_ms(y, 0) == -1);
 }
 
+/* Another mode of the site may have the rank of limits, and is none. */
+static void a_mode_is_called_one(void **state)
+{
+	struct change_row row = { .what = CHANGE_MODE, .rank = RANK_LIMIT, .w = NAN, .why = "the site's mode is limit, it was plan" };
+	char body[DIARY_BODY_MAX];
+
+	(void)state;
+	diary_body(&row, body, sizeof(body));
+	assert_non_null(strstr(body, "\"mode\":\"limit\""));
+	row.what = CHANGE_LIMIT;
+	diary_body(&row, body, sizeof(body));
+	assert_null(strstr(body, "\"mode\""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_row_as_stored_and_as_answered, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_row_as_stored_and_as_answered, setup, teardown), cmocka_unit_test(a_mode_is_called_one),
 		cmocka_unit_test_setup_teardown(rows_wait_for_a_batch, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_read_sees_all_newest_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_restart_and_a_damaged_row, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_store_that_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_read_while_it_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_goes_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(rows_of_a_clock_that_ran_ahead, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_clock_that_comes_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(rows_stay_for_seven_days, setup, teardown),
 		cmocka_unit_test_setup_teardown(doubts_are_said_once, setup, teardown),

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 static struct topic_root root;
-static const struct discovery_names NAMES = { &root, "home-0042", "Mill \"Lane\"" };
+static const struct discovery_names NAMES = { &root, "home-0042", "Mill \"Lane\"", "GBP" };
 
 static struct snap_device device(const char *id, uint32_t roles, uint32_t kinds)
 {
@@ -204,7 +204,7 @@ static void test_largest(void **state)
 	};
 	char base[96], site[33];
 	struct snap_device d = device("abcdefghijklmnopqrstuvwxyz-12345", ROLE_BATTERY | ROLE_CHARGER | ROLE_PV, (1u << KIND_COUNT) - 1);
-	struct discovery_names n = { &root, site, "" };
+	struct discovery_names n = { &root, site, "", "" };
 	static char text[DISCOVERY_TEXT_MAX];
 	struct topic_root before = root;
 	AUTO_JSON *o = NULL;
@@ -249,6 +249,12 @@ static void test_site(void **state)
 		{ "cmps/doubts/dev_cla", "problem" },
 		{ "cmps/doubts/val_tpl", "{{ 'ON' if value_json.doubts | default([]) else 'OFF' }}" },
 		{ "cmps/doubts/json_attr_t", "hearth/1/home-0042/site" },
+		{ "cmps/saved_today/p", "sensor" },
+		{ "cmps/saved_today/state_topic", "hearth/1/home-0042/savings" },
+		{ "cmps/saved_today/val_tpl", "{{ (value_json.today | default({})).saved | default(none) }}" },
+		{ "cmps/saved_today/unit_of_meas", "GBP" },
+		{ "cmps/saved_today/dev_cla", "monetary" },
+		{ "cmps/saved_month/val_tpl", "{{ (value_json.month | default({})).saved | default(none) }}" },
 		{ "cmps/reserve/p", "number" },
 		{ "cmps/reserve/command_topic", "hearth/1/home-0042/set/reserve" },
 		{ "cmps/reserve/state_topic", "hearth/1/home-0042/owner" },
@@ -259,9 +265,9 @@ static void test_site(void **state)
 	};
 	/* all the keys Home Assistant knows here; one more and it refuses the whole message */
 	static const char *const KEYS[] = { "dev", "o", "cmps", "state_topic", "availability", "availability_mode" };
-	struct discovery_names unnamed = { &root, "home-0042", "" };
+	struct discovery_names unnamed = { &root, "home-0042", "", "" };
 	static char text[DISCOVERY_TEXT_MAX];
-	AUTO_JSON *o = NULL, *second = NULL;
+	AUTO_JSON *o = NULL, *second = NULL, *third = NULL;
 
 	(void)state;
 	assert_true(discovery_site_text(&NAMES, ROLE_GRID | ROLE_BATTERY, text, sizeof(text)) > 0);
@@ -276,6 +282,12 @@ static void test_site(void **state)
 	second = cJSON_Parse(text);
 	assert_string_equal(cJSON_GetStringValue(at(second, "dev/name")), "Hearth home-0042");
 	assert_null(at(second, "cmps/grid_w"));
+	assert_null(at(second, "cmps/saved_today")); /* nothing that could save */
+	assert_true(discovery_site_text(&unnamed, ROLE_BATTERY, text, sizeof(text)) > 0);
+	third = cJSON_Parse(text);
+	assert_non_null(at(third, "cmps/saved_month"));
+	assert_null(at(third, "cmps/saved_month/unit_of_meas")); /* money without a currency is refused */
+	assert_null(at(third, "cmps/saved_month/dev_cla"));
 }
 
 static void test_owner(void **state)

@@ -6,20 +6,12 @@ static int battery;
 
 static void begin(void)
 {
-	kit_begin(&POLICY_DOUBT);
-	kit.load_w = 0; /* so that a change of gain is no noise */
-	battery = desk_battery(&kit.s, 50);
-	kit_tell(battery, order_power(0));
-	kit_run(3);
+	battery = kit_battery();
 }
 
-/* Orders of the rest of the chain, one every 12 s: each a clean step. */
 static void steps(int n)
 {
-	while (n-- > 0) {
-		kit_tell(battery, order_power(kit.order[battery].w > 0 ? 0 : 1000));
-		kit_run(12);
-	}
+	kit_steps(battery, n);
 }
 
 static void phases(void **state)

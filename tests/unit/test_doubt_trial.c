@@ -4,14 +4,20 @@
 
 static int battery, car;
 
-static void begin(double load_w, double gain)
+static void begin_at(double load_w, double gain, double told_w)
 {
 	kit_begin(&POLICY_DOUBT);
 	kit.load_w = load_w;
 	kit.gain = gain;
 	battery = desk_battery(&kit.s, 50);
-	kit_tell(battery, order_power(0));
+	kit.power_w[battery] = told_w;
+	kit_tell(battery, order_power(told_w));
 	kit_run(23);
+}
+
+static void begin(double load_w, double gain)
+{
+	begin_at(load_w, gain, 0);
 }
 
 /* Orders of the rest of the chain, one every 12 s: each a clean step. */
@@ -57,15 +63,16 @@ static void never_beyond_a_limit(void **state)
 
 	(void)state;
 	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
-		begin(4000, ROWS[r].gain);
+		begin_at(4000, ROWS[r].gain, 1000); /* the third step is to 0 W: nothing is lost by holding it there */
 		kit.s.dev[battery].phases = ROWS[r].phases;
 		kit.phase_gain = ROWS[r].whole ? (double)NAN : 1;
 		kit.s.site.import_limit_w = fmax(0, ROWS[r].limit_w);
 		kit.s.external.import_w = ROWS[r].limit_w < 0 ? -ROWS[r].limit_w : NAN; /* rows below 0: from outside */
 		kit.s.external.demand_w = ROWS[r].demand_w;
 		kit.s.site.fuse_a = ROWS[r].fuse_a;
-		steps(3);
-		assert_row_near(ROWS[r].name, pushed(80), ROWS[r].must_w);
+		steps(2);
+		kit_tell(battery, order_power(0));
+		assert_row_near(ROWS[r].name, pushed(92), ROWS[r].must_w);
 	}
 }
 
@@ -86,13 +93,14 @@ static void never_beyond_an_export_limit(void **state)
 
 	(void)state;
 	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
-		begin(ROWS[r].load_w, ROWS[r].gain);
+		begin_at(ROWS[r].load_w, ROWS[r].gain, 1000);
 		desk_command(&kit.s, battery, MODE_DISCHARGE, ROWS[r].mode, 0);
 		kit.s.site.export_limit_w = ROWS[r].limit_w;
 		kit.s.external.export_w = ROWS[r].outside_w;
 		kit.s.site.fuse_a = ROWS[r].fuse_a;
-		steps(3);
-		assert_row_near(ROWS[r].name, pushed(80), ROWS[r].must_w);
+		steps(2);
+		kit_tell(battery, order_power(0));
+		assert_row_near(ROWS[r].name, pushed(92), ROWS[r].must_w);
 	}
 }
 
@@ -208,7 +216,7 @@ static void its_own_power_does_not_end_it(void **state)
 	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
 		int held = 0;
 
-		begin(4000, -1);
+		begin_at(4000, -1, 1000);
 		steps(2);
 		if (ROWS[r].command)
 			desk_command(&kit.s, battery, MODE_DISCHARGE, POWER_MAX, 0);
@@ -381,6 +389,69 @@ static void pulses_of_a_heater(void **state)
 	}
 }
 
+/* Three must agree: in what they say, and within three tenths of how much. One that says nothing takes no more than there is. */
+static void three_must_agree(void **state)
+{
+	static const struct { const char *name; double gain[6]; bool tried; } ROWS[] = {
+		{ "three", { -1, -1, -1 }, true }, { "one of another size", { -1, -1, -3 }, false }, { "of just that size", { -1, -1, -1.42 }, true },
+		{ "beyond it", { -1, -1, -1.44 }, false }, { "smaller", { -3, -3, -2.11 }, true }, { "too small", { -3, -3, -2.09 }, false }, { "another kind", { 3, 3, -3 }, false },
+		{ "the same kind, another size, and three of these", { -3, -3, -1, -1, -1 }, true },
+		{ "two of these", { -3, -3, -1, -1 }, false }, { "two that say nothing", { -1, 0.45, 0.45, -1, -1, -1 }, true },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		battery = kit_battery();
+		for (int n = 0; n < 6 && ROWS[r].gain[n] != 0; n++) {
+			kit.gain = ROWS[r].gain[n];
+			kit_run(150); /* the change of gain itself is noise */
+			assert_row(ROWS[r].name, !desk_order(kit.w, battery, RANK_NONE));
+			kit_steps(battery, 1);
+			if (desk_order(kit.w, battery, RANK_NONE))
+				break;
+		}
+		assert_row(ROWS[r].name, (desk_order(kit.w, battery, RANK_NONE) != NULL) == ROWS[r].tried);
+	}
+}
+
+/* Ticks from one step of a trial to the next: some to see it, then 6 s of rest, or three ticks; 11 s before it is pushed again. */
+static void how_long_each_lasts(void **state)
+{
+	static const struct { const char *name; int tick_ms, took, again; } ROWS[] = {
+		{ "a second", 1000, 9, 14 }, { "three ticks", 2000, 9, 14 }, { "slow ticks", 2500, 11, 14 }, { "very slow ones", 4000, 15, 15 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int since = 0, n = 0, took[4] = { 0 };
+		double was = 0, low_w, high_w;
+
+		battery = kit_battery();
+		kit.gain = -1;
+		kit_run(20);
+		kit_steps(battery, 2);
+		kit_tell(battery, order_power(1000));
+		while (!desk_order(kit.w, battery, RANK_NONE))
+			kit_tick();
+		kit.s.site.tick_ms = (int)ROWS[r].tick_ms;
+		kit.load_w = 600; /* the first step says nothing: it is pushed twice */
+		for (int t = 0; t < 150 && desk_order(kit.w, battery, RANK_NONE) && n < 4; t++) {
+			double w = desk_order(kit.w, battery, RANK_NONE)->order.w;
+
+			if (w != was) {
+				took[n++] = since;
+				since = 0;
+			}
+			was = w;
+			since++;
+			desk_bounds(kit.w, battery, &low_w, &high_w);
+			assert_row(ROWS[r].name, isinf(low_w) && isinf(high_w)); /* a battery is told, only a car is bounded */
+			kit_tick();
+		}
+		assert_row(ROWS[r].name, n == 3 && took[0] == ROWS[r].took && took[1] == ROWS[r].took && took[2] == ROWS[r].again);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -395,6 +466,8 @@ int main(void)
 		cmocka_unit_test(a_car_tries_it),
 		cmocka_unit_test(cars_that_cannot),
 		cmocka_unit_test(pulses_of_a_heater),
+		cmocka_unit_test(three_must_agree),
+		cmocka_unit_test(how_long_each_lasts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

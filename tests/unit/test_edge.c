@@ -115,6 +115,51 @@ static void a_restless_house_says_nothing(void **state)
 	assert_int_equal(last.class, EDGE_RIGHT);
 }
 
+/* A load that comes and goes now and then: what the step would say without it. */
+static void what_it_would_say(void **state)
+{
+	static const struct { const char *name; double noise_w; int windows; double gain; enum edge_class must, perhaps; } ROWS[] = {
+		{ "quiet", 0, 0, 1, EDGE_RIGHT, EDGE_RIGHT }, { "it moved once", 101, 1, 1, EDGE_NOTHING, EDGE_RIGHT },
+		{ "three times", 101, 3, 1, EDGE_NOTHING, EDGE_RIGHT }, { "four times", 101, 4, 1, EDGE_NOTHING, EDGE_NOTHING },
+		{ "always", 101, 8, 1, EDGE_NOTHING, EDGE_NOTHING }, { "always, but long ago", 100, 8, 1, EDGE_RIGHT, EDGE_RIGHT },
+		{ "inverted", 101, 3, -1, EDGE_NOTHING, EDGE_INVERTED }, { "neither", 101, 3, 0.45, EDGE_NOTHING, EDGE_NOTHING },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		begin();
+		gain = ROWS[r].gain;
+		run(3);
+		e.noise_w = (float)ROWS[r].noise_w;
+		for (int i = 0; i < ROWS[r].windows; i++)
+			e.moved_w[(i * 3) % EDGE_QUIETS] = 101;
+		tell(400);
+		run(12);
+		assert_row(ROWS[r].name, last.class == ROWS[r].must && last.perhaps == ROWS[r].perhaps);
+	}
+}
+
+/* Learnt from a load of 300 W that comes or goes each so many seconds. */
+static void how_often_a_load_comes(void **state)
+{
+	static const struct { const char *name; int every_s; enum edge_class perhaps; } ROWS[] = {
+		{ "each 20 s", 20, EDGE_RIGHT }, { "each 10 s", 10, EDGE_NOTHING }, { "each 5 s", 5, EDGE_NOTHING },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		begin();
+		for (int t = 1; t <= 120; t++) {
+			load_w += t % ROWS[r].every_s > 0 ? 0 : t / ROWS[r].every_s % 2 ? 300 : -300;
+			tick();
+		}
+		run(3);
+		tell(400);
+		run(12);
+		assert_row(ROWS[r].name, last.class == EDGE_NOTHING && last.perhaps == ROWS[r].perhaps);
+	}
+}
+
 static void a_small_gain_must_stand_out(void **state)
 {
 	static const struct { const char *name; double drift_w; enum edge_class must; } ROWS[] = {
@@ -167,10 +212,12 @@ static void orders_in_passing(void **state)
 
 static void many_orders_are_a_line_or_nothing(void **state)
 {
-	static const struct { const char *name; double gain, kink_w; enum edge_class must; bool line; } ROWS[] = {
-		{ "straight, right", 1, 0, EDGE_RIGHT, true },
-		{ "straight, inverted", -1, 0, EDGE_INVERTED, true },
-		{ "the load goes up meanwhile", 1, 400, EDGE_NOTHING, false },
+	static const struct { const char *name; double gain, kink_w, flutter_w; int orders; enum edge_class must; bool line; } ROWS[] = {
+		{ "straight, right", 1, 0, 0, 6, EDGE_RIGHT, true },
+		{ "straight, inverted", -1, 0, 0, 6, EDGE_INVERTED, true },
+		{ "the load goes up meanwhile", 1, 400, 0, 6, EDGE_NOTHING, false },
+		{ "it comes and goes", 1, 0, 800, 6, EDGE_NOTHING, false },
+		{ "few", 1, 0, 0, 3, EDGE_RIGHT, true },
 	};
 
 	(void)state;
@@ -179,12 +226,14 @@ static void many_orders_are_a_line_or_nothing(void **state)
 		s.dev[1].state.caps.settle_ms = 3000;
 		gain = ROWS[r].gain;
 		run(3);
-		for (int k = 1; k <= 6; k++) {
+		for (int k = 1; k <= ROWS[r].orders; k++) {
+			flutter_w = k % 2 ? ROWS[r].flutter_w : -ROWS[r].flutter_w;
 			tell(300 * k);
 			if (k == 5)
 				load_w -= 6 * ROWS[r].kink_w;
 			tick();
 		}
+		flutter_w = 0;
 		run(12);
 		assert_row(ROWS[r].name, last.class == ROWS[r].must && last.line == ROWS[r].line && !last.clean);
 	}
@@ -208,7 +257,7 @@ static void who_moves_by_itself_spoils_it(void **state)
 		tell(1000);
 		desk_power(&s, 2, ROWS[r].other_w);
 		run(12);
-		assert_row(ROWS[r].name, votes == 1 && last.class == ROWS[r].must);
+		assert_row(ROWS[r].name, votes == 1 && last.class == ROWS[r].must && last.perhaps == ROWS[r].must);
 	}
 }
 
@@ -412,6 +461,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(classes_by_gain),
 		cmocka_unit_test(a_restless_house_says_nothing),
+		cmocka_unit_test(what_it_would_say),
+		cmocka_unit_test(how_often_a_load_comes),
 		cmocka_unit_test(a_small_gain_must_stand_out),
 		cmocka_unit_test(the_load_an_order_answers_is_no_evidence),
 		cmocka_unit_test(orders_in_passing),

@@ -149,6 +149,35 @@ static void test_why(void **state)
 				  "{\"device\":\"\",\"kind\":\"swing\",\"why\":\"12 changes of sign a minute\"}]");
 }
 
+/* While the owner has paused everything nobody cuts an order, so limited_by is empty: what is not kept is said apart. */
+static void test_not_kept(void **state)
+{
+	static const struct { const char *name; bool paused; double own_import_w, own_export_w, fuse_a, import_w, export_w; const char *text; } ROWS[] = {
+		{ "not paused", false, 4000, 0, 0, NAN, NAN, NULL },        { "no limit", true, 0, 0, 0, NAN, NAN, "[]" },
+		{ "the site's import", true, 4000, 0, 0, NAN, NAN, "[\"limit\"]" }, { "its export", true, 0, 1, 0, NAN, NAN, "[\"limit\"]" },
+		{ "its fuse", true, 0, 0, 16, NAN, NAN, "[\"limit\"]" },    { "from outside", true, 0, 0, 0, 0, NAN, "[\"limit\"]" },
+		{ "export from outside", true, 0, 0, 0, NAN, 0, "[\"limit\"]" },
+	};
+	static const struct site_sums SUMS;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		static struct snapshot s;
+		static struct decisions d;
+		AUTO_JSON *site = NULL;
+		AUTO_TEXT *text = NULL;
+
+		s.paused = ROWS[i].paused;
+		s.site = (struct site_params){ .import_limit_w = ROWS[i].own_import_w, .export_limit_w = ROWS[i].own_export_w, .fuse_a = ROWS[i].fuse_a };
+		s.external = (struct external_limit){ .import_w = ROWS[i].import_w, .export_w = ROWS[i].export_w };
+		site = encode_site(&s, &d, &SUMS);
+		assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(site, "limited_by")), 0);
+		text = cJSON_HasObjectItem(site, "not_kept") ? cJSON_PrintUnformatted(cJSON_GetObjectItem(site, "not_kept")) : NULL;
+		if ((text == NULL) != (ROWS[i].text == NULL) || (text && strcmp(text, ROWS[i].text) != 0))
+			fail_msg("%s: %s", ROWS[i].name, text ? text : "-");
+	}
+}
+
 /* Every reason and every doubt has a word of its own. */
 static void test_words(void **state)
 {
@@ -168,6 +197,7 @@ int main(void)
 		cmocka_unit_test(test_soc_is_weighted_by_capacity),
 		cmocka_unit_test(test_device),
 		cmocka_unit_test(test_why),
+		cmocka_unit_test(test_not_kept),
 		cmocka_unit_test(test_words),
 	};
 

@@ -2,6 +2,8 @@
 #include "support/cm.h"
 #include "support/desk.h"
 
+#include <string.h>
+
 static struct snapshot s;
 
 static void point_bounds(const struct wishes *w, enum point p, double *lo, double *hi)
@@ -126,6 +128,54 @@ static void fuse_by_phase_where_measured(void **state)
 	assert_true(hi == INFINITY);
 }
 
+/* Of a three-phase meter, or one that has shown three: a phase that is missing is what the sum and the others leave; where that
+ * cannot be told, the sum is kept besides. */
+static void fuse_of_a_missing_phase(void **state)
+{
+	enum { POWERS, CURRENTS };
+	static const struct { const char *name; int phases, shown, read, by; bool sum; double l1, l2, l3, site; } ROWS[] = {
+		{ "all", 3, 0, 7, POWERS, true, 4600, 4600, 4600, INFINITY },
+		{ "one is missing", 3, 0, 5, POWERS, true, 4600, 4600, 4600, INFINITY },
+		{ "and nobody said that there are three", 0, 0, 5, POWERS, true, 4600, 4600, 4600, INFINITY },
+		{ "the first", 3, 0, 6, POWERS, true, 4600, 4600, 4600, INFINITY },
+		{ "the last", 3, 0, 3, POWERS, true, 4600, 4600, 4600, INFINITY },
+		{ "without the sum", 3, 0, 5, POWERS, false, 4600, INFINITY, 4600, 13800 },
+		{ "currents do not add up", 3, 0, 5, CURRENTS, true, 4600, INFINITY, 4600, 13800 },
+		{ "two are missing", 3, 0, 2, POWERS, true, INFINITY, 4600, INFINITY, 13800 },
+		{ "two are missing that were there", 0, 7, 2, POWERS, true, INFINITY, 4600, INFINITY, 13800 },
+		{ "there never were more", 0, 1, 1, POWERS, true, 4600, INFINITY, INFINITY, INFINITY },
+		{ "there never were more than two", 0, 3, 1, CURRENTS, true, 4600, INFINITY, INFINITY, INFINITY },
+		{ "three are missing that were there", 0, 7, 0, POWERS, true, INFINITY, INFINITY, INFINITY, 13800 },
+		{ "the only one is missing", 0, 1, 0, POWERS, true, INFINITY, INFINITY, INFINITY, 4600 },
+	};
+	static _Alignas(16) unsigned char memory[POLICY_MEMORY_MAX];
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		const double must[] = { ROWS[r].site, ROWS[r].l1, ROWS[r].l2, ROWS[r].l3 };
+		const struct wishes *w;
+
+		memset(memory, 0, sizeof(memory));
+		for (int again = 0; again < 2; again++) {
+			desk_init(&s);
+			s.site.fuse_a = 20;
+			s.dev[0].phases = ROWS[r].phases;
+			for (int p = 0; p < 3; p++)
+				if ((again ? ROWS[r].read : ROWS[r].shown) >> p & 1)
+					value_set(ROWS[r].by == POWERS ? &s.phase_w[p] : &s.phase_a[p], 5, s.now_ms, Q_GOOD);
+			if (!ROWS[r].sum)
+				s.grid_w.q = Q_ABSENT;
+			w = desk_step(&POLICY_GRID_LIMIT, &s, memory);
+		}
+		for (int point = POINT_SITE; point < POINT_COUNT; point++) {
+			double lo, hi;
+
+			point_bounds(w, (enum point)point, &lo, &hi);
+			assert_row(ROWS[r].name, hi == must[point] && lo == -must[point]);
+		}
+	}
+}
+
 static void fuse_by_sum_where_not(void **state)
 {
 	double lo, hi;
@@ -148,6 +198,7 @@ int main(void)
 		cmocka_unit_test(site_bounds),
 		cmocka_unit_test(every_limit_says_whose_it_is),
 		cmocka_unit_test(fuse_by_phase_where_measured),
+		cmocka_unit_test(fuse_of_a_missing_phase),
 		cmocka_unit_test(fuse_by_sum_where_not),
 	};
 

@@ -50,6 +50,24 @@ static void posture_by_case(void **state)
 	}
 }
 
+/* A reload takes one device away: it is given back, the others go on. */
+static void one_leaves(void **state)
+{
+	const struct order_wish *o;
+	const struct wishes *w;
+	int b, c;
+
+	(void)state;
+	desk_init(&s);
+	b = desk_battery(&s, 50);
+	c = desk_charger(&s, 0);
+	s.dev[c].leaving = true;
+	w = desk_step(&POLICY_GUARD, &s, NULL);
+	o = desk_order(w, c, RANK_NONE);
+	assert_true(o && o->order.kind == ORDER_RELEASE && o->code == REASON_STOPPING);
+	assert_null(desk_order(w, b, RANK_NONE));
+}
+
 static void ratings_are_the_smallest_of_all(void **state)
 {
 	static const struct { const char *name; double configured, own, limit, must; } ROWS[] = {
@@ -130,6 +148,34 @@ static void failsafe_current_without_a_meter(void **state)
 		s.grid_w.q = Q_ABSENT;
 		desk_bounds(desk_step(&POLICY_GUARD, &s, NULL), car, &lo, &hi);
 		assert_row_near(ROWS[r].name, hi, ROWS[r].must);
+	}
+}
+
+/* Sun that a car is read to take is not held back while nobody sees the grid. */
+static void the_sun_of_a_car_without_a_meter(void **state)
+{
+	static const struct { const char *name; double export_w, car_w; int64_t age_ms; double must; } ROWS[] = {
+		{ "no car draws", 0, 0, 0, 0 }, { "one that seems to give", 0, -1000, 0, 0 }, { "a step is not full", 0, 526, 0, 0 },
+		{ "a step", 0, 527, 0, -500 }, { "several", 0, 4140, 0, -3500 }, { "and what may go out", 700, 4140, 0, -4200 },
+		{ "no more than the rating", 0, 11040, 0, -6000 }, { "its reading is 30 s old", 0, 4140, 30000, -3500 },
+		{ "and lost", 0, 4140, 30001, 0 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		double lo, hi;
+		int pv;
+
+		desk_init(&s);
+		desk_charger(&s, ROWS[r].car_w);
+		pv = desk_charger(&s, 0);
+		s.dev[pv].roles = ROLE_PV;
+		s.dev[pv].state.caps = (struct device_caps){ .can_curtail = true, .discharge_max_w = 6000, .guarded_by = GUARDED_DEVICE };
+		desk_wait(&s, ROWS[r].age_ms);
+		s.grid_w.q = Q_ABSENT;
+		s.external.export_w = ROWS[r].export_w;
+		desk_bounds(desk_step(&POLICY_GUARD, &s, NULL), pv, &lo, &hi);
+		assert_row_near(ROWS[r].name, lo, ROWS[r].must);
 	}
 }
 
@@ -279,9 +325,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(posture_by_case),
+		cmocka_unit_test(one_leaves),
 		cmocka_unit_test(ratings_are_the_smallest_of_all),
 		cmocka_unit_test(meter_is_lost_after_ten_seconds),
 		cmocka_unit_test(failsafe_current_without_a_meter),
+		cmocka_unit_test(the_sun_of_a_car_without_a_meter),
 		cmocka_unit_test(a_doubted_meter_and_its_probe),
 		cmocka_unit_test(a_meter_that_stays_bad_is_lost_whatever_its_time),
 		cmocka_unit_test(soc_unknown_holds),

@@ -97,7 +97,7 @@ static void a_charge_below_a_limit(void **state)
 		live_run(&l, 1);
 		assert_true(live_order(&l, car) > 1380 && l.d.d[car].limited_by == LIMITED);
 		assert_int_equal(l.d.d[car].code, REASON_IMPORT_LIMIT);
-		assert_true(says("charging the car with ") && says(": import limit 4000 W: ") && says(" W left"));
+		assert_true(says("charging the car with ") && says(": import limit 4000 W: ") && says(" W left instead of "));
 		waited = waited || l.d.d[car].patience == REASON_CAR_DWELL;
 		cut = cut || l.d.d[car].patience == REASON_NONE;
 	}

@@ -21,7 +21,7 @@ static struct hub hub;
 static struct limit_input limit;
 static const struct limit_config LIMITS = { 120, { 4200, NAN } };
 static int64_t now_ms;
-static char answer[500], topic[MQTT_TOPIC_MAX];
+static char answer[500], audited[500], topic[MQTT_TOPIC_MAX];
 static int n_answers, n_audits, n_runs, n_ticks;
 static struct request *held;   /* waits for the disk */
 static outside_done_fn stored;
@@ -57,17 +57,19 @@ void hub_audit(struct hub *h, const char *origin, const char *request, const cha
 	(void)h;
 	(void)origin;
 	(void)request;
-	(void)result;
+	snprintf(audited, sizeof(audited), "%s", result);
 	n_audits++;
 }
 
 int users_role(const char *state_dir, const char *name, char *role, size_t size)
 {
 	(void)state_dir;
-	if (strcmp(name, "dso") != 0 && strcmp(name, "olaf") != 0)
-		return -ENOENT;
-	snprintf(role, size, "%s", !strcmp(name, "dso") ? "installer" : "owner");
-	return 0;
+	static const char *const USERS[][2] = { { "dso", "installer" }, { "olaf", "owner" }, { "olga", "owner" }, { "otto", "owner" }, { "vera", "viewer" } };
+
+	for (size_t i = 0; i < sizeof(USERS) / sizeof(USERS[0]); i++)
+		if (!strcmp(name, USERS[i][0]))
+			return snprintf(role, size, "%s", USERS[i][1]) < 0;
+	return -ENOENT;
 }
 
 void tick_now(struct tick *t)
@@ -80,6 +82,13 @@ int outside_limit(struct outside *o, const struct limit_message *m, struct errbu
 {
 	(void)o;
 	return limit_input_message(&limit, &LIMITS, m, &(struct limit_clock){ now_ms, T + now_ms, true }, err);
+}
+
+int outside_tighten(struct outside *o, const struct limit_message *m, struct errbuf *err)
+{
+	const struct limit_clock clock = { now_ms, T + now_ms, true };
+
+	return limit_input_tightens(&limit, &LIMITS, m, &clock) ? outside_limit(o, m, err) : -EBUSY;
 }
 
 bool outside_room(const struct outside *o)
@@ -106,6 +115,11 @@ static void run_change(struct request *rq)
 	request_ok(rq, NULL);
 }
 
+static void run_fail(struct request *rq)
+{
+	request_error(rq, "bad_request", "no");
+}
+
 static void run_slow(struct request *rq)
 {
 	held = rq;
@@ -113,7 +127,7 @@ static void run_slow(struct request *rq)
 
 const struct verb VERBS[] = {
 	{ "read", USER_VIEWER, false, run_change }, { "change", USER_OWNER, true, run_change }, { "slow", USER_OWNER, true, run_slow },
-	{ "limit.set", USER_INSTALLER, true, verb_limit_set }, { NULL, USER_NONE, false, NULL },
+	{ "limit.set", USER_INSTALLER, true, verb_limit_set }, { "fail", USER_OWNER, true, run_fail }, { NULL, USER_NONE, false, NULL },
 };
 
 const struct verb *verb_find(const char *name)
@@ -300,11 +314,144 @@ static void test_quiet(void **state)
 	assert_string_equal(topic, "hearth/1/home/as/dso/response/limit.set");
 }
 
+/* Who may not speak takes nobody's place, and does not fill the audit. */
+static void test_flood_of_a_stranger(void **state)
+{
+	char json[80];
+
+	(void)state;
+	assert_string_equal(ask("dso", "limit.set", "{\"transaction\":\"a\",\"import_w\":9000}"), "ok");
+	assert_string_equal(ask("olaf", "change", "{\"transaction\":\"a\"}"), "ok");
+	n_audits = 0;
+	for (int i = 0; i < 20000; i++) {
+		now_ms++;
+		snprintf(json, sizeof(json), "{\"transaction\":\"x%d\"}", i);
+		assert_string_equal(ask("nobody", i % 2 ? "limit.set" : "change", json), "refused");
+	}
+	assert_in_range(n_audits, 1, 20);
+	assert_string_equal(ask("dso", "limit.set", "{\"transaction\":\"b\",\"import_w\":9500}"), "ok");
+	assert_string_equal(ask("olaf", "change", "{\"transaction\":\"b\"}"), "ok");
+	assert_int_equal(n_runs, 2);
+	for (int i = 0; i < 1000; i++) { /* nor what is refused of one who may */
+		snprintf(json, sizeof(json), "{\"transaction\":\"y%d\",\"import_w\":-1}", i);
+		assert_string_equal(ask("dso", "limit.set", json), "bad_request");
+		snprintf(json, sizeof(json), "{\"transaction\":\"y%d\"}", i);
+		assert_string_equal(ask("olaf", "fail", json), "bad_request");
+	}
+	assert_string_equal(ask("dso", "limit.set", "{\"transaction\":\"c\",\"import_w\":9000}"), "ok");
+	assert_string_equal(ask("olaf", "change", "{\"transaction\":\"c\"}"), "ok");
+	assert_string_equal(ask("olaf", "change", "{\"transaction\":\"b\"}"), "ok");
+	assert_int_equal(n_runs, 3);
+	now_ms += 60000;
+	assert_string_equal(ask("nobody", "change", "{}"), "refused");
+	assert_non_null(strstr(audited, "and 19980 more"));
+}
+
+/* A memory that is full of good ones: what takes away is in force all the same, anything else waits. */
+static void test_full(void **state)
+{
+	static const struct { const char *json; double import_w; bool taken; } ROWS[] = {
+		{ "\"import_w\":9001", 9000, false }, { "\"import_w\":null", 9000, false }, { "\"export_w\":5", 9000, true }, { "\"import_w\":9000", 9000, true },
+		{ "\"import_w\":8999", 8999, true }, { "\"import_w\":8000,\"duration_s\":60", 8999, false }, { "\"import_w\":7000,\"export_w\":6", 8999, false },
+		{ "\"import_w\":7000,\"export_w\":5", 7000, true }, { "\"import_w\":-1", 7000, false }, { "\"source\":1", 7000, false },
+	};
+	char json[100];
+
+	(void)state;
+	for (int i = 0; i < 16384; i++) {
+		snprintf(json, sizeof(json), "{\"transaction\":\"x%d\",\"import_w\":9000}", i);
+		assert_string_equal(ask("dso", "limit.set", json), "ok");
+	}
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		snprintf(json, sizeof(json), "{\"transaction\":\"n%zu\",%s}", i, ROWS[i].json);
+		assert_string_equal(ask("dso", "limit.set", json), "busy");
+		if (limit.side[LIMIT_IMPORT].demand.w != ROWS[i].import_w || (strstr(answer, "in force") != NULL) != ROWS[i].taken)
+			fail_msg("%s: %.0f W, %s", ROWS[i].json, limit.side[LIMIT_IMPORT].demand.w, answer);
+	}
+	assert_string_equal(ask(NULL, "limit.set", "{\"transaction\":\"own\",\"import_w\":7001}"), "ok"); /* nobody takes the hub's own place */
+	assert_string_equal(ask("dso", "limit.set", "{\"import_w\":7000}"), "ok");
+	now_ms += 100000;
+	assert_string_equal(ask("dso", "limit.set", "{\"transaction\":\"beat\"}"), "busy");
+	now_ms += 100000;
+	assert_int_equal(import_state(), LIMIT_LIMITED); /* but its source lives */
+	assert_string_equal(ask_late("dso", "limit.set", "{\"transaction\":\"late\",\"import_w\":1}", 0), "busy");
+	assert_true(limit.side[LIMIT_IMPORT].demand.w == 7000);
+	assert_string_equal(ask("dso", "limit.set", "{\"import_w\":9001}"), "ok"); /* without a name it is no matter */
+}
+
+/* As many changes as one may have remembered, and one more. */
+static int changes_until_busy(const char *user)
+{
+	char json[40];
+	int n = 0;
+
+	do
+		snprintf(json, sizeof(json), "{\"transaction\":\"f%d\"}", ++n);
+	while (n < 10000 && !strcmp(ask(user, "change", json), "ok"));
+	assert_string_equal(ask(user, "change", json), "busy");
+	return n - 1;
+}
+
+/* Whoever fills his memory fills that of nobody else; all users of a role that of no other role. */
+static void test_shares(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 100; i++) { /* what only reads gives way, but keeps its place from nobody */
+		char json[40];
+
+		snprintf(json, sizeof(json), "{\"transaction\":\"r%d\"}", i);
+		assert_string_equal(ask("vera", "read", json), "ok");
+		assert_string_equal(ask("olaf", "read", json), "ok");
+	}
+	assert_int_equal(changes_until_busy("olaf"), 128);
+	assert_string_equal(ask("olga", "change", "{\"transaction\":\"a\"}"), "ok"); /* a second owner */
+	assert_int_equal(changes_until_busy("olga"), 127);
+	assert_string_equal(ask("otto", "change", "{\"transaction\":\"a\"}"), "busy");
+	assert_string_equal(ask("dso", "change", "{\"transaction\":\"a\"}"), "ok");
+	assert_string_equal(ask("vera", "read", "{\"transaction\":\"r0\"}"), "ok");
+	assert_int_equal(changes_until_busy(NULL), 256);
+	n_runs = 0;
+	assert_string_equal(ask("dso", "change", "{\"transaction\":\"a\"}"), "ok"); /* still remembered */
+	assert_string_equal(ask("olga", "change", "{\"transaction\":\"a\"}"), "ok");
+	assert_string_equal(ask("vera", "read", "{\"transaction\":\"r99\"}"), "ok");
+	assert_int_equal(n_runs, 0);
+	now_ms += 600001;
+	assert_int_equal(changes_until_busy("olaf"), 128);
+}
+
+/* An end may not come nearer; where there is none, any would. */
+static void test_tightens_ends(void **state)
+{
+	static const struct { const char *now, *then; bool taken; } ROWS[] = {
+		{ "{\"import_w\":9000,\"duration_s\":60}", "{\"import_w\":8000,\"duration_s\":60}", true },
+		{ "{\"import_w\":9000,\"duration_s\":60}", "{\"import_w\":8000,\"duration_s\":59}", false },
+		{ "{\"import_w\":9000,\"duration_s\":60}", "{\"import_w\":8000}", true },
+		{ "{\"import_w\":9000,\"until\":\"2026-01-15T13:00:00Z\"}", "{\"import_w\":9000,\"until\":\"2026-01-15T13:00:00Z\"}", true },
+		{ "{\"import_w\":9000,\"until\":\"2026-01-15T13:00:00Z\"}", "{\"import_w\":9000,\"until\":\"2026-01-15T12:59:59Z\"}", false },
+		{ "{\"import_w\":null}", "{\"import_w\":9000,\"duration_s\":60}", true },
+		{ "{\"import_w\":9000}", "{}", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		AUTO_JSON *j = cJSON_Parse(ROWS[i].then);
+		struct limit_message m;
+
+		ask("dso", "limit.set", ROWS[i].now);
+		assert_int_equal(limit_message_parse(j, &m, NULL), 0);
+		if (limit_input_tightens(&limit, &LIMITS, &m, &(struct limit_clock){ now_ms, T + now_ms, true }) != ROWS[i].taken)
+			fail_msg("%s behind %s", ROWS[i].then, ROWS[i].now);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_transactions, setup, teardown), cmocka_unit_test_setup_teardown(test_under_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_said_again, setup, teardown), cmocka_unit_test_setup_teardown(test_quiet, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flood_of_a_stranger, setup, teardown), cmocka_unit_test_setup_teardown(test_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shares, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tightens_ends, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

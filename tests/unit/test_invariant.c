@@ -319,19 +319,92 @@ static void over_demand(void) { over_import(); s.site.import_limit_w = 0; s.exte
 static void over_a_little(void) { over_import(); home.grid_w = 1200; }
 static void over_just(void) { over_import(); home.grid_w = 1201; }
 static void over_in_noise(void) { over_just(); home.noise_w = 1; }
-static void over_slow(void) { over_import(); chain.device[SECOND].response.max_ms = 10000; }
+static void over_thought_slow(void) { over_import(); chain.device[SECOND].response.max_ms = RESPONSE_MAX_MS; }
+static void over_told_slow(void) { over_import(); home.d[SECOND].settle_ms = 4000; }
+static void over_slow(void) { over_import(); home.d[SECOND].delay_ms = 3100; }
+static void over_endless(void) { over_import(); home.d[SECOND].settle_ms = 100000; }
+static void over_slow_sun(void) { over_import(); home.d[PV].settle_ms = 4000; }
+static void over_late_meter(void) { over_import(); home.meter_delay_ms = 2000; }
+static void over_rare_meter(void) { over_import(); home.meter_period_ms = 3000; }
 static void over_by_car(void) { over_import(); home.d[CHARGER].car_over = 1.1; }
 static void over_by_slow_car(void) { over_by_car(); home.d[CHARGER].car_ramp_a_s = 1; }
 static void over_recovered(void) { over_import(); m.lied_ms = s.now_ms - 180001; }
 static void over_doubted(void) { over_recovered(); doubt(4, DOUBT_METER_SCALE); }
 static void over_support(void) { over_import(); power(CHARGER, 0); power(BATTERY, 0); power(SECOND, 0); }
+static void trial(int i) { d.d[i].rank = RANK_GUARD; d.d[i].code = REASON_DOUBT; }
+static void over_trial(void) { over_support(); trial(BATTERY); trial(SECOND); d.mode = RANK_GUARD; }
+static void over_soc_old(void)
+{
+	over_support();
+	for (int i = BATTERY; i <= SECOND; i += SECOND)
+		s.dev[i].state.f[F_BATTERY_SOC_PCT].at_ms = s.now_ms - 60001;
+}
+static void over_soc_young(void)
+{
+	over_support();
+	for (int i = BATTERY; i <= SECOND; i += SECOND)
+		s.dev[i].state.f[F_BATTERY_SOC_PCT].at_ms = s.now_ms - 60000;
+}
+static void over_soc_doubted(void) { over_support(); m.lied_ms = s.now_ms - 180001; doubt(BATTERY, DOUBT_SOC_FROZEN); doubt(SECOND, DOUBT_SOC_JUMPS); }
 static void over_bounded(void) { over_support(); s.site.export_limit_w = 5000; }
+static void over_bound_far(void) { over_support(); s.site.export_limit_w = 7500; }
+static void over_bound_near(void) { over_support(); s.site.export_limit_w = 7499; }
+static void over_fuse_far(void) { over_support(); s.site.fuse_a = 50; home.phase_w[0] = home.phase_w[2] = 0; home.phase_w[1] = -1500; }
+static void over_fuse_near(void) { over_fuse_far(); home.phase_w[1] = -1501; }
+/* From rest: @ms ago the last order was given. */
+static void rested(int64_t ms)
+{
+	over_import();
+	for (int i = 0; i < home.n; i++) {
+		m.told[i] = d.d[i].order;
+		m.moved_ms[i] = s.now_ms - ms;
+	}
+}
+static void over_from_rest(void) { rested(4701); }
+static void over_from_hardly_rest(void) { rested(4700); }
+static void over_from_rest_but_one(void) { over_from_rest(); m.moved_ms[SECOND] += 151; }
+static void over_from_rest_blindly(void) { over_from_rest(); m.told[CHARGER].w -= 100; } /* the meter is a second late */
+static void over_from_rest_seen(void) { over_from_rest_blindly(); home.meter_period_ms = 0; }
+static void over_from_rest_by_car(void) { over_from_rest(); home.d[CHARGER].car_over = 1.1; }
 static void over_short(void) { over_bounded(); power(BATTERY, -5000); home.grid_w = 1950; }
 static void over_too_short(void) { over_short(); home.grid_w = 1951; }
 static void over_unavoidable(void) { over_import(); power(CHARGER, 0); home.d[BATTERY].can_power = home.d[SECOND].can_power = false; }
 static void over_phase(void) { over_import(); s.site.import_limit_w = 0; s.site.fuse_a = 10; home.phase_w[0] = 3000; }
+static void over_phase_slow_beside(void) { over_phase(); home.d[SECOND].phase_told = true; home.d[SECOND].phase = 2; home.d[SECOND].settle_ms = 9000; }
+static void over_phase_slow(void) { over_phase_slow_beside(); home.d[SECOND].phase_told = false; }
+static void over_phase_slow_on_it(void) { over_phase_slow_beside(); home.d[SECOND].phase = 1; }
 static void over_export(void) { s.site.export_limit_w = 1000; home.grid_w = -2000; power(BATTERY, -500); }
 static void over_sun(void) { s.site.export_limit_w = 1000; home.grid_w = -2000; home.d[PV].power_w = -2000; }
+static void over_sun_for_car(void) { over_sun(); power(CHARGER, 6 * 230); m.charger_w[CHARGER] = 6 * 230; home.d[CHARGER].power_w = 6 * 230 - 1; }
+static void over_sun_in_car(void) { over_sun_for_car(); home.d[CHARGER].power_w++; }
+static void over_sun_slow(void) { over_sun(); home.d[PV].settle_ms = 4000; }
+static void over_sun_slow_fixed(void) { over_export(); home.d[PV].settle_ms = 4000; home.d[PV].can_curtail = false; d.d[PV].order.kind = ORDER_NONE; }
+static void over_room(void) { s.site.export_limit_w = 1000; home.grid_w = -2000; home.d[PV].power_w = 0; balance(BATTERY, -5000, 251, false); }
+static void over_little_room(void) { over_room(); d.d[BATTERY].order.max_w = 250; }
+static void over_taken(void) { over_room(); d.d[BATTERY].order.max_w = 5000; d.d[BATTERY].order.w = 4750; }
+static void over_nearly_taken(void) { over_taken(); d.d[BATTERY].order.w = 4749; }
+static void over_native_room(void) { over_room(); d.d[BATTERY].order.native = true; }
+static void over_held(void) { over_room(); power(BATTERY, 0); }
+static void over_room_full(void) { over_room(); home.d[BATTERY].soc_pct = 95.1; }
+static void over_room_nearly_full(void) { over_room(); home.d[BATTERY].soc_pct = 95; }
+static void over_room_kept(void) /* the import limit leaves 300 W less than what the car may still take */
+{
+	over_room();
+	s.site.import_limit_w = 1000;
+	power(CHARGER, 12 * 230);
+	m.charger_w[CHARGER] = 12 * 230;
+	home.d[CHARGER].power_w = 0;
+}
+static void over_room_begun(void) { over_room_kept(); chain.start.begun_ms = s.now_ms + 60000; }
+static void over_room_free(void) { over_room_kept(); home.d[CHARGER].power_w = 11; }
+static void over_room_kept_by_more(void) { over_room_free(); home.d[CHARGER].car_over = 1.01; }
+static void over_room_fuse(void) { over_room(); s.site.fuse_a = 10; home.phase_w[0] = 2050; }
+static void over_room_fuse_off(void) { over_room_fuse(); home.phase_w[0] = 2049; }
+static void over_held_in_trial(void) { over_held(); trial(BATTERY); m.might_w[BATTERY] = 251; d.mode = RANK_GUARD; }
+static void over_phase_out(void) { home.d[PV].power_w = 0; s.site.fuse_a = 10; home.phase_w[0] = -3000; m.might_w[BATTERY] = 5000; power(BATTERY, 0); }
+static void over_phase_room(void) { over_phase_out(); balance(BATTERY, 0, 5000, false); }
+static void over_phase_in_trial(void) { over_phase_out(); trial(BATTERY); m.took_w[BATTERY] = 251; d.mode = RANK_GUARD; }
+static void over_phase_hardly(void) { over_phase_in_trial(); m.took_w[BATTERY] = 250; }
 static void over_while_lying(void) { over_import(); home.lie.gain = -1; }
 static void over_while_offline(void) { over_import(); home.d[SECOND].offline = true; }
 static void fed(void) { balance(BATTERY, 0, 5000, false); command(BATTERY); home.d[BATTERY].power_w = 1500; }
@@ -349,9 +422,11 @@ static void house_fed(void) { car_fed(); home.load_w = 1500; }
 static void beside(void) { balance(BATTERY, -1, 1, true); power(SECOND, -500); }
 static void sun_wasted(void) { power(PV, -1000); }
 
-/* Meter period 1 s, tick 1 s, settle time 1.7 s; an order hides 3.7 s (the sun's): 7.4 s, with three of those 14.8 s. */
-#define REACTION_S 8
-#define THREE_S 15
+/* Meter period 1 s, tick 1 s, settle time 1.7 s; an order hides 4.55 s (the sun's 4.7): 8.25 (8.4) s, with three of those 17.8 s. */
+#define REST_S 4 /* nothing was on its way: 3.7 s */
+#define REACTION_S 9
+#define THREE_S 18
+#define IDLE_S 182 /* until a car's room is not kept any more: 3 min, and it is read each second */
 
 static void second_later(void)
 {
@@ -370,10 +445,25 @@ static void rules_with_time(void **state)
 #define R(f, must, at) { #f, f, must, at }
 		R(over_import, "site: ", REACTION_S), R(over_outside, "site: ", REACTION_S), R(over_demand, "site: ", REACTION_S),
 		R(over_a_little, "", 0), R(over_just, "site: ", REACTION_S), R(over_in_noise, "", 0), R(over_unavoidable, "", 0),
-		R(over_slow, "site: ", 14), R(over_by_car, "site: ", 9), R(over_recovered, "site: ", REACTION_S), R(over_doubted, "", 0),
-		R(over_support, "site: ", REACTION_S), R(over_bounded, "site: ", THREE_S),
+		R(over_thought_slow, "site: ", REACTION_S), R(over_told_slow, "site: ", 15), R(over_slow, "site: ", 15),
+		R(over_endless, "site: ", 163), R(over_slow_sun, "site: ", REACTION_S), R(over_late_meter, "site: ", 13),
+		R(over_rare_meter, "site: ", 13), R(over_by_car, "site: ", 10), R(over_recovered, "site: ", REACTION_S), R(over_doubted, "", 0),
+		R(over_support, "site: ", REACTION_S), R(over_trial, "site: ", REACTION_S), R(over_soc_old, "", 0),
+		R(over_soc_young, "site: ", REACTION_S), R(over_soc_doubted, "", 0), R(over_bounded, "site: ", THREE_S),
+		R(over_bound_far, "site: ", REACTION_S), R(over_bound_near, "site: ", THREE_S), R(over_fuse_far, "site: ", REACTION_S),
+		R(over_fuse_near, "site: ", THREE_S), R(over_from_rest, "site: ", REST_S), R(over_from_hardly_rest, "site: ", REACTION_S),
+		R(over_from_rest_but_one, "site: ", REACTION_S), R(over_from_rest_by_car, "site: ", 10),
+		R(over_from_rest_blindly, "site: ", REACTION_S), R(over_from_rest_seen, "site: ", REST_S - 1),
 		R(over_short, "", 0), R(over_too_short, "site: ", THREE_S), R(over_phase, "phase: ", REACTION_S),
-		R(over_export, "site: ", REACTION_S), R(over_sun, "site: ", REACTION_S), R(over_while_lying, "", 0), R(over_while_offline, "", 0),
+		R(over_phase_slow_beside, "phase: ", REACTION_S), R(over_phase_slow, "phase: ", 27), R(over_phase_slow_on_it, "phase: ", 27),
+		R(over_export, "site: ", REACTION_S), R(over_sun, "site: ", REACTION_S), R(over_sun_slow, "site: ", 14), R(over_sun_for_car, "site: ", 14),
+		R(over_sun_in_car, "site: ", REACTION_S),
+		R(over_sun_slow_fixed, "site: ", REACTION_S), R(over_room, "site: ", THREE_S), R(over_little_room, "", 0),
+		R(over_taken, "", 0), R(over_nearly_taken, "site: ", THREE_S), R(over_native_room, "", 0), R(over_held, "", 0),
+		R(over_room_full, "", 0), R(over_room_nearly_full, "site: ", THREE_S), R(over_room_kept, "site: ", IDLE_S + THREE_S), R(over_room_begun, "site: ", 60 + IDLE_S + THREE_S),
+		R(over_room_free, "site: ", THREE_S + 5), R(over_room_kept_by_more, "site: ", IDLE_S + THREE_S + 3), R(over_room_fuse, "", 0), R(over_room_fuse_off, "site: ", THREE_S), R(over_held_in_trial, "site: ", THREE_S), R(over_phase_out, "", 0),
+		R(over_phase_room, "", 0), R(over_phase_in_trial, "phase: ", THREE_S), R(over_phase_hardly, "", 0),
+		R(over_while_lying, "", 0), R(over_while_offline, "", 0),
 		R(fed, "forbids import", THREE_S), R(fed_by_sun, "", 0), R(car_fed, "while a car charges", THREE_S), R(car_fed_allowed, "", 0),
 		R(house_fed, "", 0), R(beside, "beside 1 under order", THREE_S), R(sun_wasted, "nothing asks", 120 + THREE_S),
 #undef R
@@ -399,6 +489,13 @@ static void rules_with_time(void **state)
 static void more_load(void) { home.load_w += 151; }
 static void hardly_more(void) { home.load_w += 150; }
 static void less_sun(void) { home.pv_w -= 151; }
+static void sun_sinks(void) { home.d[PV].power_w += 151; }
+static void sun_hardly_sinks(void) { home.d[PV].power_w += 150; }
+static void tighter(void) { s.site.import_limit_w -= 500; }
+static void within_limit(void) { over_import(); s.site.import_limit_w = 2300; }
+static void tighter_and_cut(void) { tighter(); home.grid_w = 1200; }
+static void tighter_and_hardly_cut(void) { tighter(); home.grid_w = 1201; }
+static void tighter_by_more(void) { s.site.import_limit_w -= 1300; }
 static void less_load(void) { home.load_w -= 1000; }
 static void car_draws_more(void) { home.d[CHARGER].power_w += 151; }
 static void half_taken(void) { power(BATTERY, -5000); power(SECOND, -100); }
@@ -414,10 +511,13 @@ static void what_begins_anew(void **state)
 {
 	static const struct { const char *name; void (*spoil)(void), (*then)(void); int at_s; } ROWS[] = {
 #define R(f, then, at) { #f " " #then, f, then, at }
-		R(over_import, more_load, 5 + REACTION_S), R(over_import, hardly_more, REACTION_S), R(over_import, less_sun, 5 + REACTION_S),
-		R(over_import, less_load, REACTION_S), R(over_export, more_load, REACTION_S), R(over_export, less_load, 5 + REACTION_S),
+		R(over_import, more_load, 5 + REST_S), R(over_import, hardly_more, REACTION_S), R(over_import, less_sun, 5 + REST_S),
+		R(over_import, tighter, REACTION_S), R(over_import, tighter_and_cut, 6 + REST_S), R(over_import, tighter_and_hardly_cut, REACTION_S),
+		R(within_limit, tighter, 5 + REST_S), R(within_limit, tighter_by_more, 5 + REST_S),
+		R(over_import, less_load, REACTION_S), R(over_export, more_load, REACTION_S), R(over_export, less_load, 5 + REST_S),
 		R(over_bounded, half_taken, 5 + THREE_S), R(over_bounded, just_half, THREE_S), R(over_support, half_taken, REACTION_S),
-		R(over_by_slow_car, car_draws_more, 5 + 9), R(over_by_car, car_draws_more, 9),
+		R(over_by_slow_car, car_draws_more, 5 + 10), R(over_by_car, car_draws_more, 10),
+		R(fed, sun_sinks, 5 + THREE_S), R(fed, sun_hardly_sinks, THREE_S),
 		R(over_elsewhere, tried, 5 + REACTION_S), R(over_elsewhere, hardly_tried, REACTION_S), R(over_elsewhere_told, tried, REACTION_S),
 #undef R
 	};
@@ -440,6 +540,30 @@ static void what_begins_anew(void **state)
 	}
 }
 
+/* A limit that sinks on and on excuses nobody from the ones before: @from_w at first, @by_w less each second. One that comes back is. */
+static void a_limit_that_sinks(void **state)
+{
+	static const struct { const char *name; double from_w, by_w, back_w; int at_s; } ROWS[] = {
+		{ "from the first second on", 2200, 300, 0, REACTION_S }, { "it is kept at first", 2900, 300, 0, 3 + REACTION_S },
+		{ "it comes back, and is kept then", 2200, 300, 2300, -1 }, { "it comes back halfway", 2200, 300, 2250, REACTION_S },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int named_s = -1;
+
+		good();
+		over_import();
+		for (int t = 0; t < 30 && named_s < 0; t++) {
+			s.site.import_limit_w = t >= 5 && ROWS[r].back_w > 0 ? ROWS[r].back_w : fmax(100, ROWS[r].from_w - ROWS[r].by_w * t);
+			check();
+			named_s = what[0] ? t : -1;
+			second_later();
+		}
+		assert_row(ROWS[r].name, named_s == ROWS[r].at_s);
+	}
+}
+
 /* A lie counts against nobody until it has been over for a while: then all must hold again. */
 static void lies_are_forgiven_for_a_while(void **state)
 {
@@ -457,7 +581,7 @@ static void lies_are_forgiven_for_a_while(void **state)
 		check();
 		named_s = what[0] ? t : -1;
 	}
-	assert_int_equal(named_s, 181 + REACTION_S);
+	assert_int_equal(named_s, 181 + REST_S);
 	assert_non_null(strstr(what, "site: "));
 }
 
@@ -467,6 +591,7 @@ int main(void)
 		cmocka_unit_test(each_rule_is_named),
 		cmocka_unit_test(rules_with_time),
 		cmocka_unit_test(what_begins_anew),
+		cmocka_unit_test(a_limit_that_sinks),
 		cmocka_unit_test(lies_are_forgiven_for_a_while),
 	};
 

@@ -1,21 +1,9 @@
 /* The grid operator's limit: every state, every way out of it, the instants on both sides of each boundary, clocks that lie, and
  * what a restart finds. */
-#include "core/calendar.h"
-#include "core/limit_input.h"
+#include "support/limit_kit.h"
 
 #include <errno.h>
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
-
-#define T 1768478400000LL /* 2026-01-15T12:00:00Z */
-#define NOW 1000000LL     /* monotonic at 0 s */
 #define NONE NAN
 #define STEPS 12
 
@@ -131,6 +119,9 @@ static const struct script SCRIPTS[] = {
 	{ "never trusted: an end by the wall clock never comes, until it can be believed", 0, NONE, NONE, {
 		AT(0, "{'import_w':1000,'until':'$60'}", LIMITED, LIMITED, INIT, 1000, NONE, .untrusted = true, .shift_s = 1e6),
 		AT(1e5, NULL, LIMITED, LIMITED, INIT, 1000, NONE, .untrusted = true), AT(1e5, NULL, FREE, FREE, INIT, NONE, NONE) } },
+	{ "never trusted, but an end before this was built is over by any clock", 0, NONE, NONE, {
+		AT(0, "{'import_w':1000,'until':'2025-12-31T23:59:59Z'}", INIT, INIT, INIT, NONE, NONE, .untrusted = true, .shift_s = -1e9, .error = -ETIME),
+		AT(1, "{'import_w':1000,'until':'2026-01-01T00:00:01Z'}", LIMITED, LIMITED, INIT, 1000, NONE, .untrusted = true) } },
 	{ "an end told to an untrusted clock, believed for a moment: from then on it is known", 0, NONE, NONE, {
 		AT(0, "{'import_w':1000,'until':'$60'}", LIMITED, LIMITED, INIT, 1000, NONE, .untrusted = true, .shift_s = 1e6),
 		AT(10, NULL, LIMITED, LIMITED, INIT, 1000, NONE), AT(59.999, NULL, LIMITED, LIMITED, INIT, 1000, NONE, .untrusted = true, .shift_s = 1e6),
@@ -203,52 +194,6 @@ static const struct script SCRIPTS[] = {
 		AT(122, "config:0", LIMITED, LIMITED, INIT, 6000, NONE) } },
 };
 
-/* ' to ", and $N (seconds) to the time T + N. */
-static void expand(const char *from, char *out, size_t size)
-{
-	size_t n = 0;
-
-	for (; *from && n + CALENDAR_TEXT_MAX < size; from++) {
-		char *end;
-
-		if (*from != '$') {
-			out[n++] = *from == '\'' ? '"' : *from;
-			continue;
-		}
-		calendar_format(T + (int64_t)llround(strtod(from + 1, &end) * 1000), out + n);
-		n += strlen(out + n);
-		from = end - 1;
-	}
-	out[n] = '\0';
-}
-
-static int send_message(struct limit_input *in, const struct limit_config *cfg, const char *text, const struct limit_clock *clock)
-{
-	struct limit_message m;
-	struct errbuf err = { "" };
-	char json[256];
-	AUTO_JSON *j = NULL;
-	int r;
-
-	expand(text + (*text == '!'), json, sizeof(json));
-	j = json_parse(json, strlen(json), 4096, 8, &err);
-	if (!j || limit_message_parse(j, &m, &err) < 0)
-		fail_msg("%s: %s", json, err.text);
-	snprintf(m.source, sizeof(m.source), "%s", *text == '!' ? "other" : "dso");
-	r = limit_input_message(in, cfg, &m, clock, &err);
-	assert_true(r >= 0 || err.text[0]);
-	return r;
-}
-
-static void restart(struct limit_input *in, const struct limit_clock *clock)
-{
-	AUTO_JSON *j = limit_input_encode(in, clock->now_ms), *k = NULL;
-	AUTO_TEXT *text = cJSON_PrintUnformatted(j);
-
-	k = json_parse(text, strlen(text), 4096, 8, NULL);
-	assert_int_equal(limit_input_decode(k, clock->now_ms, in, NULL), 0);
-}
-
 static bool watts(double a, double b)
 {
 	return isnan(a) ? isnan(b) : a == b;
@@ -303,7 +248,7 @@ static void test_stored(void **state)
 	static const struct { const char *message; double at_s; bool store; } ROWS[] = {
 		{ "{}", 0, false }, { "{'import_w':3000}", 1, true }, { "{'import_w':3000}", 2, false }, { "{}", 3, false },
 		{ "{'import_w':3001}", 4, true }, { "{'import_w':3001,'until':'$60'}", 5, true }, { "{'import_w':3001,'until':'$60'}", 6, false },
-		{ "{'import_w':3001,'duration_s':54}", 6, false }, { "{'import_w':3001,'duration_s':54}", 7, false },
+		{ "{'import_w':3001,'duration_s':54}", 6, false }, { "{'import_w':3001,'duration_s':54}", 7, true },
 		{ "{'export_w':null}", 8, true }, { "{'export_w':null}", 9, false }, { NULL, 60.999, false }, { NULL, 61, true }, { NULL, 62, false },
 		{ "{'import_w':null}", 63, false }, { "{'import_w':0}", 64, true },
 	};
@@ -321,67 +266,6 @@ static void test_stored(void **state)
 	}
 	/* another source that says the same is another source */
 	assert_true(send_message(&in, &cfg, "!{'import_w':0}", &(struct limit_clock){ NOW + 65000, T + 65000, true }) & LIMIT_STORE);
-}
-
-/* The same limit again and again with a later end: stored once a minute, and before less than half of what is left is on disk. */
-static void test_prolonged(void **state)
-{
-	static const struct { const char *name, *first, *message; double every_s, for_s; int stores; bool trusted; } ROWS[] = {
-		{ "a minute, each second: each half minute and a second", "{'import_w':9,'duration_s':60}", "{'import_w':9,'duration_s':60}", 1, 600, 19, true },
-		{ "an hour: each minute", "{'import_w':9,'duration_s':3600}", "{'import_w':9,'duration_s':3600}", 1, 600, 10, true },
-		{ "both sides: together", "{'import_w':9,'export_w':0,'duration_s':3600}", "{'import_w':9,'export_w':0,'duration_s':3600}", 1, 600, 10, true },
-		{ "and a clock that is not trusted", "{'import_w':9,'duration_s':3600}", "{'import_w':9,'duration_s':3600}", 1, 600, 10, false },
-		{ "a minute more, then silence", "{'import_w':9,'until':'$3600'}", "{'import_w':9,'until':'$3660'}", 600, 600, 1, true },
-		{ "twice the time that is stored, and a second", "{'import_w':9,'until':'$3600'}", "{'import_w':9,'until':'$7201'}", 1, 1, 1, true },
-	};
-	const struct limit_config cfg = { 0, { NAN, NAN } };
-	struct limit_input in;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
-		struct limit_clock c = { NOW, T, ROWS[i].trusted };
-		int stores = 0, r;
-
-		limit_input_init(&in);
-		assert_int_equal(send_message(&in, &cfg, ROWS[i].first, &c), LIMIT_CHANGED | LIMIT_STORE);
-		for (double s = 1; s <= ROWS[i].for_s; s++) {
-			c = (struct limit_clock){ NOW + llround(s * 1000), T + llround(s * 1000), ROWS[i].trusted };
-			r = limit_input_step(&in, &cfg, &c);
-			stores += (r & LIMIT_STORE) != 0;
-			if (fmod(s, ROWS[i].every_s) != 0)
-				continue;
-			r = send_message(&in, &cfg, ROWS[i].message, &c);
-			stores += (r & LIMIT_STORE) != 0;
-			if ((r & ~LIMIT_STORE) != (LIMIT_CHANGED | LIMIT_PROLONGED) && s > 1)
-				fail_msg("%s: %d after %g s", ROWS[i].name, r, s);
-		}
-		r = 0;
-		for (int s = 1; s <= 61; s++)
-			r |= limit_input_step(&in, &cfg, &(struct limit_clock){ c.now_ms + s * 1000, c.utc_ms + s * 1000, c.trusted });
-		stores += (r & LIMIT_STORE) != 0 && ROWS[i].every_s > 1;
-		if (stores != ROWS[i].stores)
-			fail_msg("%s: stored %d times", ROWS[i].name, stores);
-	}
-}
-
-/* What is no mere prolongation: at once. */
-static void test_not_prolonged(void **state)
-{
-	static const char *const ROWS[] = {
-		"{'import_w':10,'until':'$3601'}", "{'import_w':9}", "{'import_w':9,'until':'$3599'}", "{'import_w':null}", "!{'import_w':9,'until':'$3601'}",
-		"{'import_w':9,'export_w':1,'until':'$3601'}", "{'import_w':8,'until':'$3601'}",
-	};
-	const struct limit_config cfg = { 0, { NAN, NAN } };
-	struct limit_input in;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
-		limit_input_init(&in);
-		send_message(&in, &cfg, "{'import_w':9,'until':'$3600'}", &(struct limit_clock){ NOW, T, true });
-		if (send_message(&in, &cfg, ROWS[i], &(struct limit_clock){ NOW + 1000, T + 1000, true }) & LIMIT_PROLONGED ||
-		    !(in.side[0].kept_ms == NOW + 1000))
-			fail_msg("%s", ROWS[i]);
-	}
 }
 
 /* A duration's end by the wall clock follows its steps, so that a restart finds it where it is. */
@@ -431,7 +315,7 @@ static void test_view(void **state)
 /* Any one thing that is different is seen; a side without a limit is the same as itself. */
 static void test_view_differs(void **state)
 {
-	const struct limit_view a = { LIMIT_LIMITED, false, 5, { { LIMIT_LIMITED, 3000, 5, false }, { LIMIT_UNLIMITED, NAN, 0, false } } };
+	const struct limit_view a = { LIMIT_LIMITED, false, 5, { { LIMIT_LIMITED, 3000, 5, false, false, NAN, 0 }, { LIMIT_UNLIMITED, NAN, 0, false, false, 2000, 7 } } };
 	struct limit_view b = a;
 
 	(void)state;
@@ -457,6 +341,60 @@ static void test_view_differs(void **state)
 		assert_true(limit_view_differs(&b, &a));
 		b.side[i].w = 3001;
 		assert_true(limit_view_differs(&a, &b));
+		b = a;
+		b.side[i].tighter_w = 2001;
+		assert_true(limit_view_differs(&a, &b) && !limit_view_power_differs(&a, &b));
+		b = a;
+		b.side[i].tighter_until_utc_ms = 8;
+		assert_true(limit_view_differs(&a, &b) && !limit_view_power_differs(&a, &b));
+	}
+}
+
+/* What is left of a tighter limit when another source says a looser one: "b4000" = source b says so at that second; at the end. */
+static void test_tighter(void **state)
+{
+	static const struct { const char *name, *said; int end_s; double in_force, tighter; const char *whose; } ROWS[] = {
+		{ "a looser one of another source", "0 a 4000,1 b 9000", 2, 9000, 4000, "a" },
+		{ "of the same", "0 a 4000,1 a 9000", 2, 9000, NAN, NULL },
+		{ "as tight", "0 a 4000,1 b 4000", 2, 4000, NAN, NULL },
+		{ "tighter", "0 a 4000,1 b 3999", 2, 3999, NAN, NULL },
+		{ "lifted by another", "0 a 4000,1 b none", 2, NAN, 4000, "a" },
+		{ "lifted, where none was", "0 a none,1 b 9000", 2, 9000, NAN, NULL },
+		{ "the same of the other again", "0 a 4000,1 b 9000,2 b 9000", 3, 9000, 4000, "a" },
+		{ "said again by the first", "0 a 4000,1 b 9000,2 a 4000", 3, 4000, NAN, NULL },
+		{ "lifted by the first, the other stood", "0 a 4000,1 b 9000,2 a none", 3, NAN, 9000, "b" },
+		{ "a third, looser still: the tightest is told", "0 a 4000,1 b 9000,2 c none", 3, NAN, 4000, "a" },
+		{ "a third between them", "0 a 4000,1 b 9000,2 c 5000", 3, 5000, 4000, "a" },
+		{ "a third, tighter than both", "0 a 4000,1 b 9000,2 c 3000", 3, 3000, NAN, NULL },
+		{ "a tighter one came between", "0 a 4000,1 b 3000,2 c 5000", 3, 5000, 3000, "b" },
+		{ "until it would have ended", "0 a 4000/60,1 b 9000", 59, 9000, 4000, "a" },
+		{ "it would have ended", "0 a 4000/60,1 b 9000", 60, 9000, NAN, NULL },
+		{ "it had ended before", "0 a 4000/60,61 b 9000", 62, 9000, NAN, NULL },
+	};
+	const struct limit_config cfg = { 0, { NAN, NAN } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		struct limit_input in;
+		struct limit_view v;
+		const char *at = ROWS[i].said;
+		char source, w[16];
+		int s, n;
+
+		limit_input_init(&in);
+		for (; sscanf(at, "%d %c %15[^,]%n", &s, &source, w, &n) == 3; at += n + (at[n] == ',')) {
+			struct limit_message m = { .states = { true }, .w = { !strcmp(w, "none") ? NAN : atof(w), NAN }, .source = { source } };
+
+			m.duration_ms = strchr(w, '/') ? atoi(strchr(w, '/') + 1) * 1000 : 0;
+			assert_true(limit_input_message(&in, &cfg, &m, &(struct limit_clock){ NOW + s * 1000, T + s * 1000, true }, NULL) >= 0);
+		}
+		s = limit_input_step(&in, &cfg, &(struct limit_clock){ NOW + ROWS[i].end_s * 1000, T + ROWS[i].end_s * 1000, true });
+		assert_true(!s == (ROWS[i].end_s != 60)); /* that it is over is a change too */
+		limit_input_view(&in, &cfg, &v);
+		if (!(v.side[0].w == ROWS[i].in_force || (isnan(v.side[0].w) && isnan(ROWS[i].in_force))) ||
+		    !(v.side[0].tighter_w == ROWS[i].tighter || (isnan(v.side[0].tighter_w) && isnan(ROWS[i].tighter))) ||
+		    (ROWS[i].whose && strcmp(in.side[0].tighter_source, ROWS[i].whose) != 0))
+			fail_msg("%s: %g, tighter %g of %s", ROWS[i].name, v.side[0].w, v.side[0].tighter_w, in.side[0].tighter_source);
 	}
 }
 
@@ -466,7 +404,7 @@ static void test_messages(void **state)
 		{ "{}", 0 }, { "{'transaction':'7'}", 0 }, { "{'import_w':0}", 0 }, { "{'import_w':null,'export_w':null}", 0 },
 		{ "{'import_w':1000000}", 0 }, { "{'import_w':1000001}", -ERANGE }, { "{'import_w':-1}", -ERANGE }, { "{'import_w':-0.001}", -ERANGE },
 		{ "{'export_w':-1}", -ERANGE }, { "{'import_w':1e999}", -ERANGE }, { "{'import_w':'3000'}", -EINVAL }, { "{'import_w':true}", -EINVAL },
-		{ "{'import_w':[]}", -EINVAL }, { "{'import':3000}", -EINVAL }, { "{'Import_w':3000}", -EINVAL }, { "{'import_w':1,'import_w':2}", -EINVAL },
+		{ "{'import_w':null,'duration_s':60}", -EINVAL }, { "{'import_w':[]}", -EINVAL }, { "{'import':3000}", -EINVAL }, { "{'Import_w':3000}", -EINVAL }, { "{'import_w':1,'import_w':2}", -EINVAL },
 		{ "{'import_w':1,'until':null}", 0 }, { "{'import_w':1,'until':'soon'}", -EINVAL }, { "{'import_w':1,'until':7}", -EINVAL },
 		{ "{'import_w':1,'until':'1969-12-31T23:59:59Z'}", -EINVAL }, { "{'import_w':1,'until':'$60','duration_s':60}", -EINVAL },
 		{ "{'until':'$60'}", -EINVAL }, { "{'import_w':null,'until':'$60'}", -EINVAL }, { "{'duration_s':60}", -EINVAL },
@@ -496,7 +434,7 @@ static void test_messages(void **state)
 static void test_decode_refuses(void **state)
 {
 	static const char *const ROWS[] = {
-		"[]", "{'import':7}", "{'import':{'w':-1}}", "{'import':{'w':'x'}}", "{'import':{'until':'2026-01-15T12:00:00Z'}}",
+		"[]", "{}", "{'import':7}", "{'import':{'w':-1}}", "{'import':{'w':'x'}}", "{'import':{'until':'2026-01-15T12:00:00Z'}}",
 		"{'import':{'w':1,'left_ms':5}}", "{'import':{'w':1,'until':'2026-01-15T12:00:00Z','left_ms':-1}}", "{'export':{'w':1e9}}",
 		"{'export':{'w':1,'until':'x'}}", "{'import':{'v':1}}", "{'imqort':{'w':1}}", "{'import':{'w':1,'w':2}}", "{'import':{'w':1,'unread':7}}",
 		"{'import':{'w':1,'source':7}}", "{'source':7}", "{'source':'0123456789012345678901234567890123456789'}",
@@ -521,7 +459,7 @@ static void test_decode_refuses(void **state)
 static void test_salvage(void **state)
 {
 	static const struct { const char *json; bool import_unread, export_unread; double import_w, export_w; } ROWS[] = {
-		{ NULL, true, true, NONE, NONE }, { "[]", true, true, NONE, NONE }, { "{'source':7}", false, false, NONE, NONE },
+		{ NULL, true, true, NONE, NONE }, { "{}", true, true, NONE, NONE }, { "[]", true, true, NONE, NONE }, { "{'source':7}", false, false, NONE, NONE },
 		{ "{'source':'x','import':{'w':3000,'until':'20'}}", true, false, 3000, NONE },
 		{ "{'import':{'w':3000,'until':'$60','left_ms':-1},'export':{'w':7}}", true, false, 3000, 7 },
 		{ "{'import':{'w':-5},'export':{'w':7,'until':'$600'}}", true, false, NONE, 7 },
@@ -570,9 +508,9 @@ static void test_salvage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_scripts), cmocka_unit_test(test_stored), cmocka_unit_test(test_prolonged), cmocka_unit_test(test_not_prolonged),
+		cmocka_unit_test(test_scripts), cmocka_unit_test(test_stored), 
 		cmocka_unit_test(test_salvage), cmocka_unit_test(test_duration_follows_steps),
-		cmocka_unit_test(test_view), cmocka_unit_test(test_view_differs), cmocka_unit_test(test_messages), cmocka_unit_test(test_decode_refuses),
+		cmocka_unit_test(test_view), cmocka_unit_test(test_view_differs), cmocka_unit_test(test_tighter), cmocka_unit_test(test_messages), cmocka_unit_test(test_decode_refuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,7 @@
 /* What is known of one side without any states. */
 struct account {
 	bool stated, trusted;    /* ever; since the start, and heard in time ever since */
-	bool vague;              /* a crash may have cost some of its time */
+	bool vague;              /* a crash may have given it some time more */
 	double w;                /* NAN = lifted */
 	int64_t until_ms;        /* monotonic; INT64_MAX = no end */
 	int source;              /* -1 = nobody */
@@ -99,7 +99,7 @@ static void say(void)
 	snprintf(log_line, sizeof(log_line), "%s says %g, %g for %" PRId64 " ms", m.source, m.states[0] ? m.w[0] : -1, m.states[1] ? m.w[1] : -1, m.duration_ms);
 }
 
-/* What was promised over a crash: the limits, and at least half of the time they have left. */
+/* What was promised over a crash: the limits, and all of the time they have left. */
 static void restart(void)
 {
 	AUTO_JSON *j = disk ? cJSON_Parse(disk) : NULL;
@@ -111,8 +111,6 @@ static void restart(void)
 		side[i].trusted = false;
 		side[i].heard_ms = 0;
 		side[i].vague = side[i].stated;
-		if (side[i].until_ms != INT64_MAX && side[i].until_ms > now_ms)
-			side[i].until_ms = now_ms + (side[i].until_ms - now_ms) / 2;
 	}
 	watch_ms = cfg.heartbeat_s ? now_ms : 0;
 	snprintf(log_line, sizeof(log_line), "restart with %s", disk ? disk : "nothing");

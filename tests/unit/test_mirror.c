@@ -7,23 +7,24 @@ static struct snapshot s;
 
 static const struct {
 	const char *name;
-	bool battery, wanted, can, stopping;
+	bool battery, wanted, can, stopping, leaving;
 	double user_pct, command_pct; /* NAN = no command */
 	float pct;
 } ROWS[] = {
-	{ "not wanted", true, false, true, false, 20, NAN, 0 },
-	{ "the device cannot", true, true, false, false, 20, NAN, 0 },
-	{ "no battery", false, true, true, false, 20, NAN, 0 },
-	{ "the owner's floor", true, true, true, false, 20, NAN, 20 },
-	{ "rounded up", true, true, true, false, 20.2, NAN, 21 },
-	{ "what is only a rounding error is not", true, true, true, false, 20.00001, NAN, 20 },
-	{ "0 %: the hardware minimum", true, true, true, false, 0, NAN, 5 },
-	{ "a command lowers it", true, true, true, false, 30, 10, 10 },
-	{ "a command raises it", true, true, true, false, 30, 50, 50 },
-	{ "stopping within a command: nobody is left to bring it back", true, true, true, true, 30, 10, 30 },
-	{ "stopping: a higher one stays", true, true, true, true, 30, 50, 50 },
-	{ "stopping, no floor known: all of it", true, true, true, true, NAN, NAN, 100 },
-	{ "stopping with a floor that cannot be", true, true, true, true, 120, 10, 100 },
+	{ "not wanted", true, false, true, false, false, 20, NAN, 0 },
+	{ "the device cannot", true, true, false, false, false, 20, NAN, 0 },
+	{ "no battery", false, true, true, false, false, 20, NAN, 0 },
+	{ "the owner's floor", true, true, true, false, false, 20, NAN, 20 },
+	{ "rounded up", true, true, true, false, false, 20.2, NAN, 21 },
+	{ "what is only a rounding error is not", true, true, true, false, false, 20.00001, NAN, 20 },
+	{ "0 %: the hardware minimum", true, true, true, false, false, 0, NAN, 5 },
+	{ "a command lowers it", true, true, true, false, false, 30, 10, 10 },
+	{ "a command raises it", true, true, true, false, false, 30, 50, 50 },
+	{ "stopping within a command: nobody is left to bring it back", true, true, true, true, false, 30, 10, 30 },
+	{ "given up within a command", true, true, true, false, true, 30, 10, 30 },
+	{ "stopping: a higher one stays", true, true, true, true, false, 30, 50, 50 },
+	{ "stopping, no floor known: all of it", true, true, true, true, false, NAN, NAN, 100 },
+	{ "stopping with a floor that cannot be", true, true, true, true, false, 120, 10, 100 },
 };
 
 static void rows(void **state)
@@ -39,6 +40,7 @@ static void rows(void **state)
 		d->mirror_reserve = ROWS[i].wanted;
 		d->state.caps.mirrors_reserve = ROWS[i].can;
 		s.stopping = ROWS[i].stopping;
+		d->leaving = ROWS[i].leaving;
 		s.site.reserve_pct = ROWS[i].user_pct;
 		if (!isnan(ROWS[i].command_pct))
 			desk_command(&s, 1, MODE_DISCHARGE, POWER_MAX, 0)->command_pct = ROWS[i].command_pct;

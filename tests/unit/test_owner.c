@@ -251,8 +251,67 @@ static void test_bad_store(void **state)
 		struct errbuf err = { "" };
 		struct owner o = { .n_evs = 7 };
 
-		if (owner_decode(j, &o, &err) >= 0 || !err.text[0] || o.n_evs != 7)
+		if (owner_decode(j, &o, &err) >= 0 || !err.text[0] || o.n_evs || o.n_overrides || o.pause_until_utc_ms)
 			fail_msg("%s", BAD[i]);
+	}
+}
+
+#define OVER ",\"overrides\":[{\"device\":\"b\",\"mode\":\"charge\",\"power_w\":\"x\",\"until\":\"2027-01-01T00:00:00Z\"},{\"device\":\"c\",\"mode\":\"hold\",\"until\":\"2027-01-01T00:00:00Z\"}]"
+#define EVS_ ",\"evs\":[{\"device\":\"car\",\"mode\":\"off\",\"energy_wh\":\"x\"},{\"device\":\"van\",\"mode\":\"fly\"}]}"
+#define SET "{\"reserve_pct\":60,\"reserve_config_pct\":20"
+
+/* One bad member takes nothing else with it, the reserve least of all; when that is gone, everything is kept. */
+static const struct { const char *name, *text; double reserve, other; int result, overrides, evs; bool paused, unread; } PARTS[] = {
+	{ "all is well", SET ",\"pause_until\":\"2026-01-15T13:00:00Z\",\"overrides\":[],\"evs\":[]}", 60, 25, 0, 0, 0, true, false },
+	{ "no reserve", "{\"overrides\":[],\"evs\":[]}", 20, 25, 0, 0, 0, false, false },
+	{ "a bad override, cars whose mode is left, or not", SET OVER EVS_, 60, 25, -EINVAL, 1, 1, false, false },
+	{ "no reserve and a bad override", "{\"pause_until\":7" OVER ",\"evs\":[]}", 20, 25, -EINVAL, 1, 0, false, false },
+	{ "no lists", SET "}", 60, 25, -EINVAL, 0, 0, false, false },
+	{ "a list that is none", SET ",\"overrides\":7,\"evs\":[]}", 60, 25, -EINVAL, 0, 0, false, false },
+	{ "the reserve is a word", "{\"reserve_pct\":\"x\",\"reserve_config_pct\":20,\"overrides\":[],\"evs\":[]}", 100, 25, -EINVAL, 0, 0, false, true },
+	{ "the reserve is gone", "{\"reserve_config_pct\":20,\"overrides\":[],\"evs\":[]}", 100, 25, -EINVAL, 0, 0, false, true },
+	{ "said so by an earlier start", "{\"reserve_config_pct\":20,\"reserve_unread\":true,\"overrides\":[],\"evs\":[]}", 100, 25, 0, 0, 0, false, true },
+	{ "neither is a number", "{\"reserve_pct\":[],\"reserve_config_pct\":{},\"overrides\":[],\"evs\":[]}", 100, 100, -EINVAL, 0, 0, false, true },
+	{ "what the configuration said is gone", "{\"reserve_pct\":60,\"overrides\":[],\"evs\":[]}", 60, 60, 0, 0, 0, false, false },
+	{ "the same, and it says more", "{\"reserve_pct\":10,\"reserve_config_pct\":\"x\",\"overrides\":[],\"evs\":[]}", 20, 25, -EINVAL, 0, 0, false, false },
+	{ "nothing is left", "{}", 100, 100, -EINVAL, 0, 0, false, true },
+	{ "no object", "[]", 100, 100, -EINVAL, 0, 0, false, true },
+	{ "no text", "", 100, 100, -EINVAL, 0, 0, false, true },
+	{ "cut off behind the reserve", "{\"reserve_pct\":60,\"reserve_c", 60, 60, -EINVAL, 0, 0, false, false },
+	{ "cut off within it", "{\"reserve_pct\":6", 100, 100, -EINVAL, 0, 0, false, true },
+	{ "cut off, and it is out of range", "{\"reserve_pct\":600,\"res", 100, 100, -EINVAL, 0, 0, false, true },
+	{ "cut off, there was none", "{\"overrides\":[],\"ev", 20, 25, -EINVAL, 0, 0, false, false },
+	{ "cut off in the pause, there was none", "{\"pause_until\":\"20", 20, 25, -EINVAL, 0, 0, false, false },
+};
+
+static void test_parts(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(PARTS) / sizeof(PARTS[0]); i++) {
+		struct errbuf err = { "" };
+		struct owner o, p, other;
+		AUTO_JSON *j = NULL;
+		AUTO_TEXT *text = NULL;
+		bool set;
+
+		if (owner_read(PARTS[i].text, &o, &err) != PARTS[i].result || !err.text[0] != !PARTS[i].result || o.n_overrides != PARTS[i].overrides ||
+		    o.n_evs != PARTS[i].evs || owner_paused(&o, T) != PARTS[i].paused || o.reserve_unread != PARTS[i].unread)
+			fail_msg("%s: '%s', %d overrides, %d cars, unread %d", PARTS[i].name, err.text, o.n_overrides, o.n_evs, o.reserve_unread);
+		other = o;
+		owner_reserve_yield(&o, 20);
+		owner_reserve_yield(&other, 25);
+		j = owner_encode(&o);
+		text = cJSON_PrintUnformatted(j);
+		if (owner_reserve(&o, 20) != PARTS[i].reserve || owner_reserve(&other, 25) != PARTS[i].other || owner_read(text, &p, NULL) != 0 ||
+		    owner_reserve(&p, 20) != PARTS[i].reserve || p.reserve_unread != o.reserve_unread || owner_reserve_yield(&o, 20))
+			fail_msg("%s: %g, elsewhere %g, again %g", PARTS[i].name, owner_reserve(&o, 20), owner_reserve(&other, 25), owner_reserve(&p, 20));
+		set = !isnan(o.reserve_pct) || o.reserve_unread;
+		assert_true(owner_reserve_yield(&o, 21) == set);
+		assert_true(owner_reserve(&o, 21) == 21 && !o.reserve_unread); /* another file: it yields, whatever it was */
+		if (PARTS[i].evs)
+			assert_int_equal(owner_ev_of(&p, "car")->mode, EV_OFF);
+		owner_reserve_set(&p, 30, 20, NULL);
+		assert_true(owner_reserve(&p, 20) == 30 && !p.reserve_unread);
 	}
 }
 
@@ -278,7 +337,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_overrides), cmocka_unit_test(test_reserve), cmocka_unit_test(test_pause), cmocka_unit_test(test_pause_through_steps), cmocka_unit_test(test_override_through_steps), cmocka_unit_test(test_ev),
-		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_bad_store), cmocka_unit_test(test_words),
+		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_bad_store), cmocka_unit_test(test_parts), cmocka_unit_test(test_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,8 @@ static void value_against_price(void **state)
 		enum what must;
 	} ROWS[] = {
 		{ "price unknown: no order", NAN, 0.1, 0.3, 0.2, 30, true, true, NOTHING },
-		{ "export price unknown: no order", 0.1, NAN, 0.3, 0.2, 30, true, true, NOTHING },
+		{ "export price unknown: charges all the same", 0.1, NAN, 0.3, 0.2, 30, true, true, CHARGE },
+		{ "export price unknown: nothing is sold on hope", 0.45, NAN, -0.3, -0.4, 30, true, true, BALANCE },
 		{ "worth more than it costs, with the loss", 0.20, 0.05, 0.30, 0.20, 30, true, true, CHARGE },
 		{ "the loss eats it", 0.28, 0.05, 0.30, 0.20, 30, true, true, STORE },
 		{ "the upper half is worth less", 0.20, 0.05, 0.30, 0.18, 70, true, true, BALANCE },
@@ -160,7 +161,7 @@ static void no_flapping_around_a_tie(void **state)
 {
 	static _Alignas(16) unsigned char memory[POLICY_MEMORY_MAX];
 	static const struct { double import; enum what must; } ROWS[] = {
-		{ 0.200, CHARGE }, { 0.269, CHARGE }, { 0.271, STORE }, { 0.269, STORE }, { 0.262, CHARGE },
+		{ 0.200, CHARGE }, { 0.269, CHARGE }, { 0.275, CHARGE }, { 0.276, STORE }, { 0.269, STORE }, { 0.262, CHARGE },
 	};
 	int b;
 
@@ -223,11 +224,12 @@ static void margins(void **state)
 		struct { double in, import, export; enum what must; } step[3]; /* in: what a kWh taken in is worth */
 	} ROWS[] = {
 		{ "at a price of 0 by more than 0.001", true,
-		  { { 0.001, 0, -1, STORE }, { 0.00101, 0, -1, CHARGE }, { 0.0005, 0, -1, CHARGE } } },
-		{ "in force, and no better than even: over", true, { { 0.5, 0.25, 0, CHARGE }, { 0.5, 0.5, 0, BALANCE }, { 0.5, 0.499, 0, BALANCE } } },
-		{ "by 2 % of a negative price too", true, { { 0.001, -0.1, -1, CHARGE }, { -0.1, -0.1, -1, STORE }, { -0.099, -0.1, -1, STORE } } },
+		  { { 0.001, 0, -1, STORE }, { 0.00101, 0, -1, CHARGE }, { -0.0009, 0, -1, CHARGE } } },
+		{ "in force, through a tie, until it costs", true, { { 0.5, 0.25, 0, CHARGE }, { 0.5, 0.509, 0, CHARGE }, { 0.5, 0.511, 0, BALANCE } } },
+		{ "a tie begins nothing", true, { { 0.5, 0.5, 0, BALANCE }, { 0.5, 0.499, 0, BALANCE }, { 0.5, 0.48, 0, CHARGE } } },
+		{ "by 2 % of a negative price too", true, { { 0.001, -0.1, -1, CHARGE }, { -0.103, -0.1, -1, STORE }, { -0.099, -0.1, -1, STORE } } },
 		{ "selling is left only when it costs", true,
-		  { { 0.5, 0.9, 0.75, SELL }, { 0.5, 0.9, 0.505, SELL }, { 0.5, 0.9, 0.5, BALANCE } } },
+		  { { 0.5, 0.9, 0.75, SELL }, { 0.5, 0.9, 0.491, SELL }, { 0.5, 0.9, 0.489, BALANCE } } },
 		{ "and begun again only when it pays clearly", true,
 		  { { 0.5, 0.9, 0.505, BALANCE }, { 0.5, 0.9, 0.509, BALANCE }, { 0.5, 0.9, 0.52, SELL } } },
 		{ "sun to the grid, kept up while it is not worse", false,
@@ -259,12 +261,27 @@ static void margins(void **state)
 			}
 			s.import_price = ROWS[r].step[t].import;
 			s.export_price = ROWS[r].step[t].export;
-			s.site.grid_charging = r < 3;
+			s.site.grid_charging = r < 4;
 			s.site.battery_export = ROWS[r].export_allowed;
 			snprintf(row, sizeof(row), "%s, step %d", ROWS[r].name, t);
 			assert_row(row, what_of(desk_order(desk_step(&POLICY_PLAN_FOLLOW, &s, memory), b, RANK_NONE)) == ROWS[r].step[t].must);
 		}
 	}
+}
+
+static void words_of_an_unknown_price(void **state)
+{
+	const struct order_wish *o;
+	int b;
+
+	(void)state;
+	desk_init(&s);
+	b = desk_battery(&s, 30);
+	guide(&s.dev[b], 0.3, 0.2);
+	s.import_price = 0.1;
+	s.export_price = NAN;
+	o = desk_order(desk_step(&POLICY_PLAN_FOLLOW, &s, NULL), b, RANK_NONE);
+	assert_string_equal(o->why, "plan: charge from the grid; import 0.100, export unknown, a stored kWh is worth 0.300");
 }
 
 /* Each choice in its own words and numbers. */
@@ -312,6 +329,7 @@ int main(void)
 		cmocka_unit_test(edges_of_segments),
 		cmocka_unit_test(margins),
 		cmocka_unit_test(what_is_ordered),
+		cmocka_unit_test(words_of_an_unknown_price),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,6 @@
 /* Random homes against brute force: on a grid of stored energy and of the car's energy every schedule is tried. A grid
  * schedule is a real schedule, so the bound may never lie above its optimum; and the planner must not be beaten by it.
- * The seed is fixed unless HEARTH_SEED names another or HEARTH_LONG=1 draws one (and runs twenty times as many homes): about
- * one seed in thirty shows the gap named in policies/planner/README.md. */
+ * The seed is fixed unless HEARTH_SEED names another or HEARTH_LONG=1 draws one (and runs twenty times as many homes). */
 #include "support/plan_check.h"
 
 #include <math.h>
@@ -50,7 +49,7 @@ static uint64_t seed_set(void)
 
 static int rounds(int n)
 {
-	return getenv("HEARTH_LONG") ? n * 20 : n;
+	return getenv("HEARTH_LONG") ? n * 20 : getenv("HEARTH_SLOW") ? n / 5 : n; /* sanitizers look for other faults */
 }
 
 /* What is drawn decides how exact the planner must be. */
@@ -255,7 +254,7 @@ static void test_bonus(void **context)
 
 	(void)context;
 	seed_set();
-	check_against_brute(&h, 0.01, 3);
+	check_against_brute(&h, 1e-4, 0);
 }
 
 static void test_negative(void **context)
@@ -264,7 +263,7 @@ static void test_negative(void **context)
 
 	(void)context;
 	seed_set();
-	check_against_brute(&h, 0.01, 3);
+	check_against_brute(&h, 1e-4, 0);
 }
 
 static void test_car(void **context)
@@ -273,7 +272,7 @@ static void test_car(void **context)
 
 	(void)context;
 	seed_set();
-	check_against_brute(&h, 0.01, 4);
+	check_against_brute(&h, 1e-4, 0);
 }
 
 /* Once the search for a better car's schedule ended in one that left the battery no way, and "infeasible" was said. */
@@ -283,7 +282,7 @@ static void test_car_other_way(void **context)
 
 	(void)context;
 	state = 1795304546u * 6364136223846793005u + 1442695040888963407u;
-	check_against_brute(&h, 0.01, 4);
+	check_against_brute(&h, 1e-4, 0);
 }
 
 static void test_everything(void **context)
@@ -292,7 +291,7 @@ static void test_everything(void **context)
 
 	(void)context;
 	seed_set();
-	check_against_brute(&h, 0.03, 6);
+	check_against_brute(&h, 1e-3, 1);
 }
 
 /* Every schedule with the battery at one of nine powers, or run to an end of the store, around its orders. */
@@ -351,7 +350,7 @@ static void test_orders(void **context)
 		instance_deinit(&in);
 	}
 	printf("%d homes, %d proven optimal, %d behind brute force\n", n, proven, beaten);
-	assert_true(beaten * 100 <= 4 * n && proven * 8 > n);
+	assert_true(beaten == 0 && proven * 100 >= 98 * n);
 }
 
 /* Several of each, orders, soft floors: no brute force, but the rules hold and the bound stays below. */

@@ -3,6 +3,7 @@
 
 #include "core/json.h"
 #include "support/plan_check.h"
+#include "support/plan_world.h"
 
 #include <errno.h>
 #include <math.h>
@@ -13,104 +14,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-#define NOW 1768471510500LL /* 2026-01-15T10:05:10.5Z */
-#define HOUR 3600000LL
-
-struct world {
-	struct config config;
-	struct zone zone;
-	struct snapshot s;
-	struct price_series import_prices, export_prices;
-	struct planning_inputs in;
-	struct forecast forecast;
-	int changes;
-};
-
-static void battery_set(struct snap_device *d, double soc_pct)
-{
-	memset(d, 0, sizeof(*d));
-	strcpy(d->id, "battery");
-	d->roles = ROLE_BATTERY;
-	d->capacity_wh = 10000;
-	d->charge_max_w = d->discharge_max_w = 4000;
-	d->soc_min_pct = 5;
-	d->soc_max_pct = d->failsafe_a = NAN;
-	d->state.kinds = KIND_BATTERY;
-	d->state.availability = AVAIL_ONLINE;
-	d->state.caps = (struct device_caps){ .charge_max_w = 4000,
-					      .discharge_max_w = 4000,
-					      .can_power = true,
-					      .can_hold = true,
-					      .guarded_by = GUARDED_DEVICE };
-	value_set(&d->state.f[F_BATTERY_SOC_PCT], soc_pct, 1000, Q_GOOD);
-	value_set(&d->state.ac_power_w, 0, 1000, Q_GOOD);
-}
-
-static void charger_set(struct snap_device *d)
-{
-	memset(d, 0, sizeof(*d));
-	strcpy(d->id, "charger");
-	d->roles = ROLE_CHARGER;
-	d->capacity_wh = d->discharge_max_w = d->soc_min_pct = d->soc_max_pct = NAN;
-	d->charge_max_w = 7360;
-	d->phases = 1;
-	d->state.kinds = KIND_CHARGER;
-	d->state.availability = AVAIL_ONLINE;
-	d->state.caps = (struct device_caps){ .charge_max_w = 7360, .min_w = 1380, .can_power = true };
-	value_set(&d->state.f[F_CHARGER_CONNECTED], 1, 1000, Q_GOOD);
-	value_set(&d->state.ac_power_w, 0, 1000, Q_GOOD);
-	d->ev_mode = EV_CHEAP;
-	d->ev_energy_wh = 12000;
-	d->ev_ready_by_utc_ms = NOW + 20 * HOUR;
-}
-
-static struct world *world_make(void)
-{
-	struct world *w = calloc(1, sizeof(*w));
-	struct tariff_windows t;
-	struct snap_device *grid;
-
-	assert_non_null(w);
-	w->config.plan = (struct config_plan){ .horizon_h = 48, .slot_s = 300, .wear_cost = 0.01 };
-	w->config.site.latitude = w->config.site.longitude = NAN;
-	w->s.now_ms = 1000;
-	w->s.utc_ms = NOW;
-	w->s.clock_trusted = true;
-	w->s.site = (struct site_params){ .import_limit_w = 11500,
-					  .export_limit_w = 3680,
-					  .reserve_pct = 20,
-					  .grid_charging = true,
-					  .battery_export = true };
-	w->s.external = (struct external_limit){ .import_w = NAN, .export_w = NAN };
-	w->s.n_devices = 3;
-	w->s.grid_device = 0;
-	grid = &w->s.dev[0];
-	strcpy(grid->id, "grid");
-	grid->roles = ROLE_GRID;
-	grid->state.availability = AVAIL_ONLINE;
-	value_set(&w->s.grid_w, 800, 1000, Q_GOOD);
-	battery_set(&w->s.dev[1], 50);
-	charger_set(&w->s.dev[2]);
-	assert_int_equal(tariff_parse("00:00-07:00 0.09, 07:00-16:00 0.28, 16:00-19:00 0.38, 19:00-00:00 0.28", &t, NULL),
-			 0);
-	tariff_expand(&t, &w->zone, NOW - HOUR, NOW + 30 * HOUR, &w->import_prices);
-	assert_int_equal(tariff_parse("0.15", &t, NULL), 0);
-	tariff_expand(&t, &w->zone, NOW - HOUR, NOW + 72 * HOUR, &w->export_prices);
-	w->in.utc_ms = NOW;
-	w->in.import_prices = &w->import_prices;
-	w->in.export_prices = &w->export_prices;
-	w->in.snapshot = &w->s;
-	forecast_init(&w->forecast);
-	return w;
-}
-
-static int build(struct world *w, struct plan_instance *in, struct home_map *map, struct errbuf *err)
-{
-	const struct home home = { &w->config, &w->zone, &w->forecast };
-
-	return home_instance(&w->in, &home, in, map, err);
-}
 
 static void test_instance(void **context)
 {
@@ -127,7 +30,8 @@ static void test_instance(void **context)
 	assert_true(fabs(in.slot_h[1] * 3600 - 300) < 1e-6);
 	for (int t = 0; t < in.slots; t++)
 		hours += in.slot_h[t];
-	assert_true(hours >= 29.9 && hours < 30.1); /* prices end before the horizon */
+	assert_true(hours >= 47.99 && hours < 48.5 && in.import_price[in.slots - 1] == 0.28); /* prices end before the horizon: guessed */
+	assert_int_equal(map.known_until_utc_ms, NOW + 30 * HOUR);
 	assert_true(in.import_max_kw[0] == 11.5 && in.export_max_kw[0] == 3.68 && in.curtail_max_kw[0] == 0);
 	assert_true(in.battery[0].capacity_kwh == 10 && in.battery[0].soc_kwh == 5 && in.battery[0].floor_kwh[1] == 2);
 	assert_true(in.battery[0].grid_charge && in.battery[0].wear_cost == 0.01 && in.load_kw[0] == 0.35);
@@ -431,20 +335,21 @@ static void test_on_a_worker(void **context)
 
 	(void)context;
 	assert_int_equal(uv_loop_init(&loop), 0);
-	assert_int_equal(planning_start(&p, &loop, &(struct planning_options){ &w->config, &w->zone, changed, w }, NULL), 0);
-	planning_guide(p, 1, NOW, &g);
+	assert_int_equal(planning_start(&p, &loop, &(struct planning_options){ &w->config, &w->zone, changed, w, &w->forecast }, NULL), 0);
+	planning_guide(p, w->s.dev[1].id, NOW, &g);
 	assert_false(g.valid);
 	assert_null(planning_text(p));
-	planning_observe(p, &w->s);
 	for (int i = 0; i < 20; i++) /* only the latest counts, none is lost or kept */
 		assert_int_equal(planning_request(p, &w->in), 0);
 	run_until_changed(&loop, w, 1);
-	planning_guide(p, 1, NOW, &g);
+	planning_guide(p, w->s.dev[1].id, NOW, &g);
 	assert_true(g.valid && g.n_segments > 0);
-	planning_guide(p, 2, NOW, &g);
+	planning_guide(p, w->s.dev[2].id, NOW, &g);
 	assert_true(g.valid);
-	planning_guide(p, 0, NOW, &g);
+	planning_guide(p, w->s.dev[0].id, NOW, &g);
 	assert_false(g.valid); /* the meter has no plan */
+	planning_guide(p, "battery2", NOW, &g);
+	assert_false(g.valid); /* nor has a battery in the place of the one it was made for */
 	assert_non_null(strstr(planning_status(p), " ms"));
 	{
 		AUTO_JSON *o = plan_tree(p);
@@ -469,7 +374,7 @@ static void test_on_a_worker(void **context)
 	assert_int_equal(planning_request(p, &w->in), -ENODATA);
 	assert_int_equal(w->changes, 1);
 	assert_string_equal(planning_status(p), "no prices");
-	planning_guide(p, 1, NOW, &g);
+	planning_guide(p, w->s.dev[1].id, NOW, &g);
 	assert_true(g.valid);
 	/* stopped with work waiting */
 	w->in.import_prices = &w->import_prices;
@@ -490,7 +395,7 @@ static void test_by_value(void **context)
 
 	(void)context;
 	assert_int_equal(uv_loop_init(&loop), 0);
-	assert_int_equal(planning_start(&p, &loop, &(struct planning_options){ &w->config, &w->zone, changed, w }, NULL), 0);
+	assert_int_equal(planning_start(&p, &loop, &(struct planning_options){ &w->config, &w->zone, changed, w, &w->forecast }, NULL), 0);
 	assert_int_equal(planning_request(p, &w->in), 0);
 	memset(&w->s, 0xee, sizeof(w->s));
 	memset(&w->import_prices, 0xee, sizeof(w->import_prices));
@@ -502,9 +407,9 @@ static void test_by_value(void **context)
 		AUTO_JSON *o = plan_tree(p);
 		const cJSON *prices = cJSON_GetObjectItem(o, "prices"), *import = cJSON_GetObjectItem(prices, "import");
 
-		assert_int_equal(cJSON_GetArraySize(import), 361); /* 290 s, 5 min each, and what is left up to the end of the prices 30 h later */
+		assert_int_equal(cJSON_GetArraySize(import), 351); /* 290 s, 5 min each; from a day on a quarter, behind the known prices half an hour */
 		assert_true(cJSON_GetArrayItem(import, 0)->valuedouble == 0.28);
-		assert_true(cJSON_GetArrayItem(cJSON_GetObjectItem(prices, "export"), 360)->valuedouble == 0.15);
+		assert_true(cJSON_GetArrayItem(cJSON_GetObjectItem(prices, "export"), 350)->valuedouble == 0.15);
 		assert_true(cJSON_GetArrayItem(cJSON_GetObjectItem(o, "slot_s"), 0)->valuedouble == 290);
 	}
 	planning_stop(p);
@@ -524,11 +429,11 @@ static void test_softened_on_a_worker(void **context)
 	(void)context;
 	w->s.dev[2].ev_energy_wh = 400e3;
 	assert_int_equal(uv_loop_init(&loop), 0);
-	assert_int_equal(planning_start(&p, &loop, &(struct planning_options){ &w->config, &w->zone, changed, w }, NULL), 0);
+	assert_int_equal(planning_start(&p, &loop, &(struct planning_options){ &w->config, &w->zone, changed, w, &w->forecast }, NULL), 0);
 	assert_int_equal(planning_request(p, &w->in), 0);
 	run_until_changed(&loop, w, 1);
 	assert_non_null(strstr(planning_status(p), "softened: charger.energy_kwh cannot hold"));
-	planning_guide(p, 1, NOW, &g);
+	planning_guide(p, w->s.dev[1].id, NOW, &g);
 	assert_true(g.valid && g.value_per_kwh[0] < 1);
 	{
 		AUTO_JSON *o = plan_tree(p);
@@ -544,9 +449,85 @@ static void test_softened_on_a_worker(void **context)
 	free(w);
 }
 
+/* Prices are news when they say something else, or are known for longer than an hour more; not because time went on. */
+static void test_prices_differ(void **context)
+{
+	struct world *w = world_make();
+	static struct price_series import, export;
+	struct planning *p;
+	uv_loop_t loop;
+
+	(void)context;
+	assert_int_equal(uv_loop_init(&loop), 0);
+	assert_int_equal(planning_start(&p, &loop, &(struct planning_options){ &w->config, &w->zone, changed, w, &w->forecast }, NULL), 0);
+	assert_true(planning_prices_differ(p, &w->import_prices, &w->export_prices, NOW));
+	assert_int_equal(planning_request(p, &w->in), 0);
+	run_until_changed(&loop, w, 1);
+	assert_false(planning_prices_differ(p, &w->import_prices, &w->export_prices, NOW));
+	import = w->import_prices;
+	export = w->export_prices;
+	price_cut(&import, NOW + HOUR, NOW + 99 * HOUR); /* what is over */
+	assert_false(planning_prices_differ(p, &import, &export, NOW + HOUR));
+	import.s[import.n - 1].to_utc_ms += HOUR;
+	assert_false(planning_prices_differ(p, &import, &export, NOW + HOUR));
+	import.s[import.n - 1].to_utc_ms += 1000;
+	assert_true(planning_prices_differ(p, &import, &export, NOW + HOUR));
+	import = w->import_prices;
+	export.s[0].value += 0.001;
+	assert_true(planning_prices_differ(p, &import, &export, NOW + HOUR));
+	planning_stop(p);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
+	free(w);
+}
+
+/* Why it was made, and what each device does: on R/plan. */
+static void test_told(void **context)
+{
+	struct world *w = world_make();
+	struct replan_expected x;
+	struct planning *p;
+	uv_loop_t loop;
+
+	(void)context;
+	assert_int_equal(uv_loop_init(&loop), 0);
+	assert_int_equal(planning_start(&p, &loop, &(struct planning_options){ &w->config, &w->zone, changed, w, &w->forecast }, NULL), 0);
+	planning_expect(p, NOW, &x);
+	assert_false(x.valid);
+	strcpy(w->in.trigger, "new prices");
+	w->in.n_events[1] = 1;
+	w->in.event[1][0] = (struct planning_event){ NOW + 6 * HOUR, NOW + 8 * HOUR, -4000, 10 };
+	assert_int_equal(planning_request(p, &w->in), 0);
+	run_until_changed(&loop, w, 1);
+	planning_expect(p, NOW + HOUR, &x);
+	assert_true(x.valid && x.stored_wh[1] > 0 && fabs(x.load_w - 350) < 1e-6);
+	{
+		AUTO_JSON *o = cJSON_Parse(planning_text(p));
+		const cJSON *prices = cJSON_GetObjectItem(cJSON_GetObjectItem(o, "prices"), "import"), *k;
+		bool event = false;
+
+		assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(o, "trigger")), "new prices");
+		assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(o, "prices_known_until")), "2026-01-16T16:05:10.500Z");
+		cJSON_ArrayForEach(k, prices)
+			assert_true(k->valuedouble < 0.3801); /* what the event is worth is no price */
+		cJSON_ArrayForEach(k, cJSON_GetObjectItem(o, "blocks"))
+			event |= !strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(k, "why")), "Flip event until 18:05: discharges 8.0 kWh");
+		assert_true(event);
+		k = cJSON_GetArrayItem(cJSON_GetObjectItem(o, "batteries"), 0);
+		assert_true(cJSON_GetObjectItem(k, "capacity_kwh")->valuedouble == 10);
+		assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(k, "floor_kwh")), cJSON_GetArraySize(prices) + 1);
+		assert_true(cJSON_IsObject(cJSON_GetObjectItem(o, "forecast")));
+	}
+	planning_stop(p);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
+	free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_prices_differ), cmocka_unit_test(test_told),
 		cmocka_unit_test(test_instance),        cmocka_unit_test(test_event_window), cmocka_unit_test(test_grid_limits),
 		cmocka_unit_test(test_nothing_to_plan), cmocka_unit_test(test_unguarded_battery),
 		cmocka_unit_test(test_orders_fit),      cmocka_unit_test(test_orders_share),

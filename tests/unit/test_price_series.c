@@ -236,6 +236,34 @@ static void test_doubt(void **state)
 	assert_int_equal(p.s[3].from_utc_ms, 3 * HOUR);
 }
 
+/* The same prices, however cut into segments; elsewhere than asked for they may differ. */
+static void test_same(void **state)
+{
+	static const struct { const char *name, *a, *b; int from, to; bool same; } ROWS[] = {
+		{ "nothing", "", "", 0, 9, true },
+		{ "alike", "1-3=1 4-6=2", "1-3=1 4-6=2", 0, 9, true },
+		{ "cut otherwise", "1-4=1", "1-2=1 2-4=1", 0, 9, true },
+		{ "another value", "1-3=1 4-6=2", "1-3=1 4-6=3", 0, 9, false },
+		{ "another value, not asked for", "1-3=1 4-6=2", "1-3=1 4-6=3", 0, 4, true },
+		{ "up to its last hour", "1-3=1 4-6=2", "1-3=1 4-6=3", 0, 5, false },
+		{ "longer known", "1-3=1", "1-4=1", 0, 9, false },
+		{ "longer known, not asked for", "1-3=1", "1-4=1", 0, 3, true },
+		{ "known from when on", "1-3=1", "2-3=1", 0, 9, false },
+		{ "known before", "0-3=1", "2-3=1", 2, 9, true },
+		{ "a gap", "1-5=1", "1-3=1 4-5=1", 0, 9, false },
+		{ "none of one", "", "1-3=1", 0, 9, false },
+		{ "an empty span", "1-3=1", "1-3=2", 2, 2, true },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		fill(&a, ROWS[i].a);
+		fill(&b, ROWS[i].b);
+		if (price_same(&a, &b, ROWS[i].from * HOUR, ROWS[i].to * HOUR) != ROWS[i].same ||
+		    price_same(&b, &a, ROWS[i].from * HOUR, ROWS[i].to * HOUR) != ROWS[i].same)
+			fail_msg("%s", ROWS[i].name);
+	}
+}
+
 static void test_week(void **state)
 {
 	(void)state;
@@ -390,7 +418,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_merge),	     cmocka_unit_test(test_merge_random),	cmocka_unit_test(test_merge_full),
-		cmocka_unit_test(test_push_and_cut), cmocka_unit_test(test_doubt), cmocka_unit_test(test_week),		cmocka_unit_test(test_week_against_clock),
+		cmocka_unit_test(test_push_and_cut), cmocka_unit_test(test_doubt), cmocka_unit_test(test_same), cmocka_unit_test(test_week),		cmocka_unit_test(test_week_against_clock),
 		cmocka_unit_test(test_compose),	     cmocka_unit_test(test_compose_weeks), cmocka_unit_test(test_compose_cost),
 	};
 

@@ -106,13 +106,18 @@ static void test_token(void **state)
 static void test_relogin(void **state)
 {
 	struct errbuf err = { "" };
+	struct civil asked, again;
+	char words[64];
 
 	(void)state;
 	pass(5 * S);
 	server.token = 77;
 	assert_int_equal(prices_refresh(p, &err), -EBUSY);
 	assert_non_null(strstr(err.text, "FlatPeak may be asked every 15 minutes: asked at "));
-	assert_non_null(strstr(err.text, " UTC, again at "));
+	calendar_local(&LONDON, at_home.utc_ms, &asked); /* within the last minute */
+	calendar_local(&LONDON, at_home.utc_ms + 15 * MINUTE, &again);
+	snprintf(words, sizeof(words), ": asked at %02d:%02d, again at %02d:", asked.hour, asked.minute, again.hour);
+	assert_non_null(strstr(err.text, words));
 	at_home.now_ms += 16 * MINUTE;
 	at_home.utc_ms += 16 * MINUTE;
 	assert_int_equal(prices_refresh(p, NULL), 0);

@@ -293,6 +293,7 @@ static void test_meter_in_one_block(void **state)
 	assert_true(fabs(field(r, F_METER_ENERGY_IMPORT_WH) - 1234567) < 1);
 	assert_true(r->run.state.ac_power_w.v == -453.5);
 	assert_int_equal(r->run.state.kinds, KIND_METER);
+	assert_int_equal(r->run.state.period_ms, 1000);
 	assert_int_equal(r->run.state.caps.guarded_by, GUARDED_SAFE_STATE);
 	assert_true(r->run.state.released);
 	fake_until(&r->run, r->run.now_ms + 10000);

@@ -301,6 +301,7 @@ static void test_release_is_the_failsafe_current(void **state)
 
 		r->o.failsafe_a = ROWS[i].failsafe_a;
 		rig_start(r);
+		assert_int_equal(r->run.state.period_ms, 10000); /* its profile's own least */
 		aim(r, 13800);
 		assert_false(r->run.state.released);
 		fake_aim(&r->run, (struct order){ .kind = ORDER_RELEASE });
@@ -325,6 +326,12 @@ static void test_watchdog(void **state)
 		{ "fail-safe 6 A, no timer", 6000, 0, false, 60, -1, GUARDED_DEVICE },
 		{ "fail-safe 0 A, 30 s", 0, 30, false, 30, -1, GUARDED_DEVICE },
 		{ "fail-safe 6 A, 30 s", 6000, 30, false, 30, -1, GUARDED_DEVICE },
+		{ "fail-safe 6.1 A, 30 s: the same", 6100, 30, false, 30, -1, GUARDED_DEVICE },
+		{ "fail-safe 7 A, 30 s: more than what is left of it", 7000, 30, false, 30, -1, GUARDED_NONE },
+		{ "fail-safe 32 A, 30 s", 32000, 30, false, 30, -1, GUARDED_NONE },
+		{ "fail-safe 32 A, 60 s", 32000, 60, false, 60, -1, GUARDED_NONE },
+		{ "fail-safe 6 A, 60 s", 6000, 60, false, 60, -1, GUARDED_DEVICE },
+		{ "fail-safe 6 A, 61 s: too late", 6000, 61, false, 61, -1, GUARDED_NONE },
 		{ "fail-safe 32 A, no timer", 32000, 0, false, -1, -1, GUARDED_NONE },
 		{ "fail-safe 32 A, 120 s: kept alive, no guard", 32000, 120, false, 120, -1, GUARDED_NONE },
 		{ "fail-safe 32 A, C allowed", 32000, 0, true, 60, 6000, GUARDED_DEVICE },

@@ -14,7 +14,7 @@
 
 #define DWELL_MS 300000 /* as the profile has it */
 
-enum box { OBEYS, NO_CONTACTOR, STUCK, GOES_ON };
+enum box { OBEYS, NO_CONTACTOR, STUCK, GOES_ON, WAITS /* the car takes nothing yet */ };
 
 struct rig {
 	struct fake_unit u;
@@ -53,6 +53,8 @@ static void box_write(struct fake_unit *u, uint16_t address, uint16_t count, int
 	fake_set32(u, 1100, ma);
 	if (r->box == GOES_ON && ma == 0)
 		return; /* the car does not stop */
+	if (r->box == WAITS)
+		ma = 0;
 	fake_set32(u, 1020, r->no_meter ? 0 : ma * 230 * (r->three ? 3 : 1));
 	fake_set32(u, 1000, ma > 0 ? 3 : 5);
 	for (uint16_t i = 0; i < 3; i++)
@@ -321,6 +323,17 @@ static void test_current_that_does_not_end(void **state)
 	rig_stop(r);
 }
 
+/* The car obeys at last: the one stroke comes then, and nothing flows. */
+static void ends_without_current(struct rig *r)
+{
+	r->box = OBEYS;
+	r->u.on_write(&r->u, 5004, 1, r->run.now_ms);
+	aim(r, 2300, 1, 2 * DWELL_MS);
+	assert_int_equal(r->switches, 1);
+	assert_int_equal(r->under_current, 0);
+	rig_stop(r);
+}
+
 /* A box without a meter shows 0 W; its currents are what counts. */
 static void test_current_without_power(void **state)
 {
@@ -333,12 +346,124 @@ static void test_current_without_power(void **state)
 	r->box = GOES_ON;
 	aim(r, 2300, 1, 60000);
 	assert_int_equal(r->switches, 0);
+	ends_without_current(r);
+}
+
+/* The car began behind the last reading, and no other comes: that nothing flowed before the pause proves nothing. */
+static void test_readings_of_before_the_pause(void **state)
+{
+	struct rig *r = rig_new(false, 3);
+
+	(void)state;
+	r->box = WAITS;
+	rig_start(r);
+	aim(r, 6900, 3, DWELL_MS);
+	assert_true(r->run.state.f[F_CHARGER_POWER_W].v == 0);
+	for (int address = 1008; address <= 1020; address += address < 1012 ? 2 : 8)
+		fake_fault(&r->u, (enum request_status)6, 3, address, -1); /* busy */
 	r->box = OBEYS;
 	r->u.on_write(&r->u, 5004, 1, r->run.now_ms);
-	aim(r, 2300, 1, 2 * DWELL_MS);
-	assert_int_equal(r->switches, 1);
-	assert_int_equal(r->under_current, 0);
-	rig_stop(r);
+	r->box = GOES_ON;
+	aim(r, 2300, 1, 60000);
+	assert_int_equal(r->switches, 0);
+	assert_string_equal(r->run.state.note, "changing to one phase");
+	assert_int_equal(r->run.state.verdict, VERDICT_APPLIED); /* the pause reads back, which is all that does */
+	fake_faults_clear(&r->u);
+	ends_without_current(r);
+}
+
+static void nonsense_write(struct fake_unit *u, uint16_t address, uint16_t count, int64_t now_ms)
+{
+	box_write(u, address, count, now_ms);
+	for (int at = 1008; at <= 1020; at += at < 1012 ? 2 : 8)
+		fake_set32(u, (uint16_t)at, 0xFFFFFFFE);
+}
+
+/* Readings that come, but cannot be believed, are none. */
+static void test_nonsense_behind_the_pause(void **state)
+{
+	struct rig *r = rig_new(false, 3);
+
+	(void)state;
+	r->box = WAITS;
+	rig_start(r);
+	aim(r, 6900, 3, DWELL_MS);
+	assert_true(r->run.state.f[F_CHARGER_POWER_W].v == 0);
+	r->u.on_write = nonsense_write;
+	r->box = OBEYS;
+	r->u.on_write(&r->u, 5004, 1, r->run.now_ms);
+	r->box = GOES_ON;
+	aim(r, 2300, 1, 60000);
+	assert_int_equal(r->run.state.f[F_CHARGER_POWER_W].q, Q_BAD);
+	assert_int_equal(r->switches, 0);
+	r->u.on_write = box_write;
+	ends_without_current(r);
+}
+
+/* The same, of a box without a meter, whose currents cannot be read for a while, or no more: its 0 W is no proof. Without power at all
+ * the currents are. */
+static void test_old_currents_and_no_meter(void **state)
+{
+	static const struct { const char *name; bool no_power; int busy_ms; } ROWS[] = {
+		{ "0 W, busy for seconds", false, 5000 }, { "0 W, busy until they are stale", false, 60000 },
+		{ "no power, busy for seconds", true, 5000 }, { "no power, busy until they are stale", true, 60000 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		struct rig *r = rig_new(true, 3);
+
+		r->no_meter = true;
+		r->box = WAITS;
+		if (ROWS[i].no_power)
+			fake_fault(&r->u, (enum request_status)2, 3, 1020, -1);
+		rig_start(r);
+		aim(r, 6900, 3, DWELL_MS);
+		for (int address = 1008; address <= 1012; address += 2)
+			fake_fault(&r->u, (enum request_status)6, 3, address, -1); /* busy */
+		run(r, ROWS[i].busy_ms);
+		r->box = OBEYS;
+		r->u.on_write(&r->u, 5004, 1, r->run.now_ms);
+		r->box = GOES_ON;
+		aim(r, 2300, 1, 60000);
+		if (r->switches != 0)
+			fail_msg("%s: %d strokes, %d under current", ROWS[i].name, r->switches, r->under_current);
+		fake_faults_clear(&r->u);
+		if (ROWS[i].no_power)
+			fake_fault(&r->u, (enum request_status)2, 3, 1020, -1);
+		aim(r, 2300, 1, DWELL_MS);
+		if (r->switches != 0)
+			fail_msg("%s: seen, and yet %d strokes, %d under current", ROWS[i].name, r->switches, r->under_current);
+		r->box = OBEYS;
+		r->u.on_write(&r->u, 5004, 1, r->run.now_ms);
+		aim(r, 2300, 1, 2 * DWELL_MS);
+		if (r->switches != 1 || r->under_current != 0)
+			fail_msg("%s: %d strokes in the end, %d under current", ROWS[i].name, r->switches, r->under_current);
+		rig_stop(r);
+	}
+}
+
+/* Whether a car charges its currents tell too: no contactor, and a pause that is not kept, are seen without a meter. */
+static void test_no_contactor_and_no_meter(void **state)
+{
+	(void)state;
+	for (int no_power = 0; no_power < 2; no_power++) {
+		struct rig *r = rig_new(false, 3);
+
+		r->no_meter = true;
+		if (no_power)
+			fake_fault(&r->u, (enum request_status)2, 3, 1020, -1);
+		r->box = NO_CONTACTOR;
+		rig_start(r);
+		aim(r, 6900, 3, DWELL_MS);
+		aim(r, 2300, 1, 120000);
+		assert_int_equal(r->switches, 1);
+		assert_int_equal(phases_told(r), 1);
+		assert_false(r->run.state.caps.switches_phases);
+		aim(r, 6900, 0, 60000);
+		assert_int_equal(now_ma(r), 10000); /* three phases, whatever it says */
+		rig_stop(r);
+	}
 }
 
 static const struct {
@@ -427,6 +552,10 @@ int main(void)
 		cmocka_unit_test(test_the_latest_order_counts),
 		cmocka_unit_test(test_current_that_does_not_end),
 		cmocka_unit_test(test_current_without_power),
+		cmocka_unit_test(test_readings_of_before_the_pause),
+		cmocka_unit_test(test_nonsense_behind_the_pause),
+		cmocka_unit_test(test_old_currents_and_no_meter),
+		cmocka_unit_test(test_no_contactor_and_no_meter),
 		cmocka_unit_test(test_a_box_that_does_not_switch),
 		cmocka_unit_test(test_no_contactor),
 		cmocka_unit_test(test_lost_answers),

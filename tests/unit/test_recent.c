@@ -59,9 +59,29 @@ static void test_full(void **state)
 	assert_int_equal(recent_ask(&r, "dso", "newest", "{}", 1002 + RECENT_MS), RECENT_FULL);
 }
 
+/* Those that were refused take nobody's place, though one that was answered stands where they come round. */
+static void test_refused(void **state)
+{
+	char text[16];
+
+	(void)state;
+	assert_int_equal(recent_ask(&r, "dso", "0", "{}", 1000), RECENT_NEW);
+	recent_end(&r, "dso", "0", true);
+	for (int i = 0; i < 3 * RECENT_MAX; i++) {
+		snprintf(text, sizeof(text), "x%d", i);
+		if (recent_ask(&r, "dso", text, "{}", 1000 + i / 100) != RECENT_NEW)
+			fail_msg("%d", i);
+		recent_end(&r, "dso", text, false);
+	}
+	assert_int_equal(recent_ask(&r, "dso", "0", "{}", 2000), RECENT_ANSWERED);
+	assert_int_equal(recent_ask(&r, "dso", "1", "{}", 2000), RECENT_NEW);
+	assert_int_equal(recent_ask(&r, "dso", "1", "{}", 2000), RECENT_UNDER_WAY);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test_setup(test_life, setup), cmocka_unit_test_setup(test_full, setup) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test_setup(test_life, setup), cmocka_unit_test_setup(test_full, setup),
+					    cmocka_unit_test_setup(test_refused, setup) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

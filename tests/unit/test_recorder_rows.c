@@ -51,6 +51,47 @@ static void test_history(void **state)
 	stop(r);
 }
 
+static int n_ended;
+
+static void prices_of(void *context, int64_t from_utc_ms, int64_t to_utc_ms, double *import_price, double *export_price)
+{
+	assert_ptr_equal(context, &n_ended);
+	assert_true(from_utc_ms == NOON && to_utc_ms == NOON + 300000);
+	*import_price = 0.28125;
+	*export_price = NAN;
+}
+
+static void on_ended(void *context, const struct interval_report *report, double import_price, double export_price)
+{
+	assert_ptr_equal(context, &n_ended);
+	assert_true(report->start_utc_ms == NOON && fabs(report->grid.in_wh - 100) < 1e-6 && import_price == 0.28125 && isnan(export_price));
+	n_ended++;
+}
+
+/* The site's rows keep what their time cost, and somebody is told once an interval. */
+static void test_prices_kept(void **state)
+{
+	struct recorder_options o = { .config = &config, .zone = &zone, .backlog = (struct backlog *)&config, .prices = prices_of, .ended = on_ended,
+				      .context = &n_ended };
+	struct history_row h;
+	struct recorder *r;
+
+	(void)state;
+	home_new("UTC", NOON);
+	assert_int_equal(recorder_start(&r, &o, NULL), 0);
+	run(r, 301, 1, true);
+	assert_int_equal(n_ended, 1);
+	for (int i = 0; i < fake_count(STORE_HISTORY); i++) {
+		const struct store_row *row = &fake_logs[STORE_HISTORY - STORE_LOGS_FROM].row[i];
+
+		assert_int_equal(history_unpack(row->at_ms, row->body, &h), 0);
+		assert_true(strcmp(row->kind, "site") ? isnan(h.import_price) : h.import_price == 0.28125);
+		assert_true(isnan(h.export_price));
+	}
+	stop(r);
+	assert_int_equal(n_ended, 1); /* a second of the next one is too short to tell */
+}
+
 /* Sums of local days over their ends, over restarts and over days of 23 and 25 hours. */
 static void test_days(void **state)
 {
@@ -244,6 +285,7 @@ static void test_purge(void **state)
 	old_row(STORE_HISTORY, "", NOON - 59 * day_ms);
 	old_row(STORE_DAILY, "battery/2024-12-01", NOON - 410 * day_ms);
 	old_row(STORE_DAILY, "battery/2025-01-15", NOON - 365 * day_ms);
+	old_row(STORE_DAILY, "battery/2027-01-15", NOON + 365 * day_ms); /* by a clock that ran ahead */
 	r = recorder_new();
 	run(r, 3300, 10, true);
 	s.utc_ms += 1000 * day_ms; /* a clock gone wrong takes nothing with it */
@@ -251,9 +293,13 @@ static void test_purge(void **state)
 	s.utc_ms -= 1000 * day_ms;
 	run(r, 3300, 10, true);
 	assert_non_null(fake_find(STORE_DAILY, "battery/2024-12-01"));
+	assert_non_null(fake_find(STORE_DAILY, "battery/2027-01-15"));
 	assert_true(fake_logs[STORE_HISTORY - STORE_LOGS_FROM].row[0].at_ms == NOON - 61 * day_ms);
 	run(r, 900, 10, true);
 	assert_null(fake_find(STORE_DAILY, "battery/2024-12-01"));
+	assert_null(fake_find(STORE_DAILY, "battery/2027-01-15"));
+	for (int i = 0; i < fake_count(STORE_HISTORY); i++)
+		assert_true(fake_logs[STORE_HISTORY - STORE_LOGS_FROM].row[i].at_ms < NOON + 2 * day_ms);
 	assert_non_null(fake_find(STORE_DAILY, "battery/2025-01-15"));
 	assert_true(fake_logs[STORE_HISTORY - STORE_LOGS_FROM].row[0].at_ms == NOON - 59 * day_ms);
 	old_row(STORE_HISTORY, "", NOON - 61 * day_ms);
@@ -317,6 +363,12 @@ static void test_rows_packed(void **state)
 		{ "daily", "1 300 83 0", false, 0 },
 		{ "daily of the site", "1 300 83 0 5 -", false, 0 },
 		{ "daily, short", "1 300 83", false, -EINVAL },
+		{ "with prices", "1 300 300 100 83 0 - 500 0 28000 -1500", true, 0 },
+		{ "one price known", "1 300 300 100 83 0 - - - 28000 -", true, 0 },
+		{ "half of the prices", "1 300 300 100 83 0 - 500 0 28000", true, -EINVAL },
+		{ "price above all sense", "1 300 300 100 83 0 - 500 0 28000 100000001", true, -EINVAL },
+		{ "more behind the prices", "1 300 300 100 83 0 - 500 0 1 1 1", true, -EINVAL },
+		{ "daily with prices", "1 300 83 0 500 0 1 1", false, -EINVAL },
 		{ "daily, garbage", "1 300 83 x", false, -EINVAL },
 		{ "daily, nothing", "", false, -EINVAL },
 	};
@@ -337,14 +389,18 @@ static void test_rows_packed(void **state)
 	for (int k = 0; k < 5000; k++) {
 		h = (struct history_row){ .start_utc_ms = NOON, .duration_s = 1 + rand() % 400, .measured_s = rand() % 300,
 					  .mean_w = rand() % 20000 - 10000, .in_wh = rand() % 100000 / 10.0, .out_wh = rand() % 100000 / 10.0,
-					  .soc_pct = rand() % 2 ? NAN : rand() % 1001 / 10.0, .home_wh = NAN, .solar_wh = NAN };
+					  .soc_pct = rand() % 2 ? NAN : rand() % 1001 / 10.0, .home_wh = NAN, .solar_wh = NAN, .import_price = NAN, .export_price = NAN };
 		if (rand() % 2)
 			h.home_wh = rand() % 10000 / 10.0;
+		if (rand() % 2)
+			h.import_price = (rand() % 200000 - 100000) / 1e5;
 		if (rand() % 4 == 0)
 			h.mean_w = h.solar_wh = 1e300;
 		assert_true(history_pack(&h, text, sizeof(text)) > 0);
 		assert_int_equal(history_unpack(NOON, text, &back), 0);
 		assert_true(back.duration_s == h.duration_s && back.measured_s == h.measured_s && back.in_wh == h.in_wh);
+		assert_true(isnan(h.import_price) ? isnan(back.import_price) : fabs(back.import_price - h.import_price) < 1e-9);
+		assert_true(isnan(back.export_price));
 		assert_true(isnan(h.soc_pct) ? isnan(back.soc_pct) : back.soc_pct == h.soc_pct);
 		assert_true(h.mean_w == 1e300 ? back.mean_w > 1e11 : back.mean_w == h.mean_w);
 		assert_true(history_pack(&back, again, sizeof(again)) > 0);
@@ -356,7 +412,7 @@ static void test_rows_packed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows_packed), cmocka_unit_test(test_history),
+		cmocka_unit_test(test_rows_packed), cmocka_unit_test(test_history), cmocka_unit_test(test_prices_kept),
 		cmocka_unit_test(test_days),	     cmocka_unit_test(test_short_lives), cmocka_unit_test(test_step_over_midnight),
 		cmocka_unit_test(test_failures),     cmocka_unit_test(test_stop_early),	 cmocka_unit_test(test_purge),
 		cmocka_unit_test(test_wear),

@@ -287,6 +287,34 @@ static void readings_the_meter_knows_better(void **state)
 	assert_int_equal(r.odd_ms, 130000);
 }
 
+/* What was odd before an order widens the range as long as the meter may still show it; a reading of after the order counts. */
+static void what_was_odd_before_an_order(void **state)
+{
+	static const struct { const char *name; int64_t read_ms, meter_ms; double low, high; } ROWS[] = {
+		{ "the meter may be of before the order", 0, 112500, -3000, 0 },
+		{ "it is of after it", 0, 112501, -3000, -3000 },
+		{ "read the moment it was ordered", 110000, 112501, -3000, -3000 },
+		{ "and just after", 110001, 112501, -3000, 900 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		struct response_range range;
+
+		fresh();
+		response_told(&r, 100000, -2000);
+		readings(0, 5); /* odd from the third second on */
+		assert_row(ROWS[i].name, r.odd_ms != 0);
+		response_told(&r, 110000, -3000);
+		if (ROWS[i].read_ms)
+			response_read(&r, ROWS[i].read_ms, 900);
+		r.past[r.newest].low_w = r.past[r.newest].high_w = -3000; /* so that only what was odd widens it */
+		range = response_power(&r, ROWS[i].meter_ms, INT64_MAX);
+		assert_row_near(ROWS[i].name, range.low_w, ROWS[i].low);
+		assert_row_near(ROWS[i].name, range.high_w, ROWS[i].high);
+	}
+}
+
 /* A device that is not in the loop stands where it is read. */
 static void exactly(void **state)
 {
@@ -325,9 +353,9 @@ static void exactly(void **state)
 		assert_true(r.bound);
 		assert_near(response_power(&r, 108000, INT64_MAX).low_w, sign * 5000);
 		assert_near(response_power(&r, 108000, INT64_MAX).high_w, sign * 5000);
-		response_told(&r, 108500, sign * 4000); /* below that it may move: anywhere between */
+		response_told(&r, 108500, sign * 4000); /* below that it may move: from where it was */
 		readings(sign * 5000, 1);
-		assert_near(fabs(response_power(&r, 109000, INT64_MAX).low_w + response_power(&r, 109000, INT64_MAX).high_w), 12000);
+		assert_near(fabs(response_power(&r, 109000, INT64_MAX).low_w + response_power(&r, 109000, INT64_MAX).high_w), 9000);
 	}
 	fresh(); /* who does more than told stands still, and is told something else: it may begin to move */
 	r.exact = true;
@@ -447,6 +475,27 @@ static void steps_teach(void **state)
 	assert_near(r.max_ms, RESPONSE_MAX_MS);
 }
 
+/* Where the meter must show it: read there for three seconds, and told so for longer than it is known to need. */
+static void when_it_is_there(void **state)
+{
+	static const struct { const char *name; double window_ms; int64_t meter_ms; bool there; } ROWS[] = {
+		{ "not yet for long enough", 2000, 104000, false }, { "now", 2000, 104001, true },
+		{ "it may need longer", 6000, 106000, false }, { "that is over", 6000, 106001, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		fresh();
+		response_told(&r, 100000, -3000);
+		assert_row(ROWS[i].name, !response_there(&r, ROWS[i].meter_ms)); /* not read */
+		response_read(&r, 100500, -1000);
+		assert_row(ROWS[i].name, !response_there(&r, ROWS[i].meter_ms)); /* read elsewhere */
+		response_read(&r, 101000, -3000);
+		r.max_ms = ROWS[i].window_ms;
+		assert_row(ROWS[i].name, response_there(&r, ROWS[i].meter_ms) == ROWS[i].there);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -459,10 +508,12 @@ int main(void)
 		cmocka_unit_test(what_it_moves_from_is_kept_while_it_moves),
 		cmocka_unit_test(at_the_edges),
 		cmocka_unit_test(readings_the_meter_knows_better),
+		cmocka_unit_test(what_was_odd_before_an_order),
 		cmocka_unit_test(exactly),
 		cmocka_unit_test(the_first_reading_of_a_life),
 		cmocka_unit_test(the_gain),
 		cmocka_unit_test(steps_teach),
+		cmocka_unit_test(when_it_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,6 +157,13 @@ static void what_a_device_does(void **state)
 		if (strcmp(out, expected) != 0)
 			fail_msg("row '%s': %s", ROWS[r].name, out);
 	}
+	w.dev = &dev[BATTERY_W];
+	w.charger = false;
+	w.order = (struct order){ .kind = ORDER_BALANCE, .grid_w = 300, .min_w = -5000, .max_w = 5000 };
+	w.looks = w.car_apart = true;
+	work_sentence(&w, out, sizeof(out));
+	assert_string_equal(out, "balancing the grid at 300 W within -5000..5000 W: because; buys that to see whether the sun behind its bound gives more"
+			    "; the car's charge is apart from that");
 }
 
 /* The longest of each kind, together. What had been asked is left out as a whole, or not at all. */
@@ -261,6 +268,8 @@ static void set_plan_cover(void) { guide_set(0.2, 0.3, 0.25); s.site.battery_exp
 static void set_plan_self_use(void) { guide_set(0.2, 0.3, 0.05); }
 static void set_car_plan(void) { a_car(EV_CHEAP, 2300); s.dev[car].guide = (struct plan_guide){ .valid = true, .planned_w = 2300 }; s.import_price = 0.09; }
 static void set_car_deadline(void) { a_car(EV_CHEAP, 7360); s.dev[car].ev_energy_wh = 20000; s.dev[car].ev_ready_by_utc_ms = s.utc_ms + 2 * HOUR_MS; }
+static void set_car_deadline_habit(void) { set_car_deadline(); strcpy(s.dev[car].ev_habit, "by habit: leaves 07:10, needs 11 kWh; of 9 sessions"); }
+static void set_car_plan_habit(void) { set_car_plan(); strcpy(s.dev[car].ev_habit, "by habit: leaves 07:10, needs 11 kWh; of 9 sessions"); }
 static void set_car_absent(void) { a_car(EV_UNSET, 0); value_set(&s.dev[car].state.f[F_CHARGER_CONNECTED], 0, s.now_ms, Q_GOOD); }
 static void set_car_done(void) { a_car(EV_CHEAP, 0); s.dev[car].ev_energy_wh = 0; }
 static void set_car_plugged(void) { a_car(EV_UNSET, 7360); }
@@ -369,29 +378,29 @@ static const struct {
 	{ REASON_METER_LOST, BATTERY, set_meter_lost,
 	  "released: grid meter lost: nothing to balance by; asked: self-use: own sun is stored, own load covered" },
 	{ REASON_METER_LOST, CAR, set_meter_lost_car,
-	  "charging the car with 6.0 A (1380 W): grid meter lost for 10 s: failsafe 1380 W; asked: a car is plugged in, up to 7360 W" },
+	  "charging the car with 6.0 A (1380 W): grid meter lost for 10 s: the charger's own failsafe of 1380 W; asked: a car is plugged in, up to 7360 W" },
 	{ REASON_UNGUARDED, BATTERY, set_unguarded,
 	  "balancing the grid at 0 W within 0..3000 W: nobody guards the device: not beyond surplus and load; asked: the owner's charge of 3000 W, until 12:00" },
 	{ REASON_CANNOT, BATTERY, set_cannot,
 	  "holding: it cannot balance by orders; asked: the owner's charge of 3000 W, until 12:00" },
 	{ REASON_IMPORT_LIMIT, BATTERY, set_import,
-	  "charging 3000 W: import limit 3000 W: 3000 W of 5000 W left; asked: the owner's charge of 5000 W, until 12:00" },
+	  "charging 3000 W: import limit 3000 W: 3000 W left instead of 5000 W; asked: the owner's charge of 5000 W, until 12:00" },
 	{ REASON_EXPORT_LIMIT, BATTERY, set_export,
-	  "discharging 3000 W: export limit 3000 W: 3000 W of 5000 W left; asked: the owner's discharge of 5000 W, until 12:00" },
+	  "discharging 3000 W: export limit 3000 W: 3000 W left instead of 5000 W; asked: the owner's discharge of 5000 W, until 12:00" },
 	{ REASON_OUTSIDE_IMPORT, BATTERY, set_outside_import,
-	  "charging 4200 W: import limit from outside 4200 W, until 19:00: 4200 W of 5000 W left; asked: the owner's charge of 5000 W, until 12:00" },
+	  "charging 4200 W: import limit from outside 4200 W, until 19:00: 4200 W left instead of 5000 W; asked: the owner's charge of 5000 W, until 12:00" },
 	{ REASON_OUTSIDE_EXPORT, BATTERY, set_outside_export,
-	  "holding: export limit from outside 0 W: 0 W of 5000 W left; asked: the owner's discharge of 5000 W, until 12:00" },
+	  "holding: export limit from outside 0 W: 0 W left instead of 5000 W; asked: the owner's discharge of 5000 W, until 12:00" },
 	{ REASON_OUTSIDE_IMPORT, BATTERY, set_failsafe_apart,
-	  "charging 4200 W: import limit from outside 4200 W, until 19:00: 4200 W of 5000 W left; asked: the owner's charge of 5000 W, until 12:00" },
+	  "charging 4200 W: import limit from outside 4200 W, until 19:00: 4200 W left instead of 5000 W; asked: the owner's charge of 5000 W, until 12:00" },
 	{ REASON_LIMIT_FAILSAFE, BATTERY, set_failsafe_export,
-	  "holding: failsafe, nobody outside is heard: export limit 0 W: 0 W of 5000 W left; asked: the owner's discharge of 5000 W, until 12:00" },
+	  "holding: failsafe, nobody outside is heard: export limit 0 W: 0 W left instead of 5000 W; asked: the owner's discharge of 5000 W, until 12:00" },
 	{ REASON_LIMIT_FAILSAFE, BATTERY, set_failsafe,
-	  "charging 1500 W: failsafe, nobody outside is heard: import limit 1500 W: 1500 W of 5000 W left; asked: the owner's charge of 5000 W, until 12:00" },
+	  "charging 1500 W: failsafe, nobody outside is heard: import limit 1500 W: 1500 W left instead of 5000 W; asked: the owner's charge of 5000 W, until 12:00" },
 	{ REASON_FUSE, BATTERY, set_fuse,
-	  "charging 3680 W: fuse 16 A: 3680 W of 5000 W left; asked: the owner's charge of 5000 W, until 12:00" },
+	  "charging 3680 W: fuse 16 A: 3680 W left instead of 5000 W; asked: the owner's charge of 5000 W, until 12:00" },
 	{ REASON_DEMAND, BATTERY, set_demand,
-	  "charging 2600 W: the month's peak: import 2600 W, until 11:15: 2600 W of 5000 W left; asked: the owner's charge of 5000 W, until 12:00" },
+	  "charging 2600 W: the month's peak: import 2600 W, until 11:15: 2600 W left instead of 5000 W; asked: the owner's charge of 5000 W, until 12:00" },
 	{ REASON_SUPPORT, BATTERY, set_support,
 	  "discharging 1800 W: support for the import limit 3000 W; asked: the owner's hold, until 12:00" },
 	{ REASON_FLOOR, BATTERY, set_floor,
@@ -438,6 +447,10 @@ static const struct {
 	  "charging the car with 10.0 A (2300 W): cheap: the plan gives the car 2300 W at 0.090" },
 	{ REASON_CAR_DEADLINE, CAR, set_car_deadline,
 	  "charging the car with 32.0 A (7360 W): cheap: 20.0 kWh to go by 13:00" },
+	{ REASON_CAR_PLAN, CAR, set_car_plan_habit,
+	  "charging the car with 10.0 A (2300 W): cheap: the plan gives the car 2300 W at 0.090; by habit: leaves 07:10, needs 11 kWh; of 9 sessions" },
+	{ REASON_CAR_DEADLINE, CAR, set_car_deadline_habit,
+	  "charging the car with 32.0 A (7360 W): cheap: 20.0 kWh to go by 13:00; by habit: leaves 07:10, needs 11 kWh; of 9 sessions" },
 	{ REASON_SELF_USE, BATTERY, set_nothing,
 	  "balancing the grid at 0 W within -5000..5000 W: self-use: own sun is stored, own load covered" },
 	{ REASON_SELF_USE, BATTERY, set_car_beside,

@@ -20,14 +20,15 @@ static void fresh(void)
  * what is believed to be on its way would leave the room. */
 static void nobody_rises_beyond_a_limit(void **state)
 {
-	static const struct { const char *name; enum order_kind kind; double sign, off_w, reads_w, w; } ROWS[] = {
-		{ "just not beyond: what is on its way leaves room", ORDER_POWER, 1, 50, 3000, 2950 },
-		{ "just beyond", ORDER_POWER, 1, 50.1, 3000, 500 },
-		{ "on the way out", ORDER_POWER, -1, 50, 3000, 2950 },
-		{ "beyond on the way out", ORDER_POWER, -1, 50.1, 3000, 500 },
-		{ "its balance, by us", ORDER_BALANCE, 1, 50.1, 3000, 500 },
-		{ "left to itself before: it keeps what it takes", ORDER_RELEASE, 1, 50.1, 3000, 2949.9 },
-		{ "its reading is ahead of the meter", ORDER_POWER, 1, 50, 500, 2950 },
+	static const struct { const char *name; enum order_kind kind; double sign, off_w, reads_w, w, min_ms; } ROWS[] = {
+		{ "just not beyond: what is on its way leaves room", ORDER_POWER, 1, 50, 3000, 2950, 0 },
+		{ "just beyond", ORDER_POWER, 1, 50.1, 3000, 500, 0 },
+		{ "on the way out", ORDER_POWER, -1, 50, 3000, 2950, 0 },
+		{ "beyond on the way out", ORDER_POWER, -1, 50.1, 3000, 500, 0 },
+		{ "its balance, by us", ORDER_BALANCE, 1, 50.1, 3000, 500, 0 },
+		{ "left to itself before: it keeps what it takes", ORDER_RELEASE, 1, 50.1, 3000, 2949.9, 0 },
+		{ "and no meter can show yet that it was told less", ORDER_POWER, 1, 50.1, 3000, 500, 1500 },
+		{ "its reading is ahead of the meter", ORDER_POWER, 1, 50, 500, 2950, 0 },
 	};
 
 	(void)state;
@@ -46,12 +47,55 @@ static void nobody_rises_beyond_a_limit(void **state)
 		desk_chain(&c, &s, &d);
 		desk_wait(&s, 1000);
 		s.dev[b].override.power_w = 4000;
+		c.device[b].response.min_ms = ROWS[r].min_ms;
 		s.dev[b].ordered = (struct order){ .kind = ROWS[r].kind, .w = sign * 500, .min_w = -5000, .max_w = 5000 };
 		s.dev[b].ordered_at_ms = s.now_ms;
 		desk_power(&s, b, sign * ROWS[r].reads_w);
 		desk_grid(&s, sign * (10000 + ROWS[r].off_w));
 		desk_chain(&c, &s, &d);
 		assert_row_near(ROWS[r].name, d.d[b].order.w, sign * ROWS[r].w);
+	}
+}
+
+/* The same for who gives: told 3000 W instead of 500 W this instant, of which the meter can show nothing yet. By what is believed,
+ * 500 W and what is missing are enough. */
+static void nobody_gives_less_beyond_a_limit(void **state)
+{
+	enum { HELD, FAULTY, LOW };
+	static const struct { const char *name; int who; double off_w, told_w, w; enum rank rank; } ROWS[] = {
+		{ "just not beyond", HELD, 50, -3000, -550, RANK_LIMIT },
+		{ "just beyond", HELD, 50.1, -3000, -3000, RANK_LIMIT },
+		{ "what it is told is enough", HELD, 50.1, -549.5, -550.1, RANK_LIMIT },
+		{ "what it is told is a little more", HELD, 50.1, -552, -552, RANK_LIMIT },
+		{ "no more than it may by now", HELD, 50.1, -6000, -5000, RANK_LIMIT },
+		{ "it has a fault", FAULTY, 50.1, -3000, 0, RANK_GUARD },
+		{ "it is at its floor", LOW, 50.1, -3000, 0, RANK_OVERRIDE },
+		{ "it was told to rest", HELD, 50.1, 0, -500, RANK_LIMIT },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int b;
+
+		fresh();
+		b = desk_battery(&s, 50);
+		s.site.import_limit_w = 10000;
+		s.dev[b].ordered = order_power(-500);
+		s.dev[b].ordered_at_ms = 1000;
+		s.dev[b].override = (struct override_view){ OVERRIDE_HOLD, 0, s.utc_ms + 3600000 };
+		desk_power(&s, b, -500);
+		desk_grid(&s, 10000);
+		desk_chain(&c, &s, &d);
+		desk_wait(&s, 1000);
+		s.dev[b].ordered = order_power(ROWS[r].told_w);
+		s.dev[b].ordered_at_ms = s.now_ms;
+		s.site.reserve_pct = ROWS[r].who == LOW ? 50 : 20; /* it stood at 50 % */
+		s.dev[b].state.availability = ROWS[r].who == FAULTY ? AVAIL_FAULT : AVAIL_ONLINE;
+		desk_power(&s, b, -500);
+		desk_grid(&s, 10000 + ROWS[r].off_w);
+		desk_chain(&c, &s, &d);
+		assert_row_near(ROWS[r].name, d.d[b].order.w, ROWS[r].w);
+		assert_row(ROWS[r].name, d.d[b].rank == ROWS[r].rank);
 	}
 }
 
@@ -242,16 +286,17 @@ static void a_start_that_does_not_fit_is_named(void **state)
 	(void)state;
 	fresh();
 	car = desk_charger(&s, 0);
-	s.site.import_limit_w = 1400;
+	s.site.import_limit_w = 1379;
 	desk_chain(&c, &s, &d);
 	assert_near(d.d[car].order.w, 0);
-	assert_non_null(strstr(d.d[car].why, "import limit 1400 W: 0 W of 1380 W left"));
+	assert_non_null(strstr(d.d[car].why, "import limit 1379 W: 0 W left instead of 1380 W"));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_rises_beyond_a_limit),
+		cmocka_unit_test(nobody_gives_less_beyond_a_limit),
 		cmocka_unit_test(who_does_less_counts_with_the_worse),
 		cmocka_unit_test(who_gives_already),
 		cmocka_unit_test(noise_at_a_limit),

@@ -1,7 +1,7 @@
 /* Physics of the simulated home: energy is conserved, stores stay inside their limits, delays and ramps are real. */
-#include "sim/car.c"
-#include "sim/house.c"
-#include "sim/storage.c"
+#include "simulate/car.c"
+#include "simulate/house.c"
+#include "simulate/storage.c"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -42,6 +42,8 @@ static void a_charge_rises_in_steps(void **state)
 	live_run(&l, 5);
 	assert_near(live_order(&l, car), 2300);
 	assert_int_equal(l.d.d[car].code, REASON_CAR_RAMP);
+	live_run(&l, 1);
+	assert_non_null(strstr(l.d.d[car].why, "no change within 5 s of the last"));
 }
 
 /* At the minimum until the car is seen to draw, but not for ever. */
@@ -153,8 +155,10 @@ static void the_minimum_moves(void **state)
 /* A limit that gives 50 W more, or a little less than that. */
 static void small_rises_are_skipped(void **state)
 {
-	static const struct { const char *name; double more_w, w; } ROWS[] = {
-		{ "not worth a change", 49, 3000 }, { "worth one", 51, 3051 }, { "less is always worth one", -1, 2999 },
+	static const struct { const char *name; double more_w, w, over; } ROWS[] = {
+		{ "not worth a change", 49, 3000, 0 }, { "just worth one", 50, 3050, 0 }, { "worth one", 51, 3051, 0 },
+		{ "less is always worth one", -1, 2999, 0 }, { "a car that draws more than told: half an ampere, but for a watt", 114, 3000, 1 },
+		{ "half an ampere", 115, 3115, 1 }, { "it is cut as any other", -1, 2999, 1 },
 	};
 
 	(void)state;
@@ -164,6 +168,7 @@ static void small_rises_are_skipped(void **state)
 		live_run(&l, 60);
 		assert_row_near(ROWS[r].name, live_order(&l, car), 3000);
 		l.s.site.import_limit_w += ROWS[r].more_w;
+		l.c.device[car].over = ROWS[r].over;
 		live_run(&l, 20);
 		assert_row_near(ROWS[r].name, live_order(&l, car), ROWS[r].w);
 	}
@@ -172,6 +177,105 @@ static void small_rises_are_skipped(void **state)
 	live_run(&l, 1);
 	l.s.site.import_limit_w = 1420;
 	live_run(&l, 20);
+	assert_near(live_order(&l, car), 1380);
+}
+
+/* The plan, or a limit, wants a little less. */
+static void small_falls_are_skipped(void **state)
+{
+	static const struct { const char *name; double plan_w, limit_w, w; bool rated; } ROWS[] = {
+		{ "not worth a change", 2950.1, 0, 3000, false }, { "worth one", 2950, 0, 2950, false }, { "a limit's are worth one", 3000, 2999, 2999, false },
+		{ "the rating is a limit too", 3000, 2999, 2999, true },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		fresh(EV_CHEAP);
+		l.s.dev[car].guide.valid = true;
+		l.s.dev[car].guide.planned_w = 3000;
+		live_run(&l, 60);
+		assert_row_near(ROWS[r].name, live_order(&l, car), 3000);
+		l.s.dev[car].guide.planned_w = (float)ROWS[r].plan_w;
+		if (ROWS[r].rated)
+			l.s.dev[car].charge_max_w = ROWS[r].limit_w;
+		else
+			l.s.site.import_limit_w = ROWS[r].limit_w;
+		live_run(&l, 20);
+		assert_row_near(ROWS[r].name, live_order(&l, car), ROWS[r].w);
+	}
+}
+
+/* A car on the sun keeps its current while that lies between what the sample leaves and what the estimate of the load does, which
+ * follows by an eighth: 100 W less of 4000 W in the sample are 12 W in the estimate. */
+/* The owner wants less than three phases can begin with: that is 0 W, and the battery has the sun. */
+static void nobody_makes_room_for_less_than_a_minimum(void **state)
+{
+	static const struct { double wants, car, battery; } ROWS[] = { { 4139, 0, 5000 }, { 4139.6, 4140, 860 }, { 4140, 4140, 860 } };
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int battery;
+
+		live_init(&l);
+		battery = desk_battery(&l.s, 50);
+		car = live_charger3(&l);
+		l.load_w[0] = -5000;
+		l.s.external.import_w = 0;
+		l.s.external.export_w = NAN;
+		l.s.dev[car].override.mode = OVERRIDE_CHARGE;
+		l.s.dev[car].override.power_w = ROWS[r].wants;
+		l.s.dev[car].override.until_utc_ms = l.s.utc_ms + 3600000;
+		live_run(&l, 60);
+		assert_near(live_order(&l, car), ROWS[r].car);
+		assert_true(fabs(live_order(&l, battery) - ROWS[r].battery) < 1);
+	}
+}
+
+static void noise_moves_no_car(void **state)
+{
+	static const struct { const char *name; enum ev_mode mode; double told_w, sun_w, off_w, w; } ROWS[] = {
+		{ "the sample shows less, the estimate does not", EV_SOLAR, 4000, 4000, 100, 4000 },
+		{ "it shows more", EV_SOLAR, 4000, 4000, -100, 4000 },
+		{ "between the two", EV_SOLAR, 3960, 4000, 100, 3960 },
+		{ "no noise: it falls", EV_SOLAR, 4060, 4000, 0, 4000 },
+		{ "and rises", EV_SOLAR, 3940, 4000, 0, 4000 },
+		{ "both say less, the estimate not so much", EV_SOLAR, 4200, 4000, 100, 3988 },
+		{ "the sample not so much", EV_SOLAR, 4200, 4000, -100, 4100 },
+		{ "both say more, the estimate not so much", EV_SOLAR, 3800, 4000, -100, 4012 },
+		{ "the sample not so much then", EV_SOLAR, 3800, 4000, 100, 3900 },
+		{ "what a plan says has no noise", EV_CHEAP, 4060, 4000, -100, 4000 },
+		{ "a start takes what there is", EV_SOLAR, 0, 1330, -100, 1380 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		fresh(ROWS[r].mode);
+		l.s.dev[car].guide.valid = ROWS[r].mode == EV_CHEAP;
+		l.s.dev[car].guide.planned_w = (float)ROWS[r].sun_w;
+		l.load_w[0] = -ROWS[r].sun_w;
+		live_run(&l, 60);
+		assert_row_near(ROWS[r].name, live_order(&l, car), ROWS[r].told_w > 0 ? ROWS[r].sun_w : 0);
+		l.s.dev[car].ordered.w = ROWS[r].told_w;
+		l.s.dev[car].ordered_at_ms = l.s.now_ms - 5000;
+		l.c.loop.noise_w = 100;
+		l.load_w[0] += ROWS[r].off_w;
+		live_run(&l, 1);
+		assert_row_near(ROWS[r].name, live_order(&l, car), ROWS[r].w);
+	}
+}
+
+/* What the meter showed last is no sun any more. */
+static void no_meter_no_sun(void **state)
+{
+	(void)state;
+	fresh(EV_SOLAR);
+	l.load_w[0] = -4000;
+	live_run(&l, 120);
+	assert_near(live_order(&l, car), 4000);
+	desk_wait(&l.s, 11000);
+	desk_power(&l.s, car, 4000);
+	l.c.loop.load_w = -6000;
+	desk_chain(&l.c, &l.s, &l.d);
 	assert_near(live_order(&l, car), 1380);
 }
 
@@ -273,6 +377,10 @@ int main(void)
 		cmocka_unit_test(a_charge_is_taken_over),
 		cmocka_unit_test(the_minimum_moves),
 		cmocka_unit_test(small_rises_are_skipped),
+		cmocka_unit_test(small_falls_are_skipped),
+		cmocka_unit_test(nobody_makes_room_for_less_than_a_minimum),
+		cmocka_unit_test(noise_moves_no_car),
+		cmocka_unit_test(no_meter_no_sun),
 		cmocka_unit_test(what_passes_at_once),
 		cmocka_unit_test(patience_ends),
 	};

@@ -174,7 +174,7 @@ static void test_limits(void **state)
 static void test_rows(void **state)
 {
 	struct store *s = opened(0);
-	struct store_op ops[4];
+	struct store_op ops[5];
 	struct stat st;
 	int64_t bytes;
 	int waiting;
@@ -197,8 +197,9 @@ static void test_rows(void **state)
 	ops[0] = put(STORE_SEEN, "w1", "", 100, "");
 	ops[1] = put(STORE_SEEN, "w2", "", 200, "");
 	ops[2] = put(STORE_SEEN, "w3", "", 300, "");
-	ops[3] = (struct store_op){ .verb = STORE_DELETE_OLDER, .table = STORE_SEEN, .at_ms = 200 };
-	submit_and_wait(s, ops, 4);
+	ops[3] = put(STORE_SEEN, "w4", "", 301, "");
+	ops[4] = (struct store_op){ .verb = STORE_DELETE_OLDER, .table = STORE_SEEN, .at_ms = 200, .ahead_ms = 300 };
+	submit_and_wait(s, ops, 5);
 	assert_int_equal(store_load(s, STORE_SEEN, collect, NULL, NULL), -EBUSY);
 	closed(s);
 	assert_int_equal(stat(path, &st), 0);
@@ -318,13 +319,84 @@ static void sql(const char *text)
 	sqlite3_close(db);
 }
 
-/* A file that is no database, one with a broken page, one of a stranger: moved aside with all its bytes, and said. */
+static int count(void *context, const struct store_row *r)
+{
+	(void)r;
+	++*(int *)context;
+	return 0;
+}
+
+static int row_count(struct store *s, enum store_table table)
+{
+	struct errbuf err;
+	int n = 0;
+
+	assert_int_equal(store_load(s, table, count, &n, &err), 0);
+	return n;
+}
+
+/* The page in which @text stands is filled with @with. */
+static void page_break(const char *text, int with)
+{
+	static char bytes[8 << 20];
+	FILE *f = fopen(path, "r+b");
+	size_t len;
+	char *at;
+
+	assert_non_null(f);
+	len = fread(bytes, 1, sizeof(bytes), f);
+	at = memmem(bytes, len, text, strlen(text));
+	assert_non_null(at);
+	at -= (at - bytes) % 4096;
+	memset(at, with, 4096);
+	fseek(f, at - bytes, SEEK_SET);
+	assert_int_equal(fwrite(at, 1, 4096, f), 4096);
+	fclose(f);
+}
+
+/* Emptied, or deleted alone: there was one, so what it held is lost, and that is said. Not where there never was one, nor behind a start
+ * that was cut off while it made the first, nor with all that belongs to it deleted. */
+static void test_gone(void **state)
+{
+	struct store_op op = put(STORE_SETTING, "k", "", 1, "v");
+	struct errbuf err = { "" };
+	struct store *s = NULL;
+	char command[200];
+
+	(void)state;
+	file_write(path, "", 0);
+	snprintf(command, sizeof(command), "%s.lock", path);
+	file_write(command, "", 0);
+	for (int i = 0; i < 3; i++) {
+		s = opened(0);
+		submit_and_wait(s, &op, 1);
+		closed(s);
+		assert_int_equal(i == 1 ? unlink(path) : truncate(path, 0), 0);
+		snprintf(command, sizeof(command), "%s-wal", path);
+		if (i == 2)
+			file_write(command, "", 0);
+		assert_int_equal(store_open(&s, &loop, path, &err), 1);
+		assert_non_null(strstr(err.text, "was gone or empty"));
+		assert_true(store_lost(s, STORE_SETTING) && store_lost(s, STORE_OUTBOX) && damaged_files() == 0);
+		closed(s);
+		s = opened(1); /* again, until it is known */
+		store_damage_known(s);
+		closed(s);
+	}
+	snprintf(command, sizeof(command), "rm '%s'*", path);
+	assert_int_equal(system(command), 0);
+	closed(opened(0));
+}
+
+/* A file that is no database, one with a broken page, one of a stranger: moved aside with all its bytes, and said; what can be
+ * read of its keyed tables is taken over. */
 static void test_damaged(void **state)
 {
 	static char bytes[40000];
 	struct store_op op = put(STORE_SETTING, "k", "", 1, "v");
 	struct errbuf err = { "" };
 	struct store *s = NULL;
+	int n;
 	FILE *f;
 
 	(void)state;
@@ -333,27 +405,75 @@ static void test_damaged(void **state)
 	assert_int_equal(store_open(&s, &loop, path, &err), 1);
 	assert_non_null(strstr(err.text, ".damaged-"));
 	assert_int_equal(damaged_files(), 1);
+	assert_non_null(strstr(err.text, "0 rows"));
+	assert_true(store_lost(s, STORE_SETTING));
 	for (int i = 0; i < 100; i++) {
 		snprintf(op.key, sizeof(op.key), "key %d", i);
 		op.body = "a body long enough to fill some pages of the file, so that one in the middle can be broken ....";
 		submit_and_wait(s, &op, 1);
 	}
 	closed(s);
+	s = opened(1); /* and again, until those who must know say that they do */
+	assert_non_null(strstr(err.text, "0 rows"));
+	assert_true(store_lost(s, STORE_SETTING));
+	store_damage_known(s);
+	closed(s);
+	closed(opened(0));
 	f = fopen(path, "r+b"); /* a page of the table */
 	assert_non_null(f);
 	fseek(f, 4096 * 2, SEEK_SET);
 	assert_int_equal(fwrite(bytes, 1, 8192, f), 8192);
 	fclose(f);
 	s = opened(1);
-	assert_int_equal(damaged_files(), 2);
-	assert_string_equal(rows(s, STORE_SETTING), "");
+	assert_int_equal(damaged_files(), 2); /* the settings' index and the root of the commands */
+	assert_int_equal(row_count(s, STORE_SETTING), 101); /* and the note */
+	assert_true(!store_lost(s, STORE_SETTING) && store_lost(s, STORE_COMMAND) && !store_lost(s, STORE_OUTBOX));
+	store_damage_known(s);
 	closed(s);
-	sql("DROP TABLE seen");
+	page_break("key 50a body", 0xff);
+	s = opened(1);
+	assert_int_equal(damaged_files(), 3);
+	n = row_count(s, STORE_SETTING); /* those on both sides of it */
+	assert_true(store_lost(s, STORE_SETTING) && n > 30 && n < 100);
+	assert_non_null(strstr(rows(s, STORE_SETTING), "key 0//1/"));
+	closed(s);
+	sql("DROP TABLE seen; UPDATE setting SET kind = x'00', at_ms = 'soon' WHERE key = 'key 99'");
+	s = opened(1);
+	assert_true(store_lost(s, STORE_SEEN) && store_lost(s, STORE_SETTING)); /* one row is none of ours */
+	assert_int_equal(row_count(s, STORE_SETTING), n - 1);
+	closed(s);
+	assert_int_equal(damaged_files(), 4);
+	file_write(path, "", 0); /* nothing to put aside */
 	closed(opened(1));
-	assert_int_equal(damaged_files(), 3);
-	file_write(path, "", 0); /* empty is not damaged: a crash right after creation */
-	closed(opened(0));
-	assert_int_equal(damaged_files(), 3);
+	assert_int_equal(damaged_files(), 4);
+}
+
+/* Of a large file that was closed well only the keyed tables are looked through; numbers of logs go on behind those it had. */
+static void test_damaged_large(void **state)
+{
+	struct store_op op = put(STORE_HISTORY, "", "battery", 1, "old");
+	struct store *s = opened(0);
+
+	(void)state;
+	submit_and_wait(s, &op, 1);
+	op = put(STORE_OUTBOX, "owed", "telemetry", 1, "still");
+	submit_and_wait(s, &op, 1);
+	closed(s);
+	sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000)"
+	    "INSERT INTO diary (kind, at_ms, body) SELECT '', i, hex(zeroblob(400)) FROM n;"
+	    "INSERT INTO setting (key, kind, at_ms, body) VALUES ('a', '', 1, 'broken page')");
+	page_break("broken page", 0xff);
+	s = opened(1);
+	assert_true(store_lost(s, STORE_SETTING) && !store_lost(s, STORE_OUTBOX));
+	assert_string_equal(rows(s, STORE_OUTBOX), "owed/telemetry/1/still;");
+	op = put(STORE_HISTORY, "", "battery", 2, "new");
+	submit_and_wait(s, &op, 1);
+	store_damage_known(s);
+	closed(s);
+	s = opened(0);
+	assert_int_equal(row_count(s, STORE_HISTORY), 1);
+	closed(s);
+	sql("CREATE TABLE ahead (n CHECK (n > 1700000000)); INSERT INTO ahead SELECT seq FROM history");
 }
 
 /* Trouble that is no damage leaves the file where it is. */
@@ -398,7 +518,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_load_stops, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_drains, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_migration_again, setup, teardown),
 	};

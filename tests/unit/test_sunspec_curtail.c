@@ -2,7 +2,7 @@
  * else's limit stays, and what a release leaves is what was found. */
 #include "core/snapshot.h"
 #include "drivers/registry.h"
-#include "support/fake_sun.h"
+#include "support/sun_kit.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,47 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct rig {
-	struct fake_sun s;
-	struct fake_run run;
-	int mark; /* writes seen so far */
-};
-
-static struct rig *rig_new(int what)
-{
-	struct rig *r = calloc(1, sizeof(*r));
-
-	assert_non_null(r);
-	fake_sun(&r->s, what);
-	return r;
-}
-
-static void rig_start(struct rig *r, uint32_t roles)
-{
-	struct driver_options o = fake_options("sunspec", 1);
-
-	o.roles = roles;
-	assert_int_equal(fake_start(&r->run, &DRIVER_SUNSPEC, &o, &r->s.unit), 0);
-	fake_until(&r->run, r->run.now_ms + 3000);
-}
-
-static void run(struct rig *r, int64_t ms)
-{
-	r->mark = r->s.unit.n_log;
-	fake_until(&r->run, r->run.now_ms + ms);
-}
-
-static void rig_stop(struct rig *r)
-{
-	fake_stop(&r->run);
-	free(r);
-}
-
-static uint16_t model_of(const struct rig *r)
-{
-	return r->s.control ? r->s.control : r->s.immediate;
-}
 
 /* "WMaxLimPct=300,WMaxLim_Ena=1": what was written since the last run. */
 static const char *written(struct rig *r)
@@ -72,18 +31,6 @@ static const char *written(struct rig *r)
 						      w->words[w->count - 1]);
 		}
 	return out;
-}
-
-static void release(struct rig *r)
-{
-	fake_aim(&r->run, (struct order){ .kind = ORDER_RELEASE });
-	run(r, 3000);
-}
-
-static void bound(struct rig *r, double w)
-{
-	fake_aim_power(&r->run, w);
-	run(r, 3000);
 }
 
 static const struct {
@@ -286,6 +233,8 @@ static void test_found_at_start(void **state)
 		model_set(&r->s.unit, model_of(r), is_704 ? "WMaxLimPctEna" : "WMaxLim_Ena", 1);
 		if (LEFT[i].timer >= 0)
 			model_set(&r->s.unit, model_of(r), timer, LEFT[i].timer);
+		if (is_704 && LEFT[i].ours) /* which nothing was under */
+			model_set(&r->s.unit, model_of(r), "WMaxLimPctEnaRvrt", 0);
 		rig_start(r, ROLE_PV);
 		release(r);
 		if (r->run.state.released != true || (fake_sun_w(&r->s) == 5000) != LEFT[i].ours)

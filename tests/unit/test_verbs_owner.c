@@ -101,6 +101,17 @@ void hub_store_owner(struct hub *h)
 	hub_store_setting(h, "owner", text, NULL, NULL);
 }
 
+static const char *limits;       /* what a pause does not keep */
+
+bool outside_pause_note(const struct outside *o, char *out, size_t size)
+{
+	(void)o;
+	if (!limits || !owner_paused(&hub.owner, utc_ms))
+		return false;
+	snprintf(out, size, "%s", limits);
+	return true;
+}
+
 static void finish(struct request *rq, const char *text)
 {
 	snprintf(answers[n_answers++], sizeof(answers[0]), "%s", text);
@@ -243,6 +254,22 @@ static void test_pause_has_both_ends(void **state)
 	ends(0);
 }
 
+/* Service releases everything; that a limit stands is answered, and said on R/agent at once. */
+static void test_pause_names_limits(void **state)
+{
+	(void)state;
+	limits = "not kept: all";
+	hub.agent_due_ms = 7;
+	ask(verb_pause, "{\"duration_s\":60}");
+	ends(0);
+	assert_string_equal(answers[0], "ok {\"warning\":\"not kept: all\"}");
+	assert_int_equal(hub.agent_due_ms, 0);
+	ask(verb_pause, "{\"duration_s\":0}");
+	ends(0);
+	assert_string_equal(answers[1], "ok");
+	limits = NULL;
+}
+
 static void run_command(int device, const char *event_id, int64_t starts, int64_t ends_)
 {
 	struct book_entry *e = &book.entry[0];
@@ -291,7 +318,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_failures_in_flight, setup), cmocka_unit_test_setup(test_refused_by_the_store, setup),
-		cmocka_unit_test_setup(test_pause_has_both_ends, setup), cmocka_unit_test_setup(test_car_during_an_event, setup),
+		cmocka_unit_test_setup(test_pause_has_both_ends, setup), cmocka_unit_test_setup(test_pause_names_limits, setup), cmocka_unit_test_setup(test_car_during_an_event, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -208,7 +208,30 @@ static void phases_and_volts(void **state)
 	s.grid_device = -1;
 	assert_near(view_phase_v(&s, 1), 230);
 	s.grid_device = s.n_devices;
+	value_set(&s.dev[s.n_devices].state.f[F_METER_VOLTAGE_L2_V], 240, s.now_ms, Q_GOOD); /* there is no such device */
 	assert_near(view_phase_v(&s, 1), 230);
+}
+
+/* One of three, by the sum and the powers of both others. */
+static void a_phase_that_is_not_read(void **state)
+{
+	static const struct { const char *name; int phase; int64_t sum_ms, next_ms, last_ms; bool known; double must; } ROWS[] = {
+		{ "L1", 0, 0, 0, 0, true, 3000 - 500 + 200 }, { "L2", 1, 0, 0, 0, true, 3000 - 500 + 200 },
+		{ "L3", 2, 0, 0, 0, true, 3000 - 500 + 200 }, { "just", 1, 10000, 10000, 10000, true, 2700 },
+		{ "the sum is old", 1, 10001, 0, 0, false, 0 }, { "the next is old", 1, 0, 10001, 0, false, 0 }, { "the last is old", 1, 0, 0, 10001, false, 0 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		double w = 0;
+
+		desk_init(&s);
+		value_set(&s.grid_w, 3000, s.now_ms - ROWS[r].sum_ms, Q_GOOD);
+		value_set(&s.phase_w[(ROWS[r].phase + 1) % 3], 500, s.now_ms - ROWS[r].next_ms, Q_GOOD);
+		value_set(&s.phase_w[(ROWS[r].phase + 2) % 3], -200, s.now_ms - ROWS[r].last_ms, Q_GOOD);
+		assert_row(ROWS[r].name, view_phase(&s, ROWS[r].phase, &w) == ROWS[r].known);
+		assert_row_near(ROWS[r].name, w, ROWS[r].must);
+	}
 }
 
 static void capacities(void **state)
@@ -310,6 +333,8 @@ static void surplus(void **state)
 		{ "released since", 2000, 1500, { .kind = ORDER_RELEASE }, -500 + 1000 },
 		{ "told just now", 2000, 999, { .kind = ORDER_POWER, .w = 3000 }, -500 + 1000 },
 		{ "just in time", 2000, 1000, { .kind = ORDER_POWER, .w = 3000 }, -500 + 3000 },
+		{ "read on the way there", 501, 1500, { .kind = ORDER_POWER, .w = 3000 }, -500 + 3000 },
+		{ "read when it had had its time", 500, 1500, { .kind = ORDER_POWER, .w = 3000 }, -500 + 1000 },
 		{ "not read for long", 31000, 1500, { .kind = ORDER_POWER, .w = 3000 }, -500 },
 	};
 
@@ -341,6 +366,7 @@ static void drains(void **state)
 	static const struct { const char *name; struct order told; double power_w; int64_t age_ms; double capacity, must; } ROWS[] = {
 		{ "at rest", { .kind = ORDER_POWER }, 0, 0, 10000, 0 }, { "charging", { .kind = ORDER_POWER, .w = 500 }, 1000, 0, 10000, 0 },
 		{ "as read", { .kind = ORDER_RELEASE }, -1000, 0, 10000, 11 }, { "told more", { .kind = ORDER_POWER, .w = -2000 }, -1000, 0, 10000, 22 },
+		{ "told more, in our loop", { .kind = ORDER_BALANCE, .w = -2000 }, -1000, 0, 10000, 22 },
 		{ "told less: it may still", { .kind = ORDER_BALANCE, .w = -500 }, -1000, 0, 10000, 11 },
 		{ "by itself, read just now", { .kind = ORDER_BALANCE, .native = true, .min_w = -4000 }, -1000, 2000, 10000, 11 },
 		{ "by itself, read a while ago", { .kind = ORDER_BALANCE, .native = true, .min_w = -4000 }, -1000, 2001, 10000, 44 },
@@ -372,6 +398,7 @@ int main(void)
 		cmocka_unit_test(settle_times),
 		cmocka_unit_test(recent),
 		cmocka_unit_test(phases_and_volts),
+		cmocka_unit_test(a_phase_that_is_not_read),
 		cmocka_unit_test(capacities),
 		cmocka_unit_test(presents_limits),
 		cmocka_unit_test(phases_of_a_device),

@@ -284,18 +284,19 @@ void prices_step(struct prices *p)
 	prices_judge(p);
 }
 
-/* When it may be asked again, in words; the minute is rounded up, so that who waits for it is not refused once more. */
+/* When it may be asked again, in words, of the site's time zone; the minute is rounded up, so that who waits for it is not
+ * refused once more. */
 static int not_yet(const struct prices *p, int64_t utc_minus_now_ms, int64_t soonest_ms, struct errbuf *err)
 {
-	char asked[CALENDAR_TEXT_MAX], again[CALENDAR_TEXT_MAX];
+	struct civil asked, again;
 
-	calendar_format(p->asked_ms + utc_minus_now_ms, asked);
-	calendar_format(soonest_ms + utc_minus_now_ms + PRICES_MINUTE_MS - 1, again);
+	calendar_local(p->o.zone, p->asked_ms + utc_minus_now_ms, &asked);
+	calendar_local(p->o.zone, soonest_ms + utc_minus_now_ms + PRICES_MINUTE_MS - 1, &again);
 	if (p->hold_ms == soonest_ms) /* the longer of the two waits */
-		return errbuf_set(err, -EBUSY, "%.120s; again at %.5s UTC", p->trouble[0] ? p->trouble : "FlatPeak wants to be left alone",
-				  again + 11);
-	return errbuf_set(err, -EBUSY, "FlatPeak may be asked every 15 minutes: asked at %.5s UTC, again at %.5s UTC", asked + 11,
-			  again + 11);
+		return errbuf_set(err, -EBUSY, "%.120s; again at %02d:%02d", p->trouble[0] ? p->trouble : "FlatPeak wants to be left alone",
+				  again.hour, again.minute);
+	return errbuf_set(err, -EBUSY, "FlatPeak may be asked every 15 minutes: asked at %02d:%02d, again at %02d:%02d", asked.hour,
+			  asked.minute, again.hour, again.minute);
 }
 
 int prices_refresh(struct prices *p, struct errbuf *err)

@@ -2,6 +2,7 @@
 #include "flow/control/outside.h"
 
 #include "core/demand.h"
+#include "flow/control/limit_words.h"
 #include "flow/hub.h"
 #include "io/log.h"
 #include "io/loop.h"
@@ -29,6 +30,7 @@ struct outside {
 	struct limit_view planned;   /* as known to the last plan */
 	char kept[80];               /* the limits as last said to be kept */
 	int shown_age_s, shown_heartbeat_s; /* as on R/limit */
+	int64_t shown_pause_ms;      /* the same: the end of a pause, 0 = none */
 	double shown_target_w;       /* as on R/demand */
 	bool publish_limit;
 	int64_t demand_due_ms;
@@ -160,9 +162,14 @@ bool outside_room(const struct outside *o)
 	return o->n_waiting < WAITING_MAX;
 }
 
+bool outside_kept(const struct outside *o)
+{
+	return !o->dirty && !writing(o);
+}
+
 int outside_stored(struct outside *o, outside_done_fn done, void *context)
 {
-	if (!o->dirty && !writing(o)) {
+	if (outside_kept(o)) {
 		done(context, 0);
 		return 0;
 	}
@@ -208,12 +215,19 @@ void outside_load_interval(struct outside *o, const struct store_row *row)
 		log_info("limit", "the running interval cannot be read: it counts as if the target had been used");
 }
 
-void outside_lost(struct outside *o)
+void outside_lost(struct outside *o, bool rows)
 {
 	const struct limit_config cfg = limit_config(o);
+	char limits[80];
 
-	if (!isnan(cfg.failsafe_w[LIMIT_IMPORT]) || !isnan(cfg.failsafe_w[LIMIT_EXPORT])) /* else nobody is expected to set limits */
-		salvage(o, NULL, "a new database");
+	if (limit_input_doubt(&o->limit)) {
+		o->dirty = true;
+		say(o, limits, sizeof(limits));
+		log_error("limit", "the stored limit stood in a damaged database: what was read of it (%s) and failsafe limits hold until the "
+			  "next one", limits);
+	} else if (rows || !isnan(cfg.failsafe_w[LIMIT_IMPORT]) || !isnan(cfg.failsafe_w[LIMIT_EXPORT])) {
+		salvage(o, NULL, "a damaged database"); /* else there never was one, and nobody is expected to set any */
+	}
 }
 
 /* ---- what is shown ---- */
@@ -240,6 +254,26 @@ static void add_number_or_null(cJSON *o, const char *key, double v)
 		json_add_number(o, key, v, 1);
 }
 
+bool outside_pause_note(const struct outside *o, char *out, size_t size)
+{
+	const struct limit_config cfg = limit_config(o);
+	struct limit_view v;
+
+	limit_input_view(&o->limit, &cfg, &v);
+	return limit_words_pause(o->hub, &v, out, size);
+}
+
+void outside_notes(const struct outside *o, cJSON *list)
+{
+	char text[LIMIT_WORDS_MAX];
+
+	if (outside_pause_note(o, text, sizeof(text)))
+		cJSON_AddItemToArray(list, cJSON_CreateString(text));
+	for (int i = 0; i < LIMIT_SIDES; i++)
+		if (limit_words_looser(o->hub, &o->limit, (enum limit_direction)i, text, sizeof(text)))
+			cJSON_AddItemToArray(list, cJSON_CreateString(text));
+}
+
 cJSON *outside_encode_limit(const struct outside *o)
 {
 	const struct limit_config cfg = limit_config(o);
@@ -263,7 +297,10 @@ cJSON *outside_encode_limit(const struct outside *o)
 			cJSON_AddStringToObject(j, i == LIMIT_IMPORT ? "import_source" : "export_source", o->limit.side[i].source);
 	json_add_time(j, "import_until", v.side[LIMIT_IMPORT].until_utc_ms);
 	json_add_time(j, "export_until", v.side[LIMIT_EXPORT].until_utc_ms);
+	if (v.side[LIMIT_IMPORT].waits || v.side[LIMIT_EXPORT].waits)
+		cJSON_AddTrueToObject(j, "until_waits_for_clock");
 	cJSON_AddNumberToObject(j, "heartbeat_s", cfg.heartbeat_s);
+	outside_notes(o, cJSON_AddArrayToObject(j, "warnings"));
 	return j;
 }
 
@@ -303,7 +340,10 @@ const char *outside_warning(const struct outside *o)
 		side = i == LIMIT_IMPORT ? "import " : "export ";
 		snprintf(limits, sizeof(limits), "%s%.0f W", side, v.side[i].w);
 	}
-	if (import || export)
+	if ((import || export) && isnan(v.side[LIMIT_IMPORT].w) && isnan(v.side[LIMIT_EXPORT].w))
+		snprintf(text, sizeof(text), "the stored %slimit could not be read, and no failsafe limit is configured: none holds until the next one is heard "
+			 "(limit.set)", import && export ? "" : import ? "import " : "export ");
+	else if (import || export)
 		snprintf(text, sizeof(text), "the stored %slimit could not be read: until the next one is heard (limit.set) what could be read "
 			 "and failsafe limits hold (%s)", import && export ? "" : import ? "import " : "export ", limits);
 	else if (v.failsafe)
@@ -342,10 +382,14 @@ static void replan(struct outside *o, const struct limit_view *v, int64_t now_ms
 {
 	struct hub *h = o->hub;
 	const int64_t next_ms = h->replan_last_ms + REPLAN_MS;
+	char limits[80];
 
 	if (planned(o, v))
 		return;
 	o->planned = *v;
+	say(o, limits, sizeof(limits));
+	if (!h->replan_why[0]) /* what there is besides is not pushed out */
+		snprintf(h->replan_why, sizeof(h->replan_why), "limits from outside: %.90s", limits);
 	if (!h->replan_due_ms)
 		h->replan_due_ms = next_ms > now_ms + REPLAN_SOON_MS ? next_ms : now_ms + REPLAN_SOON_MS;
 }
@@ -421,6 +465,7 @@ void outside_after(struct outside *o)
 	const struct limit_config cfg = limit_config(o);
 	const int64_t now_ms = loop_now_ms();
 	const int age = age_s(o, now_ms);
+	const int64_t pause_ms = limit_words_paused(h) ? h->owner.pause_until_utc_ms : 0;
 	AUTO_JSON *limit = NULL, *demand = NULL;
 	struct limit_view v;
 
@@ -430,8 +475,9 @@ void outside_after(struct outside *o)
 		replan(o, &v, now_ms);
 		o->publish_limit = true;
 	}
-	if (o->publish_limit || age != o->shown_age_s || cfg.heartbeat_s != o->shown_heartbeat_s) {
+	if (o->publish_limit || age != o->shown_age_s || cfg.heartbeat_s != o->shown_heartbeat_s || pause_ms != o->shown_pause_ms) {
 		o->publish_limit = false;
+		o->shown_pause_ms = pause_ms;
 		o->shown_age_s = age;
 		o->shown_heartbeat_s = cfg.heartbeat_s;
 		limit = outside_encode_limit(o);
@@ -464,6 +510,15 @@ int outside_limit(struct outside *o, const struct limit_message *m, struct errbu
 	return r;
 }
 
+int outside_tighten(struct outside *o, const struct limit_message *m, struct errbuf *err)
+{
+	const struct limit_config cfg = limit_config(o);
+	const bool trusted = hub_clock(o->hub);
+	const struct limit_clock clock = { o->hub->clocks.now_ms, o->hub->clocks.utc_ms, trusted };
+
+	return limit_input_tightens(&o->limit, &cfg, m, &clock) ? outside_limit(o, m, err) : -EBUSY;
+}
+
 /* ---- beginning and end ---- */
 
 int outside_start(struct outside **out, struct hub *hub, struct errbuf *err)
@@ -485,6 +540,7 @@ void outside_flush(struct outside *o)
 {
 	if (!o)
 		return;
+	o->dirty |= limit_input_exact(&o->limit);
 	if (o->dirty || o->begun - o->ended == 1) /* what is under way may fail, and nobody would try again */
 		write_now(o);
 	if (o->demand_dirty || o->demand_writes == 1)

@@ -5,6 +5,8 @@
 #include "core/json.h"
 #include "io/loop.h"
 #include "io/worker.h"
+#include "policies/planner/outlook.h"
+#include "policies/planner/story.h"
 
 #include <errno.h>
 #include <math.h>
@@ -14,6 +16,7 @@
 
 #define SOLVE_LIMIT_MS 2000
 #define JOB_KEY 1 /* latest wins */
+#define HOUR_MS 3600000
 
 /* What the hub knew when it asked, by value. About 250 KB: the thread drops it as soon as the instance is made. */
 struct question {
@@ -30,6 +33,9 @@ struct job {
 	struct plan_instance in;
 	struct home_map map;
 	struct plan plan;
+	struct forecast_error error;
+	char trigger[sizeof(((struct planning_inputs *)NULL)->trigger)];
+	struct { char device[DEVICE_ID_MAX], words[EV_HABIT_TEXT_MAX]; } habit[PLAN_EVS_MAX]; /* cars planned by habit; words "" = by the owner's word */
 	char *text; /* R/plan without "at" */
 	bool solved;
 	struct errbuf err;
@@ -41,8 +47,8 @@ struct planning {
 	void (*changed)(void *context);
 	void *context;
 	bool stopping;
-	struct forecast forecast;
 	struct job *force; /* the last good plan, NULL = none yet */
+	struct price_series asked_import, asked_export; /* prices of the last request */
 	char status[240];
 };
 
@@ -88,8 +94,66 @@ static void add_prices(cJSON *o, const struct plan_instance *in)
 	cJSON_AddItemToObject(prices, "export", export);
 }
 
+/* What a drawing needs of each battery besides. */
+static void add_stores(cJSON *o, const struct plan_instance *in)
+{
+	cJSON *list = cJSON_GetObjectItem(o, "batteries");
+
+	for (int b = 0; b < in->n_batteries; b++) {
+		cJSON *x = cJSON_GetArrayItem(list, b);
+
+		json_add_number(x, "capacity_kwh", in->battery[b].capacity_kwh, 3);
+		cJSON_AddItemToObject(x, "floor_kwh", cJSON_CreateDoubleArray(in->battery[b].floor_kwh, in->slots + 1));
+	}
+}
+
+/* How far the forecast was off lately; what is not known yet is left out. */
+static void add_error(cJSON *o, const struct forecast_error *e)
+{
+	cJSON *forecast = cJSON_AddObjectToObject(o, "forecast");
+
+	json_add_number(forecast, "load_error_pct", e->load_pct, 1);
+	json_add_number(forecast, "pv_error_pct", e->pv_pct, 1);
+}
+
+/* Which cars the owner said nothing of; the snapshot goes with the question. */
+static void take_habits(struct job *j)
+{
+	for (int e = 0; e < j->in.n_evs; e++) {
+		const struct snap_device *d = &j->question->snapshot.dev[j->map.ev_device[e]];
+
+		memcpy(j->habit[e].device, d->id, sizeof(d->id));
+		memcpy(j->habit[e].words, d->ev_habit, sizeof(d->ev_habit));
+	}
+}
+
+/* A car that is charged for a guess: every block of it says so. */
+static void tell_habits(const struct job *j, struct story *story)
+{
+	for (int i = 0; i < story->n; i++) {
+		struct story_block *b = &story->block[i];
+		const size_t n = strlen(b->why);
+
+		for (int e = 0; e < j->in.n_evs; e++)
+			if (j->habit[e].words[0] && !strcmp(j->habit[e].device, b->device))
+				snprintf(b->why + n, sizeof(b->why) - n, "; %s", j->habit[e].words);
+	}
+}
+
+static void add_story(cJSON *o, const struct job *j, const struct zone *zone)
+{
+	struct story *story = malloc(sizeof(*story));
+
+	if (!story)
+		return;
+	story_tell(&j->plan, &j->in, zone, story);
+	tell_habits(j, story);
+	cJSON_AddItemToObject(o, "blocks", story_encode(story));
+	free(story);
+}
+
 /* NULL: no memory. Two weeks in slots of five minutes are 250 KB and take 40 ms to print. */
-static char *print(const struct job *j)
+static char *print(const struct job *j, const struct zone *zone)
 {
 	AUTO_JSON *o = plan_encode(&j->plan, &j->in, false);
 	cJSON *lengths;
@@ -101,27 +165,41 @@ static char *print(const struct job *j)
 	for (int t = 0; t < j->in.slots; t++)
 		cJSON_AddItemToArray(lengths, cJSON_CreateNumber(round(j->in.slot_h[t] * 3600e3) / 1e3));
 	add_prices(o, &j->in);
+	json_add_time(o, "prices_known_until", j->map.known_until_utc_ms);
+	add_stores(o, &j->in);
+	add_story(o, j, zone);
+	add_error(o, &j->error);
+	if (j->trigger[0])
+		cJSON_AddStringToObject(o, "trigger", j->trigger);
 	return cJSON_PrintUnformatted(o);
 }
 
 static bool solve(struct worker *w, struct job *j)
 {
 	struct limit limit = { w, loop_now_ms() + SOLVE_LIMIT_MS };
+	struct zone zone;
 	uint64_t start;
 	int rc;
 
 	if (worker_stopping(w))
 		return false;
 	rc = ask(j->question, &j->in, &j->map, &j->err);
+	zone = j->question->zone;
+	memcpy(j->trigger, j->question->inputs.trigger, sizeof(j->trigger));
+	forecast_error(&j->question->forecast, &j->error);
+	if (!rc)
+		take_habits(j);
+	start = uv_hrtime();
+	if (!rc)
+		rc = outlook_solve(&(struct home){ &j->question->config, &zone, &j->question->forecast }, &j->in, expired, &limit, &j->plan,
+				   &j->err);
 	free(j->question);
 	j->question = NULL;
 	if (rc)
 		return false;
-	start = uv_hrtime();
-	if (planner_solve_soft(&j->in, expired, &limit, &j->plan, &j->err))
-		return false;
 	j->plan.solve_ms = (double)(uv_hrtime() - start) / 1e6;
-	j->text = print(j);
+	home_plan_settle(&j->in, &j->map, &j->plan);
+	j->text = print(j, &zone);
 	if (!j->text)
 		errbuf_set(&j->err, -ENOMEM, "no memory to print the plan");
 	return j->text;
@@ -190,7 +268,7 @@ int planning_start(struct planning **out, uv_loop_t *loop, const struct planning
 		return errbuf_set(err, -ENOMEM, "planner: no memory");
 	p->changed = o->changed;
 	p->context = o->context;
-	forecast_init(&p->forecast);
+	p->home.forecast = o->forecast;
 	planning_configure(p, o->config, o->zone);
 	snprintf(p->status, sizeof(p->status), "no plan asked for yet");
 	rc = worker_start(&p->worker, loop, &options, err);
@@ -204,17 +282,8 @@ int planning_start(struct planning **out, uv_loop_t *loop, const struct planning
 
 void planning_configure(struct planning *p, const struct config *config, const struct zone *zone)
 {
-	p->home = (struct home){ config, zone, &p->forecast };
-}
-
-void planning_observe(struct planning *p, const struct snapshot *s)
-{
-	double load_w, pv_w;
-
-	if (!s->clock_trusted) /* a time of day that may be wrong teaches nothing */
-		return;
-	home_measure(s, &load_w, &pv_w);
-	forecast_observe(&p->forecast, p->home.zone, s->utc_ms, load_w, pv_w);
+	p->home.config = config;
+	p->home.zone = zone;
 }
 
 /* Copies what the thread needs. */
@@ -257,6 +326,26 @@ static int probe(struct question *q, struct errbuf *err)
 	return rc;
 }
 
+static void prices_keep(struct price_series *to, const struct price_series *from)
+{
+	to->n = 0;
+	if (from)
+		*to = *from;
+}
+
+static bool differ(const struct price_series *was, const struct price_series *is, int64_t utc_ms)
+{
+	int64_t was_until = was->n ? was->s[was->n - 1].to_utc_ms : 0, is_until = is->n ? is->s[is->n - 1].to_utc_ms : 0;
+
+	return is_until > was_until + HOUR_MS || !price_same(was, is, utc_ms, was_until);
+}
+
+bool planning_prices_differ(const struct planning *p, const struct price_series *import, const struct price_series *export,
+			    int64_t utc_ms)
+{
+	return differ(&p->asked_import, import, utc_ms) || differ(&p->asked_export, export, utc_ms);
+}
+
 int planning_request(struct planning *p, const struct planning_inputs *in)
 {
 	struct job *j = calloc(1, sizeof(*j)), *replaced = NULL;
@@ -270,6 +359,8 @@ int planning_request(struct planning *p, const struct planning_inputs *in)
 		job_free(j);
 		return -ENOMEM;
 	}
+	prices_keep(&p->asked_import, in->import_prices);
+	prices_keep(&p->asked_export, in->export_prices);
 	rc = probe(j->question, &err);
 	if (rc) {
 		job_free(j);
@@ -284,7 +375,7 @@ int planning_request(struct planning *p, const struct planning_inputs *in)
 	return rc;
 }
 
-void planning_guide(const struct planning *p, int device_index, int64_t utc_ms, struct plan_guide *out)
+void planning_guide(const struct planning *p, const char *id, int64_t utc_ms, struct plan_guide *out)
 {
 	const struct job *j = p->force;
 
@@ -292,11 +383,18 @@ void planning_guide(const struct planning *p, int device_index, int64_t utc_ms, 
 	if (!j)
 		return;
 	for (int b = 0; b < j->in.n_batteries; b++)
-		if (j->map.battery_device[b] == device_index)
+		if (strcmp(j->in.battery[b].id, id) == 0)
 			plan_guide_at(&j->plan, &j->in, false, b, utc_ms, out);
 	for (int e = 0; e < j->in.n_evs; e++)
-		if (j->map.ev_device[e] == device_index)
+		if (strcmp(j->in.ev[e].id, id) == 0)
 			plan_guide_at(&j->plan, &j->in, true, e, utc_ms, out);
+}
+
+void planning_expect(const struct planning *p, int64_t utc_ms, struct replan_expected *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (p->force)
+		replan_expect(&p->force->plan, &p->force->in, p->force->map.battery_device, utc_ms, out);
 }
 
 const char *planning_text(const struct planning *p)

@@ -7,6 +7,7 @@
 #include "core/price.h"
 #include "core/snapshot.h"
 #include "policies/planner/home.h"
+#include "policies/planner/replan.h"
 
 #include <stdint.h>
 #include <uv.h>
@@ -22,16 +23,14 @@ struct planning_options {
 	 * planning_status. */
 	void (*changed)(void *context);
 	void *context;
+	const struct forecast *forecast; /* outlives it; copied with each request */
 };
 
 /** Starts the worker. Returns 0 or a negative errno. */
 int planning_start(struct planning **out, uv_loop_t *loop, const struct planning_options *o, struct errbuf *err);
 
-/** After a reload: other configuration, same worker, same forecasts; the plan in force stays until the next one. */
+/** After a reload: other configuration, same worker, same forecast; the plan in force stays until the next one. */
 void planning_configure(struct planning *p, const struct config *config, const struct zone *zone);
-
-/** Each tick: feeds the forecaster. Cheap, allocates nothing. */
-void planning_observe(struct planning *p, const struct snapshot *s);
 
 /**
  * Copies what @in and the configuration say now and posts it; the latest request wins. Nothing is kept of @in.
@@ -39,11 +38,19 @@ void planning_observe(struct planning *p, const struct snapshot *s);
  */
 int planning_request(struct planning *p, const struct planning_inputs *in);
 
-/** Guidance for the device at @device_index of the snapshot the plan was made from; valid = false when no plan covers
- *  it. Allocates nothing. */
-void planning_guide(const struct planning *p, int device_index, int64_t utc_ms, struct plan_guide *out);
+/** True when prices are not those of the last request: another price, or more than an hour further known, from @utc_ms on. */
+bool planning_prices_differ(const struct planning *p, const struct price_series *import, const struct price_series *export,
+			    int64_t utc_ms);
 
-/** R/plan without "at", printed: `ems-plan/1` with batteries[], evs[] and start, slot_s, prices, status. NULL without a plan.
+/** What the plan in force says of this moment. */
+void planning_expect(const struct planning *p, int64_t utc_ms, struct replan_expected *out);
+
+/** Guidance for the device of that id; valid = false when no plan covers it. By id, not by place: a reload may move devices while a
+ *  plan is in force, or being made. Allocates nothing. */
+void planning_guide(const struct planning *p, const char *id, int64_t utc_ms, struct plan_guide *out);
+
+/** R/plan without "at", printed: `ems-plan/1` with batteries[] (and capacity_kwh, floor_kwh[] of each), evs[], start, slot_s, prices, status,
+ *  blocks[] (policies/planner/story.h), forecast (its recent error) and trigger: why it was made. NULL without a plan.
  *  Valid until planning_stop or the next plan, so at least until the loop's next turn. For publish_raw and cJSON_CreateRaw. */
 const char *planning_text(const struct planning *p);
 

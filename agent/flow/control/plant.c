@@ -18,6 +18,7 @@
 #define SLEEP_MS 900         /* the machine was suspended for longer: the orders are of before */
 
 struct plant_device {
+	uint32_t key;             /* its name at the bus, for as long as it lives */
 	const struct driver *driver;
 	const struct config_device *cfg;
 	void *memory;
@@ -28,6 +29,7 @@ struct plant_device {
 	bool out[2];              /* a batch is under way: [0] reads, [1] commands */
 	int64_t due_ms;           /* when the driver wants to be asked */
 	int64_t answered_ms;      /* last whole answer */
+	bool asked;               /* whatever came of it */
 	enum availability said;   /* availability already logged */
 	int nameless;             /* answers waited for a name before logging */
 };
@@ -39,6 +41,7 @@ struct plant {
 	bool closing;
 	int64_t slept_ms;         /* loop_slept_ms when the last order came; 0 = none yet */
 	int n;
+	uint32_t keys;            /* given away so far */
 	struct plant_device dev[DEVICE_MAX];
 	struct bus *bus[CONFIG_BUS_MAX];
 	plant_changed_fn changed;
@@ -60,7 +63,7 @@ static void device_pump(struct plant *p, int i, int64_t now)
 		d->due_ms = d->driver->plan(d->memory, now, &batch);
 		if (batch.n == 0)
 			return;
-		if (bus_submit(p->bus[d->cfg->bus_index], (uint32_t)i, &batch) < 0) {
+		if (bus_submit(p->bus[d->cfg->bus_index], d->key, &batch) < 0) {
 			/* The lane is full: the driver must hear that nothing was sent, or it would wait for ever. */
 			static struct batch_result refused;
 
@@ -122,35 +125,37 @@ static void log_availability(struct plant_device *d)
 	d->said = d->state.availability;
 }
 
-static void on_result(void *context, uint32_t device, const struct batch_result *result)
+static void on_result(void *context, uint32_t key, const struct batch_result *result)
 {
 	struct plant *p = context;
-	struct plant_device *d = &p->dev[device];
+	struct plant_device *d;
 	int64_t now = loop_now_ms();
+	int i = 0;
 
-	if (p->closing)
+	while (i < p->n && p->dev[i].key != key)
+		i++;
+	if (p->closing || i == p->n) /* asked by a device that is gone */
 		return;
+	d = &p->dev[i];
 	d->out[result->command] = false;
-	for (int i = 0; i < result->n; i++)
-		if (result->status[i] <= REQUEST_EXCEPTION_LAST)
+	d->asked = true;
+	for (int k = 0; k < result->n; k++)
+		if (result->status[k] <= REQUEST_EXCEPTION_LAST)
 			d->answered_ms = result->done_ms;
 	d->driver->feed(d->memory, result, now, &d->state);
 	if (d->state.kinds & KIND_METER)
 		frozen_check(&d->frozen, &d->state, now);
 	log_availability(d);
-	device_pump(p, (int)device, now);
+	device_pump(p, i, now);
 	timer_set(p, now);
-	p->changed(p->context, (int)device);
+	p->changed(p->context, i);
 }
 
-static int device_start(struct plant *p, int i, struct errbuf *err)
+static int device_start(struct plant_device *d, const struct config_device *c, struct errbuf *err)
 {
-	const struct config_device *c = &p->cfg->device[i];
-	struct plant_device *d = &p->dev[i];
 	struct driver_options o = { 0 };
 	size_t len = 0;
 
-	d->cfg = c;
 	d->profile = conffile_profile(c->profile, &len, err);
 	if (!d->profile && strcmp(c->profile, "sunspec") != 0)
 		return -ENOENT;
@@ -170,34 +175,116 @@ static int device_start(struct plant *p, int i, struct errbuf *err)
 	return d->driver->init(d->memory, &o, &d->state, err);
 }
 
+static void device_end(struct plant_device *d)
+{
+	if (d->memory && d->driver->deinit)
+		d->driver->deinit(d->memory);
+	free(d->memory);
+	free(d->profile);
+}
+
+static int bus_start(struct plant *p, const struct config_bus *c, struct bus **out, struct errbuf *err)
+{
+	struct bus_options o = { .type = c->rtu ? BUS_RTU : BUS_TCP, .port = c->port, .baud = c->baud, .parity = c->parity,
+				 .data_bits = c->data_bits, .stop_bits = c->stop_bits, .timeout_ms = c->timeout_ms };
+
+	memcpy(o.name, c->name, sizeof(o.name));
+	memcpy(o.host, c->host, sizeof(o.host));
+	memcpy(o.device, c->device, sizeof(o.device));
+	return bus_open(out, p->loop, &o, on_result, p, err);
+}
+
+/* Ends the buses of the plant whose bit is not set. */
+static void buses_end(struct plant *p, uint32_t kept)
+{
+	for (int i = 0; i < CONFIG_BUS_MAX; i++) /* all at once: it takes as long as the slowest, not as all together */
+		if (!(kept >> i & 1))
+			bus_ask_close(p->bus[i]);
+	for (int i = 0; i < CONFIG_BUS_MAX; i++)
+		if (!(kept >> i & 1))
+			bus_close(p->bus[i]);
+}
+
+/* Devices of @cfg, taken over or started; when one cannot be, all that were started are ended again. */
+static int devices_start(struct plant *p, const struct config *cfg, const struct config_kept *kept, struct plant_device *dev,
+			 struct errbuf *err)
+{
+	int r = 0, n = 0;
+
+	for (; n < cfg->n_devices && r == 0; n++) {
+		if (kept->device[n] >= 0) {
+			dev[n] = p->dev[kept->device[n]];
+			continue;
+		}
+		dev[n].key = p->keys++;
+		r = device_start(&dev[n], &cfg->device[n], err);
+	}
+	for (int i = 0; r < 0 && i < n; i++)
+		if (kept->device[i] < 0)
+			device_end(&dev[i]);
+	return r;
+}
+
+static void take_over(struct plant *p, const struct config_kept *kept, int n, struct plant_device *dev)
+{
+	uint32_t devices = 0;
+
+	for (int i = 0; i < n; i++)
+		if (kept->device[i] >= 0)
+			devices |= 1u << kept->device[i];
+	for (int i = 0; i < p->n; i++)
+		if (!(devices >> i & 1))
+			device_end(&p->dev[i]);
+	memcpy(p->dev, dev, sizeof(p->dev));
+	p->n = n;
+	for (int i = 0; i < n; i++)
+		p->dev[i].cfg = &p->cfg->device[i];
+}
+
+int plant_change(struct plant *p, const struct config *cfg, const struct config_kept *kept, struct errbuf *err)
+{
+	struct plant_device *dev = calloc(DEVICE_MAX, sizeof(*dev));
+	struct bus *bus[CONFIG_BUS_MAX] = { NULL };
+	uint32_t buses = 0;
+	int r = dev ? devices_start(p, cfg, kept, dev, err) : -ENOMEM;
+
+	if (r < 0) {
+		free(dev);
+		return r;
+	}
+	for (int i = 0; i < cfg->n_buses; i++)
+		if (kept->bus[i] >= 0) {
+			buses |= 1u << kept->bus[i];
+			bus[i] = p->bus[kept->bus[i]];
+		}
+	buses_end(p, buses);
+	memcpy(p->bus, bus, sizeof(p->bus));
+	take_over(p, kept, cfg->n_devices, dev);
+	free(dev);
+	for (int i = 0; i < cfg->n_buses; i++)
+		if (kept->bus[i] < 0 && bus_start(p, &cfg->bus[i], &p->bus[i], err) < 0)
+			return -ENOTRECOVERABLE;
+	timer_set(p, loop_now_ms());
+	return 0;
+}
+
 int plant_start(struct plant **out, uv_loop_t *loop, const struct config *cfg, plant_changed_fn changed, void *context,
 		struct errbuf *err)
 {
 	struct plant *p = calloc(1, sizeof(*p));
-	int r = 0;
+	struct config_kept none;
+	int r;
 
 	if (!p)
 		return -ENOMEM;
+	memset(&none, -1, sizeof(none));
 	p->cfg = cfg;
 	p->loop = loop;
 	p->changed = changed;
 	p->context = context;
 	uv_timer_init(loop, &p->timer);
 	p->timer.data = p;
-	for (int i = 0; i < cfg->n_devices && r == 0; i++) {
-		p->n = i + 1;
-		r = device_start(p, i, err);
-	}
-	for (int i = 0; i < cfg->n_buses && r == 0; i++) {
-		const struct config_bus *c = &cfg->bus[i];
-		struct bus_options o = { .type = c->rtu ? BUS_RTU : BUS_TCP, .port = c->port, .baud = c->baud, .parity = c->parity,
-					 .data_bits = c->data_bits, .stop_bits = c->stop_bits, .timeout_ms = c->timeout_ms };
-
-		memcpy(o.name, c->name, sizeof(o.name));
-		memcpy(o.host, c->host, sizeof(o.host));
-		memcpy(o.device, c->device, sizeof(o.device));
-		r = bus_open(&p->bus[i], loop, &o, on_result, p, err);
-	}
+	r = plant_change(p, cfg, &none, err);
 	if (r < 0) {
 		plant_stop(p);
 		return r;
@@ -240,17 +327,22 @@ void plant_aim(struct plant *p, int device, const struct order *order)
 	timer_set(p, now);
 }
 
-bool plant_released(const struct plant *p)
+bool plant_released(const struct plant *p, uint32_t devices)
 {
 	for (int i = 0; i < p->n; i++) {
 		const struct plant_device *d = &p->dev[i];
 
-		if (!(d->roles & (ROLE_BATTERY | ROLE_CHARGER | ROLE_PV)) || d->state.released)
+		if (!(devices >> i & 1) || !(d->roles & (ROLE_BATTERY | ROLE_CHARGER | ROLE_PV)) || d->state.released)
 			continue;
-		if (d->state.availability == AVAIL_ONLINE || (d->state.availability == AVAIL_UNKNOWN && d->answered_ms))
+		if (d->state.availability == AVAIL_ONLINE || (d->state.availability == AVAIL_UNKNOWN && (d->answered_ms || !d->asked)))
 			return false;
 	}
 	return true;
+}
+
+bool plant_wears(const struct plant *p, int device)
+{
+	return p->dev[device].driver->worn != NULL;
 }
 
 int plant_worn(const struct plant *p, int device, int64_t at_ms[DRIVER_WORN_MAX])
@@ -266,6 +358,21 @@ void plant_recall(struct plant *p, int device, const int64_t *at_ms, int n)
 
 	if (d->driver->recall)
 		d->driver->recall(d->memory, at_ms, n);
+}
+
+int plant_keep(const struct plant *p, int device, double kept[DRIVER_KEPT_MAX])
+{
+	const struct plant_device *d = &p->dev[device];
+
+	return d->driver->keep ? d->driver->keep(d->memory, kept) : 0;
+}
+
+void plant_remember(struct plant *p, int device, const double *kept, int n)
+{
+	const struct plant_device *d = &p->dev[device];
+
+	if (d->driver->remember)
+		d->driver->remember(d->memory, kept, n);
 }
 
 void plant_bus_stats(const struct plant *p, int i, struct bus_stats *out)
@@ -288,17 +395,8 @@ void plant_stop(struct plant *p)
 	if (!p)
 		return;
 	p->closing = true;
-	for (int i = 0; i < CONFIG_BUS_MAX; i++) /* all at once: it takes as long as the slowest, not as all together */
-		bus_ask_close(p->bus[i]);
-	for (int i = 0; i < CONFIG_BUS_MAX; i++)
-		bus_close(p->bus[i]);
-	for (int i = 0; i < p->n; i++) {
-		struct plant_device *d = &p->dev[i];
-
-		if (d->memory && d->driver->deinit)
-			d->driver->deinit(d->memory);
-		free(d->memory);
-		free(d->profile);
-	}
+	buses_end(p, 0);
+	for (int i = 0; i < p->n; i++)
+		device_end(&p->dev[i]);
 	uv_close((uv_handle_t *)&p->timer, on_timer_closed);
 }

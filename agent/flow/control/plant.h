@@ -22,6 +22,13 @@ typedef void (*plant_changed_fn)(void *context, int device);
 int plant_start(struct plant **out, uv_loop_t *loop, const struct config *cfg, plant_changed_fn changed, void *context,
 		struct errbuf *err);
 
+/**
+ * Other devices or buses: what @kept says goes on untouched, the rest ends (release it first) and is started by @cfg, which the
+ * caller copies to where plant_start's was before the loop runs on. Negative with the reason, and nothing was changed; but
+ * -ENOTRECOVERABLE when a bus could not be started again.
+ */
+int plant_change(struct plant *p, const struct config *cfg, const struct config_kept *kept, struct errbuf *err);
+
 int plant_count(const struct plant *p);
 const struct config_device *plant_config(const struct plant *p, int device);
 const struct device_state *plant_state(const struct plant *p, int device);
@@ -33,12 +40,19 @@ void plant_aim(struct plant *p, int device, const struct order *order);
 /** When (monotonic) the device was written to where that wears it, see struct driver. Returns how many, the latest last; 0 too
  *  when its driver has no such registers. */
 int plant_worn(const struct plant *p, int device, int64_t at_ms[DRIVER_WORN_MAX]);
-/** What is known of that from before. After plant_start, before the loop runs on. */
+/** It has such registers. */
+bool plant_wears(const struct plant *p, int device);
+/** What is known of that from before. After plant_start or plant_change, before the loop runs on. */
 void plant_recall(struct plant *p, int device, const int64_t *at_ms, int n);
 
-/** True when every device that takes orders was read back released (or cannot be reached). One that has answered and is not yet
- *  known may hold an order of an earlier life: it is not released. */
-bool plant_released(const struct plant *p);
+/** What the driver must find again in its next life, see struct driver; how many numbers, 0 too when it has nothing of the kind. */
+int plant_keep(const struct plant *p, int device, double kept[DRIVER_KEPT_MAX]);
+/** What it kept. After plant_start or plant_change, before the loop runs on. */
+void plant_remember(struct plant *p, int device, const double *kept, int n);
+
+/** True when every device of those bits that takes orders was read back released (or cannot be reached). One that is not yet known, and
+ *  has answered or was not even asked, may hold an order of an earlier life: it is not released. */
+bool plant_released(const struct plant *p, uint32_t devices);
 
 /** Statistics of bus @i of the configuration. */
 void plant_bus_stats(const struct plant *p, int i, struct bus_stats *out);

@@ -86,6 +86,9 @@ static void freeze_owner(struct tick *t, struct snap_device *d)
 	d->ev_mode = ev ? ev->mode : EV_UNSET;
 	d->ev_energy_wh = ev ? ev->energy_wh : NAN;
 	d->ev_ready_by_utc_ms = ev ? ev->ready_by_utc_ms : 0;
+	d->ev_habit[0] = '\0';
+	if (t->s.clock_trusted && ev && ev->mode == EV_CHEAP && isnan(ev->energy_wh) && isnan(ev->soc_pct) && ev->ready_by_utc_ms == 0)
+		habits_fill(t->hub->habits, t->s.utc_ms, d);
 }
 
 static void freeze_device(struct tick *t, int i)
@@ -108,9 +111,10 @@ static void freeze_device(struct tick *t, int i)
 	d->priority = c->priority;
 	d->allow_unguarded = c->allow_unguarded;
 	d->mirror_reserve = c->mirror_reserve;
+	d->leaving = h->leaving >> i & 1;
 	book_view(h->book, e, &d->command);
 	freeze_owner(t, d);
-	planning_guide(h->planning, i, t->s.utc_ms, &d->guide);
+	planning_guide(h->planning, d->id, t->s.utc_ms, &d->guide);
 	if (!t->s.clock_trusted)
 		d->guide.valid = false;
 	d->ordered = t->last[i];
@@ -287,9 +291,36 @@ void tick_at(struct tick *t, int64_t at_ms)
 	uv_timer_start(&t->soon, on_soon, wait > 0 ? (uint64_t)wait : 0, 0);
 }
 
-void tick_reset(struct tick *t)
+/* Whether the devices are the same ones as at the last tick, in the same places. */
+static bool same_shape(const struct tick *t)
 {
-	memset(t->last, 0, sizeof(t->last));
+	const struct plant *p = t->hub->plant;
+
+	if (plant_count(p) != t->s.n_devices)
+		return false;
+	for (int i = 0; i < plant_count(p); i++)
+		if (strcmp(plant_config(p, i)->id, t->s.dev[i].id) != 0 || plant_roles(p, i) != t->s.dev[i].roles)
+			return false;
+	return true;
+}
+
+/* What is known of the house and of each device is kept while they are the same; what devices that go on were told, always. */
+void tick_rebuilt(struct tick *t, const int *from)
+{
+	struct order last[DEVICE_MAX];
+	int64_t last_at_ms[DEVICE_MAX];
+	const bool same = same_shape(t);
+
+	memcpy(last, t->last, sizeof(last));
+	memcpy(last_at_ms, t->last_at_ms, sizeof(last_at_ms));
+	for (int i = 0; i < plant_count(t->hub->plant); i++) {
+		t->last[i] = from[i] < 0 ? (struct order){ 0 } : last[from[i]];
+		t->last_at_ms[i] = from[i] < 0 ? 0 : last_at_ms[from[i]];
+		if (same && from[i] < 0)
+			chain_forget(&t->chain, i);
+	}
+	if (same)
+		return;
 	memset(&t->s, 0, sizeof(t->s));
 	memset(&t->d, 0, sizeof(t->d));
 	t->grid_sample_at_ms = 0;

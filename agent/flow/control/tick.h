@@ -33,8 +33,9 @@ void tick_now(struct tick *t);
 /** A tick out of the beat at a monotonic time, for what begins or ends by the clock. An earlier one stays. */
 void tick_at(struct tick *t, int64_t at_ms);
 
-/** After a reload: other beat or other devices (their memory starts anew). */
-void tick_reset(struct tick *t);
+/** After a reload with other devices. @from: where each was before, as config_kept says; what is known of a new one starts anew,
+ *  and of all when they are not the same ones any more. */
+void tick_rebuilt(struct tick *t, const int *from);
 
 const struct snapshot *tick_snapshot(const struct tick *t);
 const struct decisions *tick_decisions(const struct tick *t);

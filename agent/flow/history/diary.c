@@ -86,6 +86,8 @@ size_t diary_body(const struct change_row *row, char *out, size_t size)
 		if (row->limited_by & 1u << r)
 			json_out_text(&o, NULL, rank_word((enum rank)r));
 	json_out_array_end(&o);
+	if (row->what == CHANGE_MODE)
+		json_out_text(&o, "mode", rank_word(row->rank));
 	if (row->what == CHANGE_DOUBT || row->what == CHANGE_DOUBT_OVER) {
 		json_out_text(&o, "doubt", doubt_word(row->doubt));
 		json_out_bool(&o, "over", row->what == CHANGE_DOUBT_OVER);
@@ -239,7 +241,8 @@ static void on_row(void *context, const struct change_row *row)
 
 static void purge_when_due(struct diary *y, const struct snapshot *s)
 {
-	const struct store_op old = { .verb = STORE_DELETE_OLDER, .table = STORE_DIARY, .at_ms = s->utc_ms - DIARY_DAYS * DAY_MS };
+	const struct store_op old = { .verb = STORE_DELETE_OLDER, .table = STORE_DIARY, .at_ms = s->utc_ms - DIARY_DAYS * DAY_MS,
+				      .ahead_ms = s->utc_ms + DAY_MS };
 	const int64_t stepped_ms = (s->utc_ms - y->utc_ms) - (s->now_ms - y->now_ms);
 
 	if (!s->clock_trusted || !y->clock_trusted || stepped_ms > STEP_MS || stepped_ms < -STEP_MS)

@@ -17,6 +17,11 @@ struct recorder_options {
 	const struct zone *zone;
 	struct store *store;
 	struct backlog *backlog;     /* NULL: no telemetry */
+	/** Prices of a time that is over, per kWh; NAN = not known. NULL: rows have none. */
+	void (*prices)(void *context, int64_t from_utc_ms, int64_t to_utc_ms, double *import_price, double *export_price);
+	/** A five-minute interval ended, with its prices. NULL is fine. */
+	void (*ended)(void *context, const struct interval_report *report, double import_price, double export_price);
+	void *context;               /* of both */
 };
 
 struct recorder_stats {
@@ -49,8 +54,9 @@ struct history_row {
 	double in_wh, out_wh;
 	double soc_pct;            /* batteries; NAN = none */
 	double home_wh, solar_wh;  /* of "site"; else NAN */
+	double import_price, export_price; /* of "site", per kWh, mean of the time; NAN = not known, as in older rows */
 };
-/** Bytes without NUL, or -E2BIG. Power is kept to 1 W, energy to 0.1 Wh, SoC to 0.1 %. */
+/** Bytes without NUL, or -E2BIG. Power is kept to 1 W, energy to 0.1 Wh, SoC to 0.1 %, prices to 0.00001. */
 int history_pack(const struct history_row *h, char *out, size_t size);
 /** 0 or -EINVAL. @out is touched only on success. */
 int history_unpack(int64_t start_utc_ms, const char *packed, struct history_row *out);

@@ -1,7 +1,11 @@
 /* The packed lines of history and daily sums, see recorder.h: a version, then numbers in whole steps, "-" = not known.
- *   history  "1 <duration_s> <measured_s> <mean W> <in> <out> <SoC>[ <home> <solar>]"   tenths of Wh and of percent
+ *   history  "1 <duration_s> <measured_s> <mean W> <in> <out> <SoC>[ <home> <solar>[ <import> <export>]]"
+ *           tenths of Wh and of percent; prices in 1/100000 per kWh: they are kept here because windows of [tariff] are kept nowhere
+ *           else, and another configuration does not change what a past hour cost
  *   daily    "1 <measured_s> <in> <out>[ <home> <solar>]" */
 #include "flow/history/recorder.h"
+
+#include "core/price.h"
 
 #include <errno.h>
 #include <math.h>
@@ -11,6 +15,7 @@
 #define VERSION "1"
 #define NUMBER_MAX 1e13 /* in steps */
 #define ROW_TEXT_MAX 160
+#define PRICE_STEPS 1e5
 
 /* A line being written or read. */
 struct line {
@@ -75,7 +80,20 @@ static bool take_known(struct line *l, double steps, double *out)
 static bool take_site(struct line *l, double *home_wh, double *solar_wh)
 {
 	*home_wh = *solar_wh = NAN;
-	return !*l->at || (take(l, 0, 10, home_wh) && take(l, 0, 10, solar_wh) && !*l->at);
+	return !*l->at || (take(l, 0, 10, home_wh) && take(l, 0, 10, solar_wh));
+}
+
+static bool price_fits(double price)
+{
+	return !(fabs(price) > PRICE_ABS_MAX);
+}
+
+/* Older rows end before them. */
+static bool take_prices(struct line *l, double *import_price, double *export_price)
+{
+	*import_price = *export_price = NAN;
+	return !*l->at || (take(l, -NUMBER_MAX, PRICE_STEPS, import_price) && take(l, -NUMBER_MAX, PRICE_STEPS, export_price) && !*l->at &&
+			   price_fits(*import_price) && price_fits(*export_price));
 }
 
 static bool begin(struct line *l, const char *packed)
@@ -86,6 +104,7 @@ static bool begin(struct line *l, const char *packed)
 
 int history_pack(const struct history_row *h, char *out, size_t size)
 {
+	const bool priced = !isnan(h->import_price) || !isnan(h->export_price);
 	struct line l = { .text = VERSION, .n = 1 };
 
 	put(&l, h->duration_s, 1);
@@ -94,9 +113,13 @@ int history_pack(const struct history_row *h, char *out, size_t size)
 	put(&l, h->in_wh, 10);
 	put(&l, h->out_wh, 10);
 	put(&l, h->soc_pct, 10);
-	if (!isnan(h->home_wh) || !isnan(h->solar_wh)) {
+	if (!isnan(h->home_wh) || !isnan(h->solar_wh) || priced) {
 		put(&l, h->home_wh, 10);
 		put(&l, h->solar_wh, 10);
+	}
+	if (priced) {
+		put(&l, h->import_price, PRICE_STEPS);
+		put(&l, h->export_price, PRICE_STEPS);
 	}
 	return put_end(&l, out, size);
 }
@@ -109,7 +132,7 @@ int history_unpack(int64_t start_utc_ms, const char *packed, struct history_row 
 
 	if (!begin(&l, packed) || !take_known(&l, 1, &duration) || !take_known(&l, 1, &measured) ||
 	    !take(&l, -NUMBER_MAX, 1, &h.mean_w) || !take_known(&l, 10, &h.in_wh) || !take_known(&l, 10, &h.out_wh) ||
-	    !take(&l, 0, 10, &h.soc_pct) || !take_site(&l, &h.home_wh, &h.solar_wh))
+	    !take(&l, 0, 10, &h.soc_pct) || !take_site(&l, &h.home_wh, &h.solar_wh) || !take_prices(&l, &h.import_price, &h.export_price))
 		return -EINVAL;
 	if (duration < 1 || duration > INT32_MAX || measured > INT32_MAX || h.soc_pct > 100)
 		return -EINVAL;
@@ -139,7 +162,7 @@ int daily_unpack(const char *packed, struct daily_row *out)
 	struct line l;
 
 	if (!begin(&l, packed) || !take_known(&l, 1, &d.measured_s) || !take_known(&l, 10, &d.in_wh) ||
-	    !take_known(&l, 10, &d.out_wh) || !take_site(&l, &d.home_wh, &d.solar_wh))
+	    !take_known(&l, 10, &d.out_wh) || !take_site(&l, &d.home_wh, &d.solar_wh) || *l.at)
 		return -EINVAL;
 	*out = d;
 	return 0;

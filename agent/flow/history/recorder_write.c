@@ -200,7 +200,7 @@ static void purge_when_due(struct recorder *r, const struct interval_report *rep
 void recorder_keep(struct recorder *r, const struct interval_report *report)
 {
 	const struct history_row empty = { .start_utc_ms = report->start_utc_ms, .duration_s = report->duration_s, .soc_pct = NAN,
-					   .home_wh = NAN, .solar_wh = NAN };
+					   .home_wh = NAN, .solar_wh = NAN, .import_price = NAN, .export_price = NAN };
 	const int64_t quarter = (report->start_utc_ms + report->duration_s * 1000LL) / QUARTER_MS;
 	struct history_row h;
 
@@ -220,8 +220,13 @@ void recorder_keep(struct recorder *r, const struct interval_report *report)
 		h.home_wh = report->home.in_wh;
 	if (report->solar.measured_s > 0)
 		h.solar_wh = report->solar.in_wh;
+	if (r->o.prices)
+		r->o.prices(r->o.context, report->start_utc_ms, report->start_utc_ms + report->duration_s * 1000LL, &h.import_price,
+			    &h.export_price);
 	if (report->grid.measured_s > 0 || h.solar_wh > 0)
 		keep_sum(r, SITE, &h, &report->grid);
+	if (r->o.ended)
+		r->o.ended(r->o.context, report, h.import_price, h.export_price);
 	purge_when_due(r, report);
 	if (quarter != r->quarter && r->day.state == DAY_READY) {
 		r->quarter = quarter;
@@ -293,6 +298,7 @@ static int ops_fill(const struct recorder *r, int from, struct store_op *op)
 	op[n].at_ms = r->purge_at_ms - RECORDER_HISTORY_DAYS * DAY_MS;
 	op[n + 1].table = STORE_DAILY;
 	op[n + 1].at_ms = r->purge_at_ms - RECORDER_DAILY_DAYS * DAY_MS;
+	op[n].ahead_ms = op[n + 1].ahead_ms = r->purge_at_ms + DAY_MS;
 	return n + 2;
 }
 

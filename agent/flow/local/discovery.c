@@ -59,7 +59,7 @@ static uint64_t device_hash(const struct snap_device *d, uint64_t fields)
 
 static struct discovery_names names(const struct discovery_link *l)
 {
-	return (struct discovery_names){ &l->hub->root, l->site, l->hub->cfg.site.name };
+	return (struct discovery_names){ &l->hub->root, l->site, l->hub->cfg.site.name, l->hub->cfg.tariff.currency };
 }
 
 /* 0, or negative: tried again with the next tick. */

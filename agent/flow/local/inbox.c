@@ -1,6 +1,7 @@
 /* See inbox.h. */
 #include "flow/local/inbox.h"
 
+#include "core/allowance.h"
 #include "core/recent.h"
 #include "flow/hub.h"
 #include "flow/local/request.h"
@@ -18,7 +19,8 @@
 
 #define REQUEST_BYTES_MAX (64 * 1024)
 #define REQUEST_DEPTH_MAX 16
-#define REPEAT_KEEP 256            /* transactions remembered */
+#define REPEAT_KEEP 256            /* transactions remembered, of each role */
+#define REPEAT_USER (REPEAT_KEEP / 2) /* of one user; the hub's own tools are no user */
 #define REPEAT_MS (10 * 60 * 1000)
 #define REPEAT_BYTES 4096          /* longer answers of verbs that only read are made again instead */
 
@@ -31,62 +33,84 @@ struct repeat {
 	char *answer;
 };
 
+/* Each role has its own memory: whatever one does, it takes no place from another. */
 struct inbox {
 	struct hub *hub;
-	struct repeat repeat[REPEAT_KEEP];
-	struct recent often;               /* of verbs that may come ten times a second */
+	struct repeat repeat[USER_HUB + 1][REPEAT_KEEP];
+	struct recent often[2];            /* of verbs that may come ten times a second: users, the hub's own tools */
+	struct allowance refusals;         /* what of them the audit is told */
 };
 
 /* Their good answer is {}, so it need not be kept; with the others they would fill the memory in half a minute. */
 static bool often(const struct verb *v)
 {
-	return v && v->run == verb_limit_set;
+	return v->run == verb_limit_set;
 }
 
-static struct repeat *repeat_find(struct inbox *in, const char *user, const char *transaction, int64_t now)
+static struct recent *often_of(const struct request *rq)
 {
-	for (int i = 0; transaction[0] && i < REPEAT_KEEP; i++) {
-		struct repeat *r = &in->repeat[i];
+	return &rq->hub->inbox->often[rq->role == USER_HUB];
+}
 
-		if (r->at_ms && now - r->at_ms <= REPEAT_MS && !strcmp(r->user, user) && !strcmp(r->transaction, transaction))
+static bool repeat_fresh(const struct repeat *r, int64_t now)
+{
+	return r->at_ms && now - r->at_ms <= REPEAT_MS;
+}
+
+static struct repeat *repeat_find(const struct request *rq, int64_t now)
+{
+	for (int i = 0; rq->transaction[0] && i < REPEAT_KEEP; i++) {
+		struct repeat *r = &rq->hub->inbox->repeat[rq->role][i];
+
+		if (repeat_fresh(r, now) && !strcmp(r->user, rq->user) && !strcmp(r->transaction, rq->transaction))
 			return r;
 	}
 	return NULL;
 }
 
-/* A free or forgotten place; else that of the oldest request that only read. NULL: ten minutes full of changes. */
-static struct repeat *repeat_place(struct inbox *in, int64_t now)
+/* A free or forgotten place; else that of the oldest request that only read: of the same user who has had his share, or of the
+ * role. NULL: ten minutes full of changes. */
+static struct repeat *repeat_place(const struct request *rq, int64_t now)
 {
-	struct repeat *best = NULL;
+	struct repeat *empty = NULL, *own = NULL, *any = NULL;
+	int n = 0;
 
 	for (int i = 0; i < REPEAT_KEEP; i++) {
-		struct repeat *r = &in->repeat[i];
+		struct repeat *r = &rq->hub->inbox->repeat[rq->role][i];
+		const bool mine = !strcmp(r->user, rq->user), gives = !r->change && r->answer;
 
-		if (!r->at_ms || now - r->at_ms > REPEAT_MS)
-			return r;
-		if (!r->change && r->answer && (!best || r->at_ms < best->at_ms))
-			best = r;
+		if (!repeat_fresh(r, now)) {
+			empty = r;
+			continue;
+		}
+		n += mine;
+		if (gives && (!any || r->at_ms < any->at_ms))
+			any = r;
+		if (gives && mine && (!own || r->at_ms < own->at_ms))
+			own = r;
 	}
-	return best;
+	return rq->role != USER_HUB && n >= REPEAT_USER ? own : empty ? empty : any;
 }
 
-static bool repeat_begin(struct inbox *in, const struct request *rq, const char *args, bool change, int64_t now)
+static bool repeat_begin(const struct request *rq, const char *args, int64_t now)
 {
-	struct repeat *r = repeat_place(in, now);
+	struct repeat *r = repeat_place(rq, now);
 
 	if (!r)
 		return false;
 	free(r->answer);
-	*r = (struct repeat){ .change = change, .args = recent_hash(args), .at_ms = now };
+	*r = (struct repeat){ .change = rq->verb->change, .args = recent_hash(args), .at_ms = now };
 	memcpy(r->user, rq->user, sizeof(r->user));
 	memcpy(r->transaction, rq->transaction, sizeof(r->transaction));
 	memcpy(r->verb, rq->verb_name, sizeof(r->verb));
 	return true;
 }
 
-/* The answer is known: kept for the next time, or the place is free again. */
-static void repeat_end(struct repeat *r, const char *answer)
+/* The answer is known: kept for the next time, or the place is free again. What was refused gives way like what only read: done
+ * again it is refused again. */
+static void repeat_end(struct repeat *r, const char *answer, bool ok)
 {
+	r->change = r->change && ok;
 	if (r->change || strlen(answer) <= REPEAT_BYTES)
 		r->answer = strdup(answer);
 	if (!r->answer)
@@ -109,22 +133,39 @@ static void request_free(struct request *rq)
 	free(rq);
 }
 
+/* A change that was made is always said; whoever is refused all the time is counted. */
+static void audit(const struct request *rq, const char *result)
+{
+	struct inbox *in = rq->hub->inbox;
+	const char *user = rq->user[0] ? rq->user : "hub";
+	const bool ok = !strcmp(result, "ok");
+	char text[ERR_TEXT_MAX + 100];
+	int held = 0;
+
+	if (ok && (!rq->verb || !rq->verb->change || rq->quiet))
+		return;
+	if (!ok && (held = allowance_ask(&in->refusals, user, loop_now_ms())) < 0)
+		return;
+	if (held > 0)
+		snprintf(text, sizeof(text), "%s (and %d more before that were not done)", result, held);
+	hub_audit(rq->hub, user, rq->verb_name, held > 0 ? text : result);
+}
+
 /* Takes over @o. */
 static void answer(struct request *rq, cJSON *o, const char *result)
 {
 	AUTO_TEXT *text = cJSON_PrintUnformatted(o);
-	struct repeat *r = rq->remembered ? repeat_find(rq->hub->inbox, rq->user, rq->transaction, loop_now_ms()) : NULL;
+	struct repeat *r = rq->remembered ? repeat_find(rq, loop_now_ms()) : NULL;
 
 	cJSON_Delete(o);
 	if (text) {
 		answer_send(rq, text);
 		if (r && !r->answer)
-			repeat_end(r, text);
+			repeat_end(r, text, !strcmp(result, "ok"));
 	}
 	if (rq->remembered && often(rq->verb))
-		recent_end(&rq->hub->inbox->often, rq->user, rq->transaction, !strcmp(result, "ok"));
-	if ((rq->verb && rq->verb->change && !rq->quiet) || strcmp(result, "ok") != 0)
-		hub_audit(rq->hub, rq->user[0] ? rq->user : "hub", rq->verb_name, result);
+		recent_end(often_of(rq), rq->user, rq->transaction, !strcmp(result, "ok"));
+	audit(rq, result);
 	request_free(rq);
 }
 
@@ -204,8 +245,10 @@ static void response_choose(struct request *rq, const struct mqtt_message *m)
 		topic_make(&h->root, rq->response_topic, sizeof(rq->response_topic), "response/%s", rq->verb_name);
 }
 
-static void request_run_as(struct request *rq, enum user_role role)
+/* Before anything is remembered of it: who may not speak takes nobody's place. False: it has been answered. */
+static bool allowed(struct request *rq, enum user_role role)
 {
+	rq->role = role;
 	rq->verb = verb_find(rq->verb_name);
 	if (!rq->verb)
 		request_error(rq, "unknown_verb", "there is no verb '%s'", rq->verb_name);
@@ -214,7 +257,8 @@ static void request_run_as(struct request *rq, enum user_role role)
 	else if (!rq->verb->run)
 		request_error(rq, "unavailable", "'%s' is not available in this version", rq->verb_name);
 	else
-		rq->verb->run(rq);
+		return true;
+	return false;
 }
 
 void inbox_submit(struct inbox *in, const char *verb, cJSON *args, enum user_role role, const char *origin)
@@ -229,14 +273,22 @@ void inbox_submit(struct inbox *in, const char *verb, cJSON *args, enum user_rol
 	rq->args = args;
 	snprintf(rq->user, sizeof(rq->user), "%s", origin);
 	snprintf(rq->verb_name, sizeof(rq->verb_name), "%s", verb);
-	request_run_as(rq, role);
+	if (allowed(rq, role))
+		rq->verb->run(rq);
 }
 
-/* Said again, word for word: nothing is done, but its source is alive. Not when it may not speak (any more), or is late. */
+/* Said again, word for word: nothing is done, but its source is alive. Not when it is late. */
 static void often_again(struct request *rq, bool late)
 {
-	if (!late && role_of(rq->user) >= verb_find(rq->verb_name)->least)
+	if (!late)
 		verb_limit_heard(rq);
+}
+
+/* What cannot be remembered could be done again by a repeat, and undo what came after it: only what takes away is done all the same. */
+static void often_full(struct request *rq, bool late)
+{
+	often_again(rq, late);
+	request_error(rq, "busy", "%stoo many transactions in ten minutes: send limits without one", !late && verb_limit_tighten(rq) ? "in force, but " : "");
 }
 
 static bool other_arguments(struct request *rq)
@@ -245,12 +297,11 @@ static bool other_arguments(struct request *rq)
 	return false;
 }
 
-static bool often_ask(struct inbox *in, struct request *rq, const char *args, int64_t now, bool late)
+static bool often_ask(struct request *rq, const char *args, int64_t now, bool late)
 {
-	switch (recent_ask(&in->often, rq->user, rq->transaction, args, now)) {
+	switch (recent_ask(often_of(rq), rq->user, rq->transaction, args, now)) {
 	case RECENT_NEW:
 		rq->remembered = true;
-		rq->verb = verb_find(rq->verb_name); /* whatever comes of it, answer() finds the note */
 		return true;
 	case RECENT_OTHER:
 		return other_arguments(rq);
@@ -261,21 +312,20 @@ static bool often_ask(struct inbox *in, struct request *rq, const char *args, in
 	case RECENT_ANSWERED:
 		often_again(rq, late);
 		rq->quiet = true;
-		request_ok(rq, NULL);
+		request_ok(rq, verb_limit_answer(rq));
 		return false;
 	case RECENT_FULL:
-		break;
+		often_full(rq, late);
+		return false;
 	}
-	request_error(rq, "busy", "too many transactions in ten minutes");
 	return false;
 }
 
 /* True when this transaction is new and shall run; else it has been answered. */
-static bool repeat_ask(struct inbox *in, struct request *rq, bool late)
+static bool repeat_ask(struct request *rq, bool late)
 {
 	int64_t now = loop_now_ms();
-	struct repeat *seen = repeat_find(in, rq->user, rq->transaction, now);
-	const struct verb *verb = verb_find(rq->verb_name);
+	struct repeat *seen = repeat_find(rq, now);
 	AUTO_TEXT *args = cJSON_PrintUnformatted(rq->args);
 
 	if (!args) {
@@ -289,11 +339,11 @@ static bool repeat_ask(struct inbox *in, struct request *rq, bool late)
 	} else if (seen) {
 		answer_send(rq, seen->answer);
 		request_free(rq);
-	} else if (often(verb)) {
-		return often_ask(in, rq, args, now, late);
-	} else if (recent_known(&in->often, rq->user, rq->transaction, now)) {
+	} else if (often(rq->verb)) {
+		return often_ask(rq, args, now, late);
+	} else if (recent_known(often_of(rq), rq->user, rq->transaction, now)) {
 		request_error(rq, "bad_request", "transaction '%s' was used for another verb", rq->transaction);
-	} else if (!repeat_begin(in, rq, args, verb && verb->change, now)) {
+	} else if (!repeat_begin(rq, args, now)) {
 		request_error(rq, "busy", "too many transactions in ten minutes");
 	} else {
 		rq->remembered = true;
@@ -302,7 +352,7 @@ static bool repeat_ask(struct inbox *in, struct request *rq, bool late)
 	return false;
 }
 
-static void request_run(struct inbox *in, struct request *rq, const struct mqtt_message *m)
+static void request_run(struct request *rq, const struct mqtt_message *m)
 {
 	struct errbuf err = { "" };
 
@@ -316,12 +366,12 @@ static void request_run(struct inbox *in, struct request *rq, const struct mqtt_
 		request_error(rq, "bad_request", "%s", err.text);
 		return;
 	}
-	if (rq->transaction[0] && !repeat_ask(in, rq, m->expiry_s == 0))
+	if (!allowed(rq, role_of(rq->user)) || (rq->transaction[0] && !repeat_ask(rq, m->expiry_s == 0)))
 		return;
 	if (m->expiry_s == 0)
 		request_error(rq, "expired", "the request was too old when it arrived");
 	else
-		request_run_as(rq, role_of(rq->user));
+		rq->verb->run(rq);
 }
 
 bool inbox_message(struct inbox *in, const struct mqtt_message *m)
@@ -336,7 +386,8 @@ bool inbox_message(struct inbox *in, const struct mqtt_message *m)
 	if (m->retained && m->len == 0)
 		return true; /* our own clearing of a retained request */
 	if (!topic_request(below, user, sizeof(user), verb, sizeof(verb))) {
-		hub_audit(h, "hub", below, "bad_request: not a request topic");
+		if (allowance_ask(&in->refusals, "no topic", loop_now_ms()) >= 0)
+			hub_audit(h, "hub", below, "bad_request: not a request topic");
 		return true;
 	}
 	rq = calloc(1, sizeof(*rq));
@@ -351,7 +402,7 @@ bool inbox_message(struct inbox *in, const struct mqtt_message *m)
 		request_error(rq, "refused", "requests must not be retained: a retained one would run again at every start");
 		return true;
 	}
-	request_run(in, rq, m);
+	request_run(rq, m);
 	return true;
 }
 
@@ -376,7 +427,8 @@ void inbox_stop(struct inbox *in)
 {
 	if (!in)
 		return;
-	for (int i = 0; i < REPEAT_KEEP; i++)
-		free(in->repeat[i].answer);
+	for (int role = 0; role <= USER_HUB; role++)
+		for (int i = 0; i < REPEAT_KEEP; i++)
+			free(in->repeat[role][i].answer);
 	free(in);
 }

@@ -249,10 +249,11 @@ static void sweep(struct publish *p, int64_t now_ms)
 }
 
 /* Doubts are named at once; their numbers come along with the next. */
-static uint64_t site_hash(const struct decisions *d)
+static uint64_t site_hash(const struct snapshot *s, const struct decisions *d)
 {
 	uint64_t h = mix(mix(hash_text(d->floor_source), (uint64_t)d->mode), d->limit_unreachable_w > 0);
 
+	h = mix(h, encode_not_kept(s));
 	for (int i = 0; i < d->n_doubts; i++)
 		h = mix(h, (uint64_t)d->doubts[i].kind << 8 ^ (uint64_t)(d->doubts[i].device + 1));
 	return mix(h, isnan(d->floor_pct) ? 0 : (uint64_t)(int64_t)(d->floor_pct * 10));
@@ -260,13 +261,15 @@ static uint64_t site_hash(const struct decisions *d)
 
 void publish_site(struct publish *p, const struct snapshot *s, const struct decisions *d)
 {
-	uint64_t hash = site_hash(d), words = mix(mix(hash_words(d->why), d->limited_by), (uint64_t)d->code);
+	uint64_t hash = site_hash(s, d), words = mix(mix(hash_words(d->why), d->limited_by), (uint64_t)d->code);
 	int64_t age_ms = s->now_ms - p->site_ms;
 	struct site_sums sums;
 	AUTO_JSON *o = NULL;
 
 	sweep(p, s->now_ms);
 	site_sums(s, &sums);
+	site_load_step(&p->load, s, &sums);
+	site_load_sums(&p->load, s, &sums);
 	if (p->site_ms && hash == p->site_hash && !sums_moved(&p->sums, &sums) && (words == p->site_words || age_ms < WORDS_MS) &&
 	    age_ms < SITE_MS - 1500)
 		return;
@@ -335,7 +338,7 @@ void publish_text(struct publish *p, const char *below, const cJSON *o, int64_t 
 
 void publish_leave(struct publish *p)
 {
-	static const char *const TOPICS[] = { "site", "decision", "agent", "plan", "outbox", "vpp", "tariff/import", "tariff/export", "limit", "demand" };
+	static const char *const TOPICS[] = { "site", "decision", "agent", "plan", "outbox", "vpp", "tariff/import", "tariff/export", "limit", "demand", "forecast" };
 	char topic[MQTT_TOPIC_MAX];
 
 	for (size_t i = 0; i < sizeof(TOPICS) / sizeof(TOPICS[0]); i++)

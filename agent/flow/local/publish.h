@@ -3,6 +3,7 @@
 #define HEARTH_FLOW_LOCAL_PUBLISH_H
 
 #include "core/encode.h"
+#include "core/site_load.h"
 #include "core/snapshot.h"
 #include "core/topic.h"
 #include "io/mqtt.h"
@@ -26,6 +27,7 @@ struct publish {
 	int n_texts;
 	int64_t site_ms;                    /* when R/site was last published */
 	struct site_sums sums;
+	struct site_load load;
 	uint64_t site_hash, site_words;
 	bool decision_told;                 /* since the last connect */
 	int64_t decision_ms;

@@ -30,6 +30,7 @@ struct request {
 	struct hub *hub;
 	const struct verb *verb;
 	char user[33];                 /* "" = the hub's own tools */
+	enum user_role role;
 	char transaction[65];          /* "" = none */
 	char verb_name[33];
 	char response_topic[MQTT_TOPIC_MAX];

@@ -30,7 +30,7 @@ static cJSON *part_site(struct hub *h)
 {
 	struct site_sums sums;
 
-	site_sums(tick_snapshot(h->tick), &sums);
+	site_load_sums(&h->publish.load, tick_snapshot(h->tick), &sums);
 	return encode_site(tick_snapshot(h->tick), tick_decisions(h->tick), &sums);
 }
 
@@ -103,6 +103,11 @@ static cJSON *part_tariff(struct hub *h)
 	cJSON_AddNumberToObject(f, "requests", (double)st.requests);
 	cJSON_AddNumberToObject(f, "failures", (double)st.failures);
 	return o;
+}
+
+static cJSON *part_forecast(struct hub *h)
+{
+	return forecasting_encode(h->forecasting, loop_utc_ms());
 }
 
 static cJSON *part_commands(struct hub *h)
@@ -206,7 +211,7 @@ static const struct {
 	{ "agent", true, part_agent }, { "site", true, part_site }, { "decision", true, part_decision }, { "devices", true, part_devices },
 	{ "buses", true, part_buses }, { "commands", true, part_commands }, { "events", true, part_events },
 	{ "outbox", true, part_outbox }, { "owner", true, part_owner }, { "limit", true, part_limit }, { "demand", true, part_demand },
-	{ "vpp", true, round_encode_vpp }, { "plan", false, round_encode_plan }, { "tariff", false, part_tariff },
+	{ "vpp", true, round_encode_vpp }, { "plan", false, round_encode_plan }, { "tariff", false, part_tariff }, { "forecast", false, part_forecast },
 	{ "log", false, part_log }, { "config", false, part_config },
 };
 #define PARTS_COUNT (sizeof(PARTS) / sizeof(PARTS[0]))

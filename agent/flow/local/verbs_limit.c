@@ -8,6 +8,35 @@
 #include <stdio.h>
 #include <string.h>
 
+/* ", import 4200 W" when silence puts a side's failsafe limit in the place of what was said of it now. */
+static const char *after_silence(const cJSON *said, const char *side, double failsafe_w, char out[40])
+{
+	out[0] = '\0';
+	if (said && !isnan(failsafe_w) && !(cJSON_IsNumber(said) && said->valuedouble <= failsafe_w))
+		snprintf(out, 40, ", %s %.0f W", side, failsafe_w);
+	return out;
+}
+
+/* What the answer warns of: an end by a clock nobody vouches for is none yet, and without heartbeats the failsafe limits count. */
+cJSON *verb_limit_answer(const struct request *rq)
+{
+	const struct config_site *c = &rq->hub->cfg.site;
+	char import[40], export[40], words[240] = "";
+	cJSON *o = cJSON_CreateObject();
+	size_t n = 0;
+
+	after_silence(cJSON_GetObjectItemCaseSensitive(rq->args, "import_w"), "import", c->limit_failsafe_import_w, import);
+	after_silence(cJSON_GetObjectItemCaseSensitive(rq->args, "export_w"), "export", c->limit_failsafe_export_w, export);
+	if (cJSON_IsString(cJSON_GetObjectItemCaseSensitive(rq->args, "until")) && !rq->hub->clock_trusted)
+		n = (size_t)snprintf(words, sizeof(words), "the clock is not trusted: it holds until that is, and then until its end");
+	if (c->limit_heartbeat_s > 0 && (import[0] || export[0]))
+		snprintf(words + n, sizeof(words) - n, "%sit holds while heartbeats come, at least every %d s; else the failsafe limit%s%s", n ? "; " : "",
+			 c->limit_heartbeat_s, import, export);
+	if (words[0])
+		cJSON_AddStringToObject(o, "warning", words);
+	return o;
+}
+
 static void on_stored(void *context, int status)
 {
 	struct request *rq = context;
@@ -15,7 +44,7 @@ static void on_stored(void *context, int status)
 	if (status < 0)
 		request_error(rq, "unavailable", "in force, but it could not be stored: %s", strerror(-status));
 	else
-		request_ok(rq, NULL);
+		request_ok(rq, verb_limit_answer(rq));
 }
 
 void verb_limit_heard(const struct request *rq)
@@ -24,6 +53,21 @@ void verb_limit_heard(const struct request *rq)
 
 	snprintf(m.source, sizeof(m.source), "%s", rq->user[0] ? rq->user : "hub");
 	outside_limit(rq->hub->outside, &m, NULL);
+}
+
+bool verb_limit_tighten(const struct request *rq)
+{
+	struct limit_message m;
+	struct errbuf err = { "" };
+	int r = limit_message_parse(rq->args, &m, &err);
+
+	if (r == 0) {
+		snprintf(m.source, sizeof(m.source), "%s", rq->user[0] ? rq->user : "hub");
+		r = outside_tighten(rq->hub->outside, &m, &err);
+	}
+	if (r > 0 && r & LIMIT_CHANGED)
+		tick_now(rq->hub->tick);
+	return r >= 0;
 }
 
 void verb_limit_set(struct request *rq)

@@ -238,6 +238,20 @@ void verb_override_clear(struct request *rq)
 		request_ok(rq, NULL);
 }
 
+/* {"warning": ...} when limits stand: service releases everything, and somebody must know. */
+static cJSON *pause_warning(struct hub *h)
+{
+	char text[360];
+	cJSON *o = NULL;
+
+	h->agent_due_ms = 0; /* R/agent says it too */
+	if (!outside_pause_note(h->outside, text, sizeof(text)))
+		return NULL;
+	o = cJSON_CreateObject();
+	cJSON_AddStringToObject(o, "warning", text);
+	return o;
+}
+
 void verb_pause(struct request *rq)
 {
 	struct owner before = rq->hub->owner;
@@ -251,7 +265,7 @@ void verb_pause(struct request *rq)
 		request_error(rq, "bad_request", "%s", err.text);
 	else {
 		owner_pause_mono(&rq->hub->owner, loop_now_ms(), seconds * 1000);
-		keep(rq, &before, NULL);
+		keep(rq, &before, pause_warning(rq->hub));
 	}
 }
 

@@ -63,7 +63,7 @@ static cJSON *encode_now(struct hub *h, const char *id)
 	struct site_sums sums;
 	cJSON *o, *list;
 
-	site_sums(s, &sums);
+	site_load_sums(&h->publish.load, s, &sums);
 	o = encode_site(s, d, &sums);
 	list = cJSON_AddArrayToObject(o, "devices");
 	for (int i = 0; i < d->n; i++) {

@@ -1,0 +1,41 @@
+/* What the files of `hearthctl simulate` share. */
+#ifndef HEARTH_CTL_SIMULATE_H
+#define HEARTH_CTL_SIMULATE_H
+
+#include "ctl/ctl.h"
+#include "simulate/simulate.h"
+
+/* A run and what is known of it. */
+struct simulation {
+	struct scenario scenario;
+	struct truth truth;
+	struct simulate_result result;
+	struct zone zone;
+	bool history; /* recorded, not made up */
+};
+
+/* What to do, as the command line says. */
+struct simulate_words {
+	const char *name;              /* file or name of a scenario, NULL = --history or --list */
+	const char *csv, *html;        /* files to write, NULL = none */
+	bool quiet, list;
+	int days;                      /* 0 = as the scenario says */
+	int64_t seed;                  /* -1 = as the scenario says */
+	double history_s;              /* 0 = no history */
+	double battery_wh, power_w;
+};
+
+/* simulate_show.c */
+void simulate_table(const struct simulation *s);
+/** Caller owns; NULL: no memory. */
+cJSON *simulate_json(const struct simulation *s);
+/** 0, or negative errno. */
+int simulate_csv(const struct simulation *s, FILE *out);
+
+/* simulate_html.c: one file with everything in it. */
+int simulate_html(const struct simulation *s, FILE *out);
+
+/* simulate_history.c: scenario and truth of what the hub recorded. CTL_DONE, or an exit code after saying why. */
+int simulate_history(struct ctl *c, const struct simulate_words *w, struct simulation *s);
+
+#endif

@@ -1,0 +1,146 @@
+/* hearthctl simulate: the result as a table, as JSON, as CSV. */
+#include "ctl/simulate.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *number(double v, int decimals)
+{
+	static char slots[16][32];
+	static int next;
+
+	next = (next + 1) % 16;
+	if (isnan(v))
+		return "-";
+	snprintf(slots[next], sizeof(slots[next]), "%.*f", decimals, fabs(v) < 0.5 * pow(10, -decimals) ? 0 : v);
+	return slots[next];
+}
+
+static void notes(const struct simulation *s)
+{
+	const struct simulate_result *r = &s->result;
+	const double span_s = (double)(r->end_utc_ms - r->start_utc_ms) / 1e3;
+
+	printf("\nMoney in %s. 'left': what is stored more or less at the end than at the start, at %.3f a kWh, and what a car did not get.\n",
+	       s->scenario.currency, r->stored_value);
+	printf("The clairvoyant knew every price, load and cloud before it came; it ignores what happens within five minutes.\n");
+	if (!isnan(r->load_error_pct))
+		printf("Hearth's forecast of the next day was off by %.0f %% of the load%s%s%s.\n", r->load_error_pct,
+		       isnan(r->pv_error_pct) ? "" : " and ", isnan(r->pv_error_pct) ? "" : number(r->pv_error_pct, 0),
+		       isnan(r->pv_error_pct) ? "" : " % of the sun");
+	printf("%d plans, %.1f ms each, %.0f ms at most; %.0f times faster than time.\n", r->plans, r->plan_ms_mean, r->plan_ms_worst,
+	       r->seconds > 0 ? span_s / r->seconds : 0);
+}
+
+void simulate_table(const struct simulation *s)
+{
+	static const char *const HEADERS[] = { "", "bill", "left", "total", "saving", "of best", "cycles", "own use", "import", "export", "event kWh",
+					       "below floor" };
+	struct table *t = table_new(HEADERS, 12);
+	char best[16], own[16], below[16];
+
+	if (isatty(STDOUT_FILENO))
+		printf("%s: %d days%s%s\n\n", s->scenario.name, s->scenario.days, s->scenario.about[0] ? ", " : "", s->scenario.about);
+	for (int i = 0; i < ROW_COUNT; i++) {
+		const struct simulate_row *r = &s->result.row[i];
+
+		snprintf(best, sizeof(best), "%s%s", number(r->of_clairvoyant, 1), isnan(r->of_clairvoyant) ? "" : " %");
+		snprintf(own, sizeof(own), "%s %%", number(r->self_sufficiency_pct, 0));
+		snprintf(below, sizeof(below), "%d", r->floor_violations);
+		table_row(t, simulate_row_name((enum simulate_row_kind)i), number(r->bill - r->event_income + r->wear, 2), number(r->stock, 2),
+			  number(r->total, 2), number(r->saving, 2), best, number(r->cycles, 1), own, number(r->import_kwh, 0),
+			  number(r->export_kwh, 0), number(r->event_kwh, 1), i == ROW_HEARTH ? below : "-");
+	}
+	table_print(t);
+	if (isatty(STDOUT_FILENO))
+		notes(s);
+}
+
+static void add_row(cJSON *rows, enum simulate_row_kind kind, const struct simulate_row *r)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	cJSON_AddItemToArray(rows, o);
+	cJSON_AddStringToObject(o, "name", simulate_row_key(kind));
+	json_add_number(o, "bill", r->bill, 4);
+	json_add_number(o, "event_income", r->event_income, 4);
+	json_add_number(o, "wear", r->wear, 4);
+	json_add_number(o, "left", r->stock, 4);
+	json_add_number(o, "total", r->total, 4);
+	json_add_number(o, "saving", r->saving, 4);
+	json_add_number(o, "of_clairvoyant_pct", r->of_clairvoyant, 2);
+	json_add_number(o, "cycles", r->cycles, 3);
+	json_add_number(o, "self_sufficiency_pct", r->self_sufficiency_pct, 2);
+	json_add_number(o, "import_kwh", r->import_kwh, 3);
+	json_add_number(o, "export_kwh", r->export_kwh, 3);
+	json_add_number(o, "used_kwh", r->used_kwh, 3);
+	json_add_number(o, "pv_kwh", r->pv_kwh, 3);
+	json_add_number(o, "charged_kwh", r->charged_kwh, 3);
+	json_add_number(o, "discharged_kwh", r->discharged_kwh, 3);
+	json_add_number(o, "car_kwh", r->car_kwh, 3);
+	json_add_number(o, "car_short_kwh", r->car_short_kwh, 3);
+	json_add_number(o, "event_kwh", r->event_kwh, 3);
+	if (kind == ROW_HEARTH)
+		cJSON_AddNumberToObject(o, "floor_violations", r->floor_violations);
+}
+
+cJSON *simulate_json(const struct simulation *s)
+{
+	const struct simulate_result *r = &s->result;
+	cJSON *o = cJSON_CreateObject(), *plans, *rows;
+
+	cJSON_AddStringToObject(o, "format", "hearth-simulation/1");
+	cJSON_AddStringToObject(o, "scenario", s->scenario.name);
+	json_add_time(o, "start", r->start_utc_ms);
+	json_add_time(o, "end", r->end_utc_ms);
+	cJSON_AddNumberToObject(o, "days", s->scenario.days);
+	cJSON_AddNumberToObject(o, "seed", (double)s->scenario.seed);
+	cJSON_AddStringToObject(o, "currency", s->scenario.currency);
+	json_add_number(o, "stored_value", r->stored_value, 5);
+	json_add_number(o, "load_error_pct", r->load_error_pct, 1);
+	json_add_number(o, "pv_error_pct", r->pv_error_pct, 1);
+	rows = cJSON_AddArrayToObject(o, "rows");
+	for (int i = 0; i < ROW_COUNT; i++)
+		add_row(rows, (enum simulate_row_kind)i, &r->row[i]);
+	plans = cJSON_AddObjectToObject(o, "plans");
+	cJSON_AddNumberToObject(plans, "made", r->plans);
+	cJSON_AddNumberToObject(plans, "softened", r->plans_softened);
+	cJSON_AddNumberToObject(plans, "infeasible", r->plans_infeasible);
+	cJSON_AddNumberToObject(plans, "failed", r->plans_failed);
+	json_add_number(plans, "mean_ms", r->plan_ms_mean, 3);
+	json_add_number(plans, "worst_ms", r->plan_ms_worst, 3);
+	cJSON_AddNumberToObject(o, "ticks", (double)r->ticks);
+	cJSON_AddNumberToObject(o, "ticks_in_doubt", (double)r->doubt_ticks);
+	json_add_number(o, "seconds", r->seconds, 3);
+	return o;
+}
+
+int simulate_csv(const struct simulation *s, FILE *out)
+{
+	const struct simulate_result *r = &s->result;
+	char at[CALENDAR_TEXT_MAX];
+
+	fputs("time,import_price,export_price,load_kw,pv_kw", out);
+	for (int k = 0; k < ROW_COUNT; k++)
+		fprintf(out, ",%1$s_battery_kw,%1$s_car_kw,%1$s_grid_kw,%1$s_soc_pct,%1$s_cost", simulate_row_key((enum simulate_row_kind)k));
+	fputc('\n', out);
+	for (int i = 0; i < r->row[0].n_points; i++) {
+		const int64_t from = r->start_utc_ms + (int64_t)i * SIMULATE_POINT_MS;
+		const int minute = truth_minute(&s->truth, from);
+
+		calendar_format(from, at);
+		fprintf(out, "%s,%.5f,%.5f,%.4f,%.4f", at, s->truth.import_price[minute], s->truth.export_price[minute],
+			truth_mean(&s->truth, s->truth.load_w, from, from + SIMULATE_POINT_MS) / 1e3,
+			truth_mean(&s->truth, s->truth.pv_w, from, from + SIMULATE_POINT_MS) / 1e3);
+		for (int k = 0; k < ROW_COUNT; k++) {
+			const struct simulate_point *p = &r->row[k].point[i];
+
+			fprintf(out, ",%.4f,%.4f,%.4f,%.2f,%.5f", (double)p->battery_kw, (double)p->car_kw, (double)p->grid_kw, (double)p->soc_pct,
+				(double)p->cost);
+		}
+		fputc('\n', out);
+	}
+	return 0;
+}

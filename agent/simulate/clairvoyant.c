@@ -1,0 +1,265 @@
+/* See clairvoyant.h. */
+#include "simulate/clairvoyant.h"
+
+#include "policies/planner/planner.h"
+#include "simulate/world.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOT_MS 300000
+#define SLOT_H (SLOT_MS / 3.6e6)
+#define DAY_SLOTS 288
+#define WINDOW_SLOTS (14 * DAY_SLOTS)
+#define KEEP_SLOTS (10 * DAY_SLOTS)
+#define CAR_WINDOW_SLOTS (3 * DAY_SLOTS)
+#define FLOOR_PRICE 1e-5 /* per kWh and hour: a floor that rises behind an event is reached when that is cheap */
+#define ENERGY_LEAST_KWH 1e-3
+#define EFFORT 20000     /* questions of one plan whether its time is over */
+
+struct seer {
+	const struct scenario *s;
+	const struct truth *t;
+	const struct clairvoyant_options *o;
+	struct simulate_row *row;
+	double stored_kwh[SCENARIO_BATTERIES_MAX];
+	double *given_kwh;            /* to each session so far */
+	int session[PLAN_EVS_MAX];    /* behind the cars of the instance */
+	double standby_kw;
+	int asked;
+};
+
+static void fill_slots(const struct seer *v, int64_t from_ms, struct plan_instance *in)
+{
+	const struct scenario *s = v->s;
+
+	in->start_utc_ms = from_ms;
+	in->battery_to_ev = s->site.battery_to_ev;
+	in->floor_price = FLOOR_PRICE;
+	for (int i = 0; i < in->slots; i++) {
+		const int64_t at = from_ms + (int64_t)i * SLOT_MS;
+		const int minute = truth_minute(v->t, at);
+		const struct truth_event *e = truth_event_at(v->t, at);
+		const double pay = e ? e->pay : 0; /* on both prices it pays for each kWh out of the battery, and else a constant */
+
+		in->slot_h[i] = SLOT_H;
+		in->import_price[i] = v->t->import_price[minute] + pay;
+		in->export_price[i] = v->t->export_price[minute] + pay;
+		in->load_kw[i] = truth_mean(v->t, v->t->load_w, at, at + SLOT_MS) / 1e3 + v->standby_kw;
+		in->pv_kw[i] = truth_mean(v->t, v->t->pv_w, at, at + SLOT_MS) / 1e3;
+		in->curtail_max_kw[i] = s->pv.curtail ? in->pv_kw[i] : 0;
+		in->import_max_kw[i] = s->site.import_limit_w > 0 ? s->site.import_limit_w / 1e3 : PLAN_NO_LIMIT_KW;
+		in->export_max_kw[i] = s->site.export_limit_w > 0 ? s->site.export_limit_w / 1e3 : PLAN_NO_LIMIT_KW;
+	}
+}
+
+static void fill_battery(const struct seer *v, int64_t from_ms, int b, struct plan_instance *in)
+{
+	const struct scenario_battery *o = &v->s->battery[b];
+	struct plan_battery *p = &in->battery[b];
+
+	snprintf(p->id, sizeof(p->id), "battery%d", b + 1);
+	p->capacity_kwh = o->capacity_wh / 1e3;
+	p->soc_kwh = v->stored_kwh[b];
+	p->charge_eff = o->charge_eff;
+	p->discharge_eff = o->discharge_eff;
+	p->wear_cost = v->s->plan.wear_cost;
+	p->terminal_value = v->o->stored_value;
+	p->grid_charge = v->s->site.grid_charging;
+	p->battery_export = v->s->site.battery_export;
+	p->orders_free = true;
+	for (int i = 0; i < in->slots; i++) {
+		const struct truth_event *e = truth_event_at(v->t, from_ms + (int64_t)i * SLOT_MS);
+		const double floor_pct = fmax(e ? e->floor_pct : v->s->site.reserve_pct, o->soc_min_pct);
+
+		p->charge_max_kw[i] = o->charge_max_w / 1e3;
+		p->discharge_max_kw[i] = o->discharge_max_w / 1e3;
+		p->floor_kwh[i + 1] = p->capacity_kwh * floor_pct / 100;
+		if (e)
+			p->fixed_kw[i] = -fmin(e->power_w / v->s->n_batteries, o->discharge_max_w) / 1e3;
+	}
+	p->floor_kwh[0] = p->floor_kwh[1];
+}
+
+/* Sessions that touch the window and are owed something. A slot counts when the car is there for any of it. */
+static int sessions_in(struct seer *v, int64_t from_ms, int slots)
+{
+	int n = 0;
+
+	for (int i = 0; i < v->t->n_sessions && n < PLAN_EVS_MAX; i++) {
+		const struct truth_session *x = &v->t->session[i];
+
+		if (x->to_utc_ms > from_ms && x->from_utc_ms < from_ms + (int64_t)slots * SLOT_MS && x->wh / 1e3 - v->given_kwh[i] > ENERGY_LEAST_KWH)
+			v->session[n++] = i;
+	}
+	return n;
+}
+
+static void fill_car(const struct seer *v, int64_t from_ms, int e, struct plan_instance *in)
+{
+	const struct truth_session *x = &v->t->session[v->session[e]];
+	struct plan_ev *p = &in->ev[e];
+	const int64_t end_ms = from_ms + (int64_t)in->slots * SLOT_MS;
+	const double per_a = CAR_VOLT * v->s->car.phases / 1e3;
+
+	snprintf(p->id, sizeof(p->id), "car%d", e + 1);
+	p->min_kw = CAR_MIN_A * per_a;
+	p->max_kw = v->s->car.max_a * per_a;
+	p->energy_kwh = x->wh / 1e3 - v->given_kwh[v->session[e]];
+	p->arrive_slot = x->from_utc_ms <= from_ms ? 0 : (int)((x->from_utc_ms - from_ms) / SLOT_MS);
+	p->depart_slot = x->to_utc_ms >= end_ms ? in->slots : (int)((x->to_utc_ms - from_ms + SLOT_MS - 1) / SLOT_MS);
+	if (x->to_utc_ms > end_ms) /* a part of the stay: the same part of the energy, or it would be hurried for nothing */
+		p->energy_kwh *= (double)(in->slots - p->arrive_slot) * SLOT_MS / (double)(x->to_utc_ms - (from_ms + (int64_t)p->arrive_slot * SLOT_MS));
+}
+
+/* One slot of the plan, as it went. */
+struct slot {
+	double battery_kw, car_kw, pv_kw, grid_kw, price;
+};
+
+static void keep_point(struct seer *v, int64_t at, const struct slot *x)
+{
+	const int64_t i = (at - v->t->start_utc_ms) / SIMULATE_POINT_MS;
+	const double share = (double)SLOT_MS / SIMULATE_POINT_MS;
+	struct simulate_point *p;
+	double stored_kwh = 0;
+
+	if (i < 0 || i >= v->row->n_points)
+		return;
+	p = &v->row->point[i];
+	p->battery_kw += (float)(x->battery_kw * share);
+	p->car_kw += (float)(x->car_kw * share);
+	p->grid_kw += (float)(x->grid_kw * share);
+	p->pv_kw += (float)(x->pv_kw * share);
+	p->cost += (float)(x->grid_kw * SLOT_H * x->price);
+	for (int b = 0; b < v->s->n_batteries; b++)
+		stored_kwh += v->stored_kwh[b];
+	p->soc_pct = (float)(v->s->n_batteries ? 1e5 * stored_kwh / world_capacity_wh(v->s) : 0);
+}
+
+static double keep_batteries(struct seer *v, const struct plan *p, int i, const struct truth_event *e)
+{
+	struct simulate_row *r = v->row;
+	double sum_kw = 0, capacity_kwh = 0, moved_kwh = 0;
+
+	for (int b = 0; b < v->s->n_batteries; b++) {
+		const double kw = p->battery_kw[b][i], kwh = fabs(kw) * SLOT_H;
+
+		sum_kw += kw;
+		moved_kwh += fabs(p->soc_kwh[b][i + 1] - p->soc_kwh[b][i]);
+		capacity_kwh += v->s->battery[b].capacity_wh / 1e3;
+		v->stored_kwh[b] = p->soc_kwh[b][i + 1];
+		if (kw > 0)
+			r->charged_kwh += kwh;
+		else {
+			r->discharged_kwh += kwh;
+			r->wear += v->s->plan.wear_cost * kwh;
+			r->event_kwh += e ? kwh : 0;
+			r->event_income += e ? e->pay * kwh : 0;
+		}
+	}
+	r->cycles += capacity_kwh > 0 ? moved_kwh / 2 / capacity_kwh : 0;
+	return sum_kw;
+}
+
+/* What the first @n slots of a plan did. */
+static void keep(struct seer *v, const struct plan_instance *in, const struct plan *p, int n)
+{
+	struct simulate_row *r = v->row;
+
+	for (int i = 0; i < n; i++) {
+		const int64_t at = in->start_utc_ms + (int64_t)i * SLOT_MS;
+		const struct truth_event *e = truth_event_at(v->t, at);
+		struct slot x = { .battery_kw = keep_batteries(v, p, i, e), .pv_kw = in->pv_kw[i] - p->curtail_kw[i] };
+
+		for (int c = 0; c < in->n_evs; c++) {
+			x.car_kw += p->ev_kw[c][i];
+			v->given_kwh[v->session[c]] += p->ev_kw[c][i] * SLOT_H;
+		}
+		x.grid_kw = in->load_kw[i] + x.battery_kw + x.car_kw - x.pv_kw;
+		x.price = (x.grid_kw > 0 ? in->import_price[i] : in->export_price[i]) - (e ? e->pay : 0);
+		r->bill += x.grid_kw * SLOT_H * x.price;
+		*(x.grid_kw > 0 ? &r->import_kwh : &r->export_kwh) += fabs(x.grid_kw) * SLOT_H;
+		r->used_kwh += (in->load_kw[i] - v->standby_kw + x.car_kw) * SLOT_H;
+		r->car_kwh += x.car_kw * SLOT_H;
+		r->pv_kwh += x.pv_kw * SLOT_H;
+		keep_point(v, at, &x);
+	}
+}
+
+static bool tired(void *context)
+{
+	struct seer *v = context;
+
+	return ++v->asked > EFFORT;
+}
+
+static int window(struct seer *v, int64_t from_ms, int slots, int keep_slots, struct errbuf *err)
+{
+	const int n_evs = sessions_in(v, from_ms, slots);
+	struct plan_instance in;
+	struct plan plan;
+	int rc = instance_alloc(&in, slots, v->s->n_batteries, n_evs);
+
+	if (rc)
+		return errbuf_set(err, rc, "no memory for a plan of %d slots", slots);
+	fill_slots(v, from_ms, &in);
+	for (int b = 0; b < v->s->n_batteries; b++)
+		fill_battery(v, from_ms, b, &in);
+	for (int e = 0; e < n_evs; e++)
+		fill_car(v, from_ms, e, &in);
+	v->asked = 0;
+	rc = planner_solve_soft(&in, tired, v, &plan, err);
+	if (rc == 0) {
+		keep(v, &in, &plan, keep_slots);
+		plan_deinit(&plan);
+	}
+	instance_deinit(&in);
+	return rc;
+}
+
+static int windows(struct seer *v, struct errbuf *err)
+{
+	const int total = (int)((v->t->end_utc_ms - v->t->start_utc_ms) / SLOT_MS);
+	const bool car = v->t->n_sessions > 0;
+	int at = 0, rc = 0;
+
+	while (at < total && rc == 0) {
+		int slots = car ? CAR_WINDOW_SLOTS : WINDOW_SLOTS, keep_slots = !car ? KEEP_SLOTS : at == 0 ? DAY_SLOTS / 2 : DAY_SLOTS; /* cut at noon */
+
+		if (slots >= total - at)
+			slots = keep_slots = total - at;
+		rc = window(v, v->t->start_utc_ms + (int64_t)at * SLOT_MS, slots, keep_slots, err);
+		at += keep_slots;
+		if (v->o->stop && v->o->stop(v->o->context, (double)at / total))
+			return -ECANCELED;
+	}
+	return rc;
+}
+
+int clairvoyant_run(const struct scenario *s, const struct truth *t, const struct clairvoyant_options *o, struct simulate_row *row,
+		    struct errbuf *err)
+{
+	struct seer v = { .s = s, .t = t, .o = o, .row = row };
+	int rc;
+
+	v.given_kwh = calloc((size_t)t->n_sessions + 1, sizeof(*v.given_kwh));
+	if (!v.given_kwh)
+		return errbuf_set(err, -ENOMEM, "no memory");
+	for (int b = 0; b < s->n_batteries; b++) {
+		v.stored_kwh[b] = s->battery[b].capacity_wh * s->battery[b].soc_pct / 1e5;
+		v.standby_kw += s->battery[b].standby_w / 1e3;
+		row->start_wh += v.stored_kwh[b] * 1e3;
+	}
+	rc = windows(&v, err);
+	for (int b = 0; b < s->n_batteries; b++)
+		row->end_wh += v.stored_kwh[b] * 1e3;
+	for (int i = 0; i < t->n_sessions; i++)
+		row->car_short_kwh += fmax(0, t->session[i].wh / 1e3 - v.given_kwh[i]);
+	row->self_sufficiency_pct = row->used_kwh > 0 ? fmax(0, 100 * (1 - row->import_kwh / row->used_kwh)) : 100;
+	free(v.given_kwh);
+	return rc;
+}

@@ -1,0 +1,22 @@
+/* The best that could have been: the planner, told everything before it happens. Pure; memory from malloc. */
+#ifndef HEARTH_SIMULATE_CLAIRVOYANT_H
+#define HEARTH_SIMULATE_CLAIRVOYANT_H
+
+#include "simulate/result.h"
+#include "simulate/truth.h"
+
+struct clairvoyant_options {
+	double stored_value;              /* per kWh left in the store at the end */
+	bool (*stop)(void *context, double done); /* asked between windows, @done 0..1; NULL = never */
+	void *context;
+};
+
+/**
+ * Plans in windows of 14 days, of which the first 10 are kept (with a car of 3 days, of which one is kept), with the true means of
+ * slots of five minutes. Fills bill, energies, points. What it ignores: what happens within five minutes, dead times, ramps, and
+ * the steps of a tick. Returns 0, -ENOMEM or -ECANCELED.
+ */
+int clairvoyant_run(const struct scenario *s, const struct truth *t, const struct clairvoyant_options *o, struct simulate_row *row,
+		    struct errbuf *err);
+
+#endif

@@ -1,0 +1,181 @@
+/* Values out of several futures: what is followed when nobody knows tomorrow's sky. */
+#include "policies/planner/outlook.h"
+#include "support/cm.h"
+
+#include <string.h>
+
+#define NOW 1768435200000LL /* 2026-01-15T00:00Z */
+#define SLOTS 48
+#define LAST_CHEAP (NOW + 11 * 1800000)
+
+static struct forecast forecast;
+static struct config config;
+static const struct zone zone; /* UTC */
+
+/* Half hours: a cheap night, a dear day with sun at noon that fills the battery in the middle future, not in the lean one. */
+static void instance_make(struct plan_instance *in, int n_evs)
+{
+	assert_int_equal(instance_alloc(in, SLOTS, 1, n_evs), 0);
+	in->start_utc_ms = NOW;
+	for (int t = 0; t < SLOTS; t++) {
+		in->slot_h[t] = 0.5;
+		in->import_price[t] = t < 12 ? 0.09 : 0.30;
+		in->export_price[t] = 0.05;
+		in->load_kw[t] = 0.4;
+		in->pv_kw[t] = in->curtail_max_kw[t] = t >= 18 && t < 32 ? 1.6 : 0;
+		in->import_max_kw[t] = in->export_max_kw[t] = 20;
+		in->battery[0].charge_max_kw[t] = in->battery[0].discharge_max_kw[t] = 3;
+	}
+	in->battery[0].capacity_kwh = 10;
+	in->battery[0].soc_kwh = 3;
+	in->battery[0].charge_eff = in->battery[0].discharge_eff = 0.95;
+	if (n_evs)
+		in->ev[0] = (struct plan_ev){ .id = "car", .depart_slot = 12, .energy_kwh = 6, .min_kw = 1.4, .max_kw = 3.7 };
+}
+
+static void days(double low, double high)
+{
+	forecast_init(&forecast);
+	forecast.sun_day = (struct forecast_quantiles){ (float)low, 1, (float)high };
+	forecast.load_day = (struct forecast_quantiles){ 1, 1, 1 };
+}
+
+static bool never(void *context)
+{
+	(void)context;
+	return false;
+}
+
+static bool at_once(void *context)
+{
+	(void)context;
+	return true;
+}
+
+static void solve(struct plan_instance *in, bool (*expired)(void *context), struct plan *out)
+{
+	const struct home home = { &config, &zone, &forecast };
+
+	assert_int_equal(outlook_solve(&home, in, expired, NULL, out, NULL), 0);
+}
+
+/* What one more kWh is worth in the last cheap slot with @kwh stored: before, none is worth more than buying it later. */
+static double value_at(const struct plan *p, const struct plan_instance *in, double kwh)
+{
+	struct plan_guide g;
+	int i = 0;
+
+	plan_guide_at(p, in, false, 0, LAST_CHEAP, &g);
+	assert_true(g.valid && g.n_segments > 0);
+	while (i < g.n_segments - 1 && kwh * 1e3 >= (double)g.upto_wh[i])
+		i++;
+	return (double)g.value_per_kwh[i];
+}
+
+/* Steps rise in energy and never in value, at every boundary; there is room for them in a guide. */
+static void well_made(const struct plan *p)
+{
+	for (int t = 0; t <= p->slots; t++) {
+		const struct plan_slope *s = p->slope[0] + p->slope_first[0][t];
+		int n = p->slope_first[0][t + 1] - p->slope_first[0][t];
+
+		assert_true(n >= 1 && n <= GUIDE_SEGMENTS_MAX);
+		for (int i = 1; i < n; i++)
+			assert_true(s[i].upto_kwh > s[i - 1].upto_kwh && s[i].value <= s[i - 1].value + 1e-5F);
+	}
+}
+
+/* With days that never differ the three futures are one. */
+static void test_one_future(void **state)
+{
+	struct plan_instance in;
+	struct plan alone, all;
+
+	(void)state;
+	instance_make(&in, 0);
+	days(1, 1);
+	assert_int_equal(planner_solve_soft(&in, NULL, NULL, &alone, NULL), 0);
+	solve(&in, never, &all);
+	well_made(&all);
+	assert_true(all.cost == alone.cost && all.status == alone.status);
+	for (double kwh = 0.1; kwh < 10; kwh += 0.2)
+		assert_float_equal(value_at(&all, &in, kwh), value_at(&alone, &in, kwh), 1e-5);
+	plan_deinit(&alone);
+	plan_deinit(&all);
+	instance_deinit(&in);
+}
+
+/* A sunny day ahead fills the battery, more is worth what export pays; it may be a grey one, and then it is worth the evening's import. */
+static void test_being_short_costs_more(void **state)
+{
+	struct plan_instance in;
+	struct plan alone, all;
+
+	(void)state;
+	instance_make(&in, 0);
+	days(0.1, 1.4);
+	assert_int_equal(planner_solve_soft(&in, NULL, NULL, &alone, NULL), 0);
+	solve(&in, never, &all);
+	well_made(&all);
+	assert_true(value_at(&alone, &in, 5) < 0.09);  /* no reason to buy at night */
+	assert_true(value_at(&all, &in, 5) > 0.09 / 0.95); /* there is */
+	assert_true(value_at(&all, &in, 5) < 0.30 * 0.95);
+	for (int t = 0; t < SLOTS; t++) /* what is shown is the middle one */
+		assert_true(all.battery_kw[0][t] == alone.battery_kw[0][t]);
+	plan_deinit(&alone);
+	plan_deinit(&all);
+	instance_deinit(&in);
+}
+
+static void test_sure_forecasts_and_no_time(void **state)
+{
+	struct plan_instance in;
+	struct plan alone, all;
+
+	(void)state;
+	instance_make(&in, 0);
+	days(0.1, 1.4);
+	assert_int_equal(planner_solve_soft(&in, NULL, NULL, &alone, NULL), 0);
+	solve(&in, at_once, &all);
+	assert_true(value_at(&all, &in, 5) == value_at(&alone, &in, 5)); /* no time: the middle one only */
+	plan_deinit(&all);
+	forecast.push.n_pv = 1; /* said from outside: he knows what the day will be */
+	forecast.push.pv[0] = (struct forecast_segment){ NOW, 24 * 3600, 1600 };
+	solve(&in, NULL, &all);
+	assert_float_equal(value_at(&all, &in, 5), value_at(&alone, &in, 5), 1e-5);
+	plan_deinit(&alone);
+	plan_deinit(&all);
+	instance_deinit(&in);
+}
+
+/* The car's energy is settled by the middle plan; the other futures carry it as load. */
+static void test_with_car(void **state)
+{
+	struct plan_instance in;
+	struct plan all;
+	double kwh = 0;
+
+	(void)state;
+	instance_make(&in, 1);
+	days(0.1, 1.4);
+	solve(&in, never, &all);
+	well_made(&all);
+	for (int t = 0; t < SLOTS; t++)
+		kwh += all.ev_kw[0][t] * in.slot_h[t];
+	assert_float_equal(kwh, 6, 1e-3);
+	assert_true(value_at(&all, &in, 5) > 0.09 / 0.95);
+	plan_deinit(&all);
+	instance_deinit(&in);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_future),
+		cmocka_unit_test(test_being_short_costs_more),
+		cmocka_unit_test(test_sure_forecasts_and_no_time),
+		cmocka_unit_test(test_with_car),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
