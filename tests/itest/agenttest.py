@@ -28,6 +28,7 @@ clock = {clock}
 import_limit_w = 11500
 export_limit_w = 6000
 reserve_pct = {reserve}
+grid_charging = {grid_charging}
 tick_ms = {tick_ms}
 
 [mqtt]
@@ -76,12 +77,12 @@ class Home:
     """with Home() as home: everything runs and every device is online."""
 
     def __init__(self, battery_wh=13500, soc=60, clock="trust", reserve=20, tariff="0.30", extra="", sim_args=(), start_sim=True,
-                 tick_ms=500, env=None, start_agent=True):
+                 tick_ms=500, env=None, start_agent=True, grid_charging="yes"):
         self.folder = scratch()
         self.env, self.start_agent = env, start_agent
         self.broker = Broker()
         self.settings = dict(site=SITE, clock=clock, reserve=reserve, battery_wh=battery_wh, tariff=tariff, extra=extra, tick_ms=tick_ms,
-                             mqtt_port=self.broker.port)
+                             grid_charging=grid_charging, mqtt_port=self.broker.port)
         self.sim_args = ["--battery-wh", str(battery_wh), "--soc", str(soc), *sim_args]
         self.sim = self.agent = self.mqtt = None
         self.start_sim = start_sim

@@ -113,6 +113,8 @@ def test_a_reload_does_not_stop_the_ending():
         home.ready()
 
 
+BATTERY, WSET_ENA = 1, 40419  # unit, and where its DER AC controls (model 704) have "a fixed power is in force"
+
 SECOND = """[device second]
 profile = sunspec
 bus = house
@@ -147,8 +149,13 @@ def test_a_reload_restarts_only_what_changed():
             assert "device battery is" not in home.agent.log()[seen:] and "device grid is" not in home.agent.log()[seen:], what
         wait_for(lambda: not home.mqtt.topics(R + "/device/second"), 10, "the one that left to be gone")
         home.agent.configure(was.replace("soc_min_pct = 5", "soh_pct = 97"))  # its own turn: given back, then told again
+        before = home.sim.control("writes")["next"]
         home.agent.signal(signal.SIGHUP)
-        home.sim.wait(lambda s: s["setpoint"]["mode"] == "auto", 10)
+
+        def enabled():  # what was written, oldest first: an order may follow within the battery's dead time, its mode never shows
+            writes = home.sim.control("writes", since=before, unit=BATTERY)["writes"]
+            return [w["values"][0] for w in writes if w["address"] == WSET_ENA]
+        wait_for(lambda: enabled()[:1] == [0] and enabled()[-1] == 1, 20, "the battery given back, then told again")
         home.sim.wait(lambda s: s["setpoint"]["mode"] == "power" and s["battery_w"] > 1800, 20)
 
 

@@ -19,7 +19,7 @@ def stamp_s(text):
 
 
 def outage():
-    with CloudHome(battery_wh=100, soc=60, tariff="0.77", telemetry_s=INTERVAL_S) as home:
+    with CloudHome(battery_wh=100, soc=60, tariff="0.77", telemetry_s=INTERVAL_S, grid_charging="no") as home:  # "no": not filled up for the event
         home.sim.control("set", load_w=200, pv_w=0)
         home.mqtt.wait(R + "/tariff/import", lambda t: t["source"] == "flatpeak", 20)
         prices = home.mqtt.get(R + "/tariff/import")["prices"]
