@@ -182,6 +182,7 @@ static void stop(struct app *a)
 	savings_stop(h->savings);
 	habits_stop(h->habits);
 	prices_stop(h->prices);
+	h->prices = NULL; /* closing the store answers what is being read */
 	diary_stop(h->diary);
 	http_close(h->http);
 	outside_flush(h->outside);

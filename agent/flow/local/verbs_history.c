@@ -162,13 +162,13 @@ static void on_rows(void *context, const struct store_row *rows, int n)
 
 	for (int i = 0; i < n; i++)
 		take_row(r, &rows[i]);
-	if (n == 0) {
+	if (n == 0 && r->rq->hub->prices) {
 		answer(r);
 		return;
 	}
 	if (n > 0)
 		r->seq = rows[n - 1].seq + 1;
-	e = n < 0 ? n : read_page(r, on_rows);
+	e = n < 0 ? n : n == 0 ? -ESHUTDOWN : read_page(r, on_rows); /* without prices: hearthd is stopping */
 	if (e == 0)
 		return;
 	request_error(r->rq, e == -EAGAIN ? "busy" : "unavailable", "the history cannot be read (%s)", strerror(-e));
