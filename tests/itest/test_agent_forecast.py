@@ -153,6 +153,9 @@ def test_learned_from_history():
     home.stop()
     with sqlite3.connect(os.path.join(home.agent.state_dir, "hearth.db")) as db:
         seed_history(db, 59)
+        for ahead in (2, 3650):                                                     # from a clock that once ran ahead
+            db.execute("INSERT INTO history (kind, at_ms, body) VALUES ('site', ?, '1 300 300 500 416 0 - 416 0')",
+                       ((int(time.time()) // 300 * 300 + ahead * 86400) * 1000,))
     db.close()
     home.agent.start()
     home.ready()

@@ -29,8 +29,6 @@ int forecasting_start(struct forecasting **out, const struct forecasting_options
 		free(f);
 		return r;
 	}
-	if (o->store)
-		forecasting_read(f);
 	f->started = true;
 	*out = f;
 	return 0;
@@ -71,8 +69,10 @@ void forecasting_observe(struct forecasting *f, const struct snapshot *s)
 	const int64_t last = f->forecast.last, hour = s->utc_ms / HOUR_MS;
 	double load_w, pv_w;
 
-	if (!s->clock_trusted) /* a time of day that may be wrong teaches nothing */
+	if (!s->clock_trusted) /* a time of day that may be wrong teaches nothing, nor tells what of the history lies ahead */
 		return;
+	if (f->history && !f->history->until_ms)
+		forecasting_read(f, s->utc_ms);
 	home_measure(s, &load_w, &pv_w);
 	if (!isnan(pv_w) && curtailed(s)) {
 		pv_w = NAN;

@@ -20,8 +20,8 @@ struct forecasting_options {
 	void *context;
 };
 
-/** Reads what was pushed and what was forecast a day ahead (so before the first transaction), and begins to read the history, page
- *  by page behind everything else. 0 or a negative errno. */
+/** Reads what was pushed and what was forecast a day ahead (so before the first transaction). The history follows with the first
+ *  observation by a trusted clock, page by page behind everything else. 0 or a negative errno. */
 int forecasting_start(struct forecasting **out, const struct forecasting_options *o, struct errbuf *err);
 
 /** After a reload. */

@@ -19,7 +19,7 @@ struct forecasting_history {
 	int device;                                       /* being read: -1 = the site, else a charger to take off */
 	char kind[STORE_KIND_MAX];
 	int64_t seq;                                      /* next page from there */
-	int64_t from_ms;
+	int64_t until_ms;                                 /* what lies later was written by a clock that ran ahead; 0 = not begun */
 	struct forecasting_hour ahead[FORECASTING_HOURS];
 };
 
@@ -36,8 +36,8 @@ struct forecasting {
 
 /** Pushed forecast, day-ahead forecasts, curtailed hours. */
 int forecasting_load(struct forecasting *f, struct errbuf *err);
-/** Begins to read the history. */
-void forecasting_read(struct forecasting *f);
+/** Begins to read the history, up to @now_utc_ms of a trusted clock. */
+void forecasting_read(struct forecasting *f, int64_t now_utc_ms);
 /** What a quarter hour leaves behind. @curtailed  the sun was held back in it */
 void forecasting_keep(struct forecasting *f, int64_t quarter, bool curtailed);
 /** Tells whoever wants to know. */

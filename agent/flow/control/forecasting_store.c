@@ -164,7 +164,7 @@ static void take(struct forecasting_history *h, const struct store_row *stored)
 	int32_t five = (int32_t)(stored->at_ms / FIVE_MS);
 	int place = five % FORECASTING_FIVES;
 
-	if (stored->at_ms <= 0 || stored->at_ms / FIVE_MS > INT32_MAX || history_unpack(stored->at_ms, stored->body, &row) < 0)
+	if (stored->at_ms <= 0 || stored->at_ms > h->until_ms || stored->at_ms / FIVE_MS > INT32_MAX || history_unpack(stored->at_ms, stored->body, &row) < 0)
 		return;
 	if (h->device < 0)
 		take_site(h, &row, five, place);
@@ -249,8 +249,9 @@ static void on_page(void *context, const struct store_row *rows, int n)
 		learn(f);
 }
 
-void forecasting_read(struct forecasting *f)
+void forecasting_read(struct forecasting *f, int64_t now_utc_ms)
 {
+	f->history->until_ms = now_utc_ms;
 	f->history->device = -1;
 	snprintf(f->history->kind, sizeof(f->history->kind), "site");
 	read_page(f);
