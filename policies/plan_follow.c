@@ -50,14 +50,16 @@ static enum choice choose(const struct snapshot *s, const struct snap_device *d,
 	const struct plan_guide *g = &d->guide;
 	bool no_import = view_command(s, d) && d->command.grid_import == TRI_NO;
 	double up, down, gain_in, cost_out;
-	bool store, cover;
+	bool store, cover, buys, sells;
 
 	values_at(g, energy_wh, &up, &down);
 	gain_in = up * g->charge_eff;                         /* of one kWh taken in at the AC port */
 	cost_out = down / g->discharge_eff + g->wear_per_kwh; /* of one kWh given out */
-	if (s->site.grid_charging && !no_import && trades(gain_in - s->import_price, s->import_price, before == CHOICE_CHARGE))
+	buys = s->site.grid_charging && !no_import && trades(gain_in - s->import_price, s->import_price, before == CHOICE_CHARGE);
+	sells = s->site.battery_export && trades(s->export_price - cost_out, s->export_price, before == CHOICE_SELL);
+	if (buys && !(sells && g->planned_w < 0)) /* both pay where export is dearer than import: the order of it is the plan's */
 		return CHOICE_CHARGE;
-	if (s->site.battery_export && trades(s->export_price - cost_out, s->export_price, before == CHOICE_SELL))
+	if (sells)
 		return CHOICE_SELL;
 	store = !better(s->export_price - gain_in, s->export_price, before == CHOICE_HOLD || before == CHOICE_COVER);
 	cover = !better(cost_out - s->import_price, s->import_price, before == CHOICE_HOLD || before == CHOICE_STORE);

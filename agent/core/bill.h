@@ -17,6 +17,7 @@ struct bill_interval {
 	double import_price, export_price;  /* per kWh, NAN = unknown */
 	double curtailed_s;                 /* the sun was held back by an order for so long */
 	bool battery;                       /* the site has one; without it both bills are the same */
+	double stored_wh;                   /* batteries hold so much more at its end than at its beginning; NAN = not known */
 };
 
 /* Sums of intervals. Zeroed is valid. Money in the currency of the prices. */
@@ -25,8 +26,12 @@ struct bill {
 	double curtailed_s;                 /* of those */
 	double import_wh, export_wh;
 	double paid;                        /* import x price - export x price. No wear: nobody bills it */
-	double bare;                        /* the same without the battery: house and cars less the sun, netted in each interval.
+	double bare;                        /* the same without the battery: house and cars less the sun, netted in each interval, and what
+					     * came and went at the meter within it (import and export both) coming and going there too.
 					     * What an order held back of the sun stays lost there: curtailed_s says for how long */
+	double stored_wh;                   /* held more at the end than at the beginning, as far as it is known */
+	double price_s;                     /* import price x seconds */
+	double unpriced_wh;                 /* exported, or without the battery exported, while no export price was known: paid nothing */
 };
 
 /**
@@ -37,6 +42,9 @@ struct bill {
 bool bill_add(struct bill *b, const struct bill_interval *i);
 
 void bill_sum(struct bill *to, const struct bill *more);
+
+/** What stored_wh is worth: bought, or to be bought again, at the mean import price of the time. No losses. */
+double bill_stored_value(const struct bill *b);
 
 /** Mean price of @from .. @to (UTC, ms), by time. NAN when it is not known of all of it; a price borrowed from an earlier week
  *  (confidence PRICE_LAST_KNOWN_CONFIDENCE or less) is not known: a plan may use it, a bill may not. */

@@ -97,7 +97,8 @@ static int scan(const char *text, size_t len, int max_depth, struct errbuf *err)
 						  (unsigned char)text[at], at);
 		}
 		if (values > JSON_VALUES_MAX)
-			return errbuf_set(err, -ERANGE, "JSON: too many values, at most %d are allowed", JSON_VALUES_MAX);
+			return errbuf_set(err, -ERANGE, "JSON: too many values at offset %zu, at most %d are allowed", at,
+					  JSON_VALUES_MAX);
 		at++;
 	}
 	if (depth > 0)

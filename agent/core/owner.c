@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TAKEN_STEP_WH 500
 #define STEP_MS 2000 /* less than that apart, two clocks agree */
 
 static const char *const OVERRIDE[] = { "none", "auto", "hold", "charge", "discharge" };
@@ -204,6 +205,24 @@ const struct owner_ev *owner_ev_of(const struct owner *o, const char *device)
 	return i >= 0 ? &o->ev[i] : NULL;
 }
 
+bool owner_ev_took(struct owner *o, const char *device, double wh)
+{
+	const int i = find_ev(o, device);
+	struct owner_ev *v = i >= 0 ? &o->ev[i] : NULL;
+	double before;
+
+	if (!v || isnan(v->energy_wh) || !(wh > 0) || v->taken_wh >= v->energy_wh)
+		return false;
+	before = v->taken_wh;
+	v->taken_wh += wh;
+	return v->taken_wh >= v->energy_wh || floor(v->taken_wh / TAKEN_STEP_WH) > floor(before / TAKEN_STEP_WH);
+}
+
+double owner_ev_left_wh(const struct owner_ev *v)
+{
+	return isnan(v->energy_wh) ? NAN : v->taken_wh < v->energy_wh ? v->energy_wh - v->taken_wh : 0;
+}
+
 static bool expire_wishes(struct owner *o, int64_t utc_ms, int64_t now_ms)
 {
 	bool changed = false;
@@ -229,6 +248,7 @@ static bool expire_wishes(struct owner *o, int64_t utc_ms, int64_t now_ms)
 			continue;
 		v->ready_by_utc_ms = 0; /* the wish was for one departure; the mode stays */
 		v->energy_wh = v->soc_pct = NAN;
+		v->taken_wh = 0;
 		changed = true;
 	}
 	return changed;

@@ -27,6 +27,7 @@ struct owner_ev {
 	enum ev_mode mode;             /* never EV_UNSET */
 	double energy_wh, soc_pct;     /* NAN = not said; at most one of them */
 	int64_t ready_by_utc_ms;       /* 0 = not said */
+	double taken_wh;               /* of energy_wh, since it was set */
 };
 
 struct owner {
@@ -71,6 +72,10 @@ bool owner_paused_at(const struct owner *o, int64_t utc_ms, int64_t now_ms);
 
 int owner_ev_set(struct owner *o, const struct owner_ev *v, int64_t utc_ms, struct errbuf *err);
 const struct owner_ev *owner_ev_of(const struct owner *o, const char *device);
+/** A car took @wh more of what was asked for; true when it is time to store that (each half kWh, and at the end). */
+bool owner_ev_took(struct owner *o, const char *device, double wh);
+/** Still wanted, Wh, not below 0; NAN when no energy was asked for. */
+double owner_ev_left_wh(const struct owner_ev *v);
 
 /** Drops what is over (overrides, pause, a car's ready_by with its energy); true when something was. Trusted clock only. */
 bool owner_expire(struct owner *o, int64_t utc_ms);

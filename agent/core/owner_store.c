@@ -39,6 +39,7 @@ cJSON *owner_encode(const struct owner *o)
 		cJSON_AddStringToObject(row, "device", v->device);
 		cJSON_AddStringToObject(row, "mode", ev_mode_word(v->mode));
 		json_add_number(row, "energy_wh", v->energy_wh, 3);
+		json_add_number(row, "taken_wh", isnan(v->energy_wh) ? NAN : v->taken_wh, 1);
 		json_add_number(row, "soc_pct", v->soc_pct, 3);
 		json_add_time(row, "ready_by", v->ready_by_utc_ms);
 		cJSON_AddItemToArray(list, row);
@@ -91,11 +92,13 @@ static int ev_decode(const cJSON *row, struct owner *o, struct errbuf *err)
 	if (ev_mode_parse(word, &v.mode) < 0)
 		return errbuf_set(err, -EINVAL, "mode: '%s' is no mode of a charger", word);
 	if ((r = json_get_number(row, "energy_wh", 0, 500000, &v.energy_wh, err)) >= 0 &&
+	    (r = json_get_number(row, "taken_wh", 0, 1e6, &v.taken_wh, err)) >= 0 &&
 	    (r = json_get_number(row, "soc_pct", 0, 100, &v.soc_pct, err)) >= 0 && (r = get_time(row, "ready_by", &v.ready_by_utc_ms, err)) >= 0)
 		r = owner_ev_set(o, &v, v.ready_by_utc_ms - 1, err);
 	if (r >= 0)
 		return r;
 	v.energy_wh = v.soc_pct = NAN;
+	v.taken_wh = 0;
 	v.ready_by_utc_ms = 0;
 	owner_ev_set(o, &v, 0, NULL);
 	return r;

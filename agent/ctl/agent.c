@@ -17,7 +17,7 @@ int ctl_log(struct ctl *c)
 	long want = c->argc == 1 ? strtol(c->argv[0], &end, 10) : 50;
 
 	if (c->argc > 1 || want < 1 || *end)
-		return ctl_usage(c);
+		return ctl_usage_of(c, c->argv[want < 1 || *end ? 0 : 1]);
 	log = ctl_state(c, "log", &code);
 	if (!log)
 		return code;
@@ -35,7 +35,7 @@ int ctl_log(struct ctl *c)
 
 int ctl_reload(struct ctl *c)
 {
-	return c->argc ? ctl_usage(c) : ctl_change(c, "config.reload", NULL, "the configuration was read again");
+	return c->argc ? ctl_usage_of(c, c->argv[0]) : ctl_change(c, "config.reload", NULL, "the configuration was read again");
 }
 
 int ctl_dump(struct ctl *c)
@@ -44,7 +44,7 @@ int ctl_dump(struct ctl *c)
 	AUTO_JSON *data = NULL;
 
 	if (c->argc)
-		return ctl_usage(c);
+		return ctl_usage_of(c, c->argv[0]);
 	data = ctl_request(c, "dump", NULL, &code);
 	if (!data)
 		return code;
@@ -59,7 +59,7 @@ int ctl_ping(struct ctl *c)
 	AUTO_JSON *data = NULL;
 
 	if (c->argc)
-		return ctl_usage(c);
+		return ctl_usage_of(c, c->argv[0]);
 	clock_gettime(CLOCK_MONOTONIC, &a);
 	data = ctl_request(c, "ping", NULL, &code);
 	if (!data)
@@ -79,7 +79,7 @@ int ctl_version(struct ctl *c)
 	AUTO_JSON *data = NULL;
 
 	if (c->argc)
-		return ctl_usage(c);
+		return ctl_usage_of(c, c->argv[0]);
 	if (!c->json)
 		puts("hearthctl " HEARTH_VERSION);
 	data = ctl_request(c, "ping", NULL, &code);

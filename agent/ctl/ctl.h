@@ -67,6 +67,8 @@ void ctl_help(FILE *out);
 void ctl_verb_help(const struct ctl_verb *v, FILE *out);
 /** Prints the verb's usage to stderr; returns CTL_USAGE. */
 int ctl_usage(const struct ctl *c);
+/** The same after naming the word that is not understood. */
+int ctl_usage_of(const struct ctl *c, const char *word);
 
 /* request.c */
 /** Connects and learns the agent's clock and zone, once; CTL_DONE, or an exit code after saying why. */
@@ -76,8 +78,10 @@ int64_t ctl_now_ms(const struct ctl *c);
 /** Sends a request and returns its data (caller owns), or NULL after printing why; *code then is the exit code.
  *  Takes over @args (NULL = {}). */
 cJSON *ctl_request(struct ctl *c, const char *verb, cJSON *args, int *code);
-/** The same for requests whose data does not matter; prints @done on success unless JSON. */
+/** The same for requests that change something; prints @done on success, with JSON the answer and what was understood: verb, args, done. */
 int ctl_change(struct ctl *c, const char *verb, cJSON *args, const char *done);
+/** What ctl_change prints with --json. Takes over @args. */
+void ctl_print_done(cJSON *data, const char *verb, cJSON *args, const char *done);
 /** state.get of one part, and of two (an object with both, @other may be NULL). Caller owns; NULL after printing why. */
 cJSON *ctl_state(struct ctl *c, const char *part, int *code);
 cJSON *ctl_states(struct ctl *c, const char *one, const char *other, int *code);
@@ -99,11 +103,33 @@ const char *ctl_until(const struct ctl *c, int64_t utc_ms);
 /* refusal.c: prints the error of an answer to stderr, for people without its code and with our options' names; @devices (or NULL) by name */
 void ctl_refused(const struct ctl *c, const char *verb, const cJSON *error, const cJSON *devices);
 
+/* file.c: JSON that people write */
+/** The whole file ("-": standard input), one byte more than @max at most, so that the parser refuses it; or NULL after saying why.
+ *  Caller owns. */
+char *ctl_read(const char *path, size_t max, size_t *len);
+/** Says on stderr what is wrong with @text and in which line: @message is of json_parse ("JSON: ..., at offset 7") or begins with a
+ *  key ("battery.soc_kwh: ..."). */
+void ctl_bad_text(const char *path, const char *text, size_t len, const char *message);
+
+/* terminal.c */
+/** Is standard output one? Otherwise a program reads it, and nothing is drawn, cut or wrapped. */
+bool terminal_is(void);
+/** Characters of a line, at least 20. */
+int terminal_width(void);
+bool terminal_has_color(void);
+/** Characters, not bytes, of UTF-8. */
+int terminal_columns(const char *text);
+/** To stdout; on a terminal without UTF-8 what is drawn becomes ASCII. */
+void terminal_put(const char *text);
+/** The same from column @indent on, to the end of the line; on a terminal broken between words, the next lines indented alike. */
+void terminal_wrap(int indent, const char *text);
+
 /* text.c: numbers and tables for people */
 struct table;
 struct table *table_new(const char *const *headers, int columns); /* headers live as long as the table */
 void table_row(struct table *t, ...);                              /* `columns` const char *, NULL = "" */
-/** On a terminal aligned with headers; else one tab-separated line a row. Frees the table. */
+/** On a terminal aligned with headers, the last column wrapped, or if even that is too wide a row below the other with names; else one
+ *  tab-separated line a row. Frees the table. */
 void table_print(struct table *t);
 /** Frees a table that is not printed. */
 void table_free(struct table *t);

@@ -8,32 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
-#include <unistd.h>
 
-#define WIDTH_USUAL 80
 #define PERIODS 12 /* that are shown of each direction's prices */
-
-/* Of the terminal, characters. */
-static int terminal_width(void)
-{
-	const char *columns = getenv("COLUMNS");
-	struct winsize size;
-	int n = columns ? atoi(columns) : 0;
-
-	if (n <= 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
-		n = size.ws_col;
-	return n > 0 ? n : WIDTH_USUAL;
-}
-
-/* no-color.org: set and not empty means plain. */
-static bool terminal_has_color(void)
-{
-	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	return !(no && *no) && !(term && !strcmp(term, "dumb"));
-}
 
 /* What each device does from when to when and why. The sentence says the numbers, programs get them in columns of their own. */
 static void print_blocks(const cJSON *plan, bool people)
@@ -55,51 +32,69 @@ static void print_blocks(const cJSON *plan, bool people)
 	table_print(t);
 }
 
-/* When the last slot ends. */
-static void print_span(const cJSON *plan)
+/* Hours from the first slot to the end of the last. */
+static double span_hours(const cJSON *plan)
 {
-	const cJSON *slot = cJSON_GetObjectItemCaseSensitive(plan, "slot_s"), *v;
-	const char *start = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(plan, "start"));
-	int64_t utc_ms = 0;
+	const cJSON *v;
 	double hours = 0;
-	char text[32];
-	struct tm tm;
-	time_t t;
 
-	cJSON_ArrayForEach(v, slot)
+	cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(plan, "slot_s"))
 		hours += v->valuedouble / 3600;
-	if (!start || calendar_parse(start, &utc_ms) < 0)
+	return hours;
+}
+
+/* "optimal; costs 2.68 GBP in the 48 h from Sun 22:35 on, ...; solved in 1.2 ms", then the picture. */
+static void draw_plan(const struct ctl *c, const cJSON *plan, const char *currency)
+{
+	const struct plan_draw_options o = { terminal_width(), terminal_has_color(), &c->zone, currency };
+	const cJSON *reason = cJSON_GetObjectItemCaseSensitive(plan, "reason");
+	char head[200];
+	char *text = NULL;
+	size_t size;
+	FILE *f;
+
+	snprintf(head, sizeof(head), "%s; costs %s%s%s in the %.0f h from %s on, wear counted as cost and what stays in the battery as income; solved in %s",
+		 show_word(plan, "status"), show(plan, "cost", 2, ""), currency ? " " : "", currency ? currency : "", span_hours(plan), show_day(plan, "start"), show(plan, "solve_ms", 1, "ms"));
+	terminal_wrap(0, head);
+	if (cJSON_IsString(reason))
+		terminal_wrap(0, reason->valuestring);
+	f = open_memstream(&text, &size);
+	if (!f)
 		return;
-	t = (time_t)(utc_ms / 1000);
-	localtime_r(&t, &tm);
-	strftime(text, sizeof(text), "%a %H:%M", &tm);
-	printf("from %s, %.0f h\n", text, hours);
+	plan_draw(f, plan, &o);
+	fclose(f);
+	terminal_put(text);
+	free(text);
 }
 
 static int show_plan(struct ctl *c)
 {
 	int code;
-	AUTO_JSON *plan = ctl_state(c, "plan", &code);
+	AUTO_JSON *both = ctl_states(c, "plan", "tariff", &code);
+	const cJSON *plan = cJSON_GetObjectItemCaseSensitive(both, "plan");
+	const cJSON *import = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(both, "tariff"), "import");
+	const char *currency = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(import, "currency"));
+	const cJSON *reason = cJSON_GetObjectItemCaseSensitive(plan, "reason");
 
-	if (!plan)
+	if (!both)
 		return code;
+	if (!plan) {
+		fprintf(stderr, "hearthctl: the agent says nothing about 'plan'\n");
+		return CTL_FAILED;
+	}
 	if (c->json) {
 		ctl_print_json(plan);
 		return CTL_DONE;
 	}
 	if (!strcmp(show_word(plan, "status"), "none")) {
-		printf("no plan: %s\n", show_word(plan, "reason"));
+		printf("no plan: %s\n", cJSON_IsString(reason) ? reason->valuestring : "-");
 		return CTL_DONE;
 	}
-	if (!isatty(STDOUT_FILENO)) {
+	if (!terminal_is()) {
 		print_blocks(plan, false);
 		return CTL_DONE;
 	}
-	printf("%s, cost %s, solved in %s; ", show_word(plan, "status"), show(plan, "cost", 2, ""), show(plan, "solve_ms", 1, "ms"));
-	print_span(plan);
-	if (cJSON_HasObjectItem(plan, "reason"))
-		printf("%s\n", cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(plan, "reason")));
-	plan_draw(stdout, plan, &(struct plan_draw_options){ terminal_width(), terminal_has_color(), &c->zone });
+	draw_plan(c, plan, currency && *currency ? currency : NULL);
 	printf("\n");
 	print_blocks(plan, true);
 	return CTL_DONE;
@@ -111,7 +106,7 @@ int ctl_plan(struct ctl *c)
 		return ctl_plan_solve(c->argc - 1, c->argv + 1, c->json);
 	if (c->argc == 1 && !strcmp(c->argv[0], "refresh"))
 		return ctl_change(c, "plan.refresh", NULL, "planning again");
-	return c->argc == 0 ? show_plan(c) : ctl_usage(c);
+	return c->argc == 0 ? show_plan(c) : ctl_usage_of(c, c->argv[!strcmp(c->argv[0], "refresh")]);
 }
 
 /* Who said the price of a period; a period may know it better than the series. */
@@ -212,5 +207,5 @@ int ctl_tariff(struct ctl *c)
 {
 	if (c->argc == 1 && !strcmp(c->argv[0], "refresh"))
 		return ctl_change(c, "tariff.refresh", NULL, "asking for prices again");
-	return c->argc == 0 ? show_tariff(c) : ctl_usage(c);
+	return c->argc == 0 ? show_tariff(c) : ctl_usage_of(c, c->argv[!strcmp(c->argv[0], "refresh")]);
 }

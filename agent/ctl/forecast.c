@@ -2,7 +2,6 @@
 #include "core/calendar.h"
 #include "ctl/ctl.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 #define BLOCKS 8
 #define HOURS_MAX 48
+#define NAME 11                    /* characters left of the bars */
 #define FILE_MAX_BYTES (64 * 1024) /* a request may not be larger */
 
 /* A row of the drawing. */
@@ -35,18 +35,36 @@ static void row_take(const cJSON *hours, const char *key, struct row *r)
 	}
 }
 
-/* Bars to the scale of @most_w; behind them what the text says. */
-static void draw(const char *name, const struct row *r, double most_w, const char *text)
+/* Hours a bar stands for, so that all of them fit a line. */
+static int hours_a_bar(int hours)
+{
+	const int room = terminal_is() ? terminal_width() - NAME : HOURS_MAX;
+	int step = 1;
+
+	while ((hours + step - 1) / step > room && step < 6)
+		step++;
+	return step == 5 ? 6 : step; /* marks stand every six hours */
+}
+
+/* Bars to the scale of @most_w, behind them the highest hour where there is room. */
+static void draw(const char *name, const struct row *r, double most_w)
 {
 	static const char *const GLYPHS[BLOCKS + 1] = { " ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
+	const int step = hours_a_bar(r->n), bars = (r->n + step - 1) / step;
+	char text[32];
 
-	printf("%-11s", name);
-	for (int i = 0; i < r->n; i++) {
-		int block = most_w > 0 ? (int)ceil(r->w[i] / most_w * BLOCKS - 0.25) : 0;
+	printf("%-*s", NAME, name);
+	for (int i = 0; i < r->n; i += step) {
+		double w = 0;
+		int block;
 
-		fputs(GLYPHS[block < 0 ? 0 : block > BLOCKS ? BLOCKS : block], stdout);
+		for (int k = i; k < i + step && k < r->n; k++)
+			w = fmax(w, r->w[k]);
+		block = most_w > 0 ? (int)ceil(w / most_w * BLOCKS - 0.25) : 0;
+		terminal_put(GLYPHS[block < 0 ? 0 : block > BLOCKS ? BLOCKS : block]);
 	}
-	printf("  %s\n", text);
+	snprintf(text, sizeof(text), "  up to %.1f kW", r->most_w / 1000);
+	puts(!terminal_is() || NAME + bars + (int)strlen(text) <= terminal_width() ? text : "");
 }
 
 static double kwh(const struct row *r, int from, int to)
@@ -61,9 +79,10 @@ static double kwh(const struct row *r, int from, int to)
 /* The clock on the wall below the bars, every six hours. */
 static void draw_clock(const cJSON *hours)
 {
+	const int step = hours_a_bar(cJSON_GetArraySize(hours) < HOURS_MAX ? cJSON_GetArraySize(hours) : HOURS_MAX);
 	char line[HOURS_MAX + 8];
 	const cJSON *hour;
-	int i = 0;
+	int i = 0, free_from = 0;
 
 	memset(line, ' ', sizeof(line));
 	cJSON_ArrayForEach(hour, hours) {
@@ -76,26 +95,70 @@ static void draw_clock(const cJSON *hours)
 			break;
 		t = (time_t)(utc_ms / 1000);
 		localtime_r(&t, &tm);
-		if (tm.tm_hour % 6 == 0)
-			memcpy(line + i, (char[]){ (char)('0' + tm.tm_hour / 10), (char)('0' + tm.tm_hour % 10) }, 2);
+		if (tm.tm_hour % 6 == 0 && i / step >= free_from) {
+			memcpy(line + i / step, (char[]){ (char)('0' + tm.tm_hour / 10), (char)('0' + tm.tm_hour % 10) }, 2);
+			free_from = i / step + 3;
+		}
 		i++;
 	}
-	line[i + 2] = '\0';
-	printf("%-11s%s\n", "", line);
+	line[free_from ? free_from - 1 : 0] = '\0';
+	printf("%-*s%s\n", NAME, "", line);
 }
 
-/* "load: from history, a day ahead it was 31 % off (8 % too low), last 7 days". */
-static void say_source(const cJSON *o, const char *name, const char *key, const char *error_key, const char *bias_key)
+/* Where a forecast comes from, in words. */
+static const char *source_words(const char *source)
 {
-	const cJSON *error = cJSON_GetObjectItemCaseSensitive(o, error_key);
-	const cJSON *bias = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(o, "bias"), bias_key);
+	static const char *const WORDS[][2] = {
+		{ "history", "learned from this home's history" },
+		{ "standard", "a standard household, until this one has been measured for some days" },
+		{ "clear_sky", "a clear sky over the panels, until their yield has been measured for some days" },
+		{ "pushed", "pushed from outside" },
+		{ "none", "no forecast; it needs latitude and longitude in [site], and peak_w, tilt_deg and azimuth_deg of the PV device, or some days of its yield" },
+	};
 
-	printf("%s: from %s", name, show_word(cJSON_GetObjectItemCaseSensitive(o, "source"), key));
-	if (!cJSON_IsNumber(error))
-		fputs(", not compared for a day yet\n", stdout);
-	else
-		printf(", a day ahead it was %.0f %% off (%.0f %% too %s), last 7 days\n", error->valuedouble,
-		       cJSON_IsNumber(bias) ? fabs(bias->valuedouble) : 0, cJSON_IsNumber(bias) && bias->valuedouble > 0 ? "high" : "low");
+	for (size_t i = 0; i < sizeof(WORDS) / sizeof(WORDS[0]); i++)
+		if (!strcmp(source, WORDS[i][0]))
+			return WORDS[i][1];
+	return source;
+}
+
+/* "load: 8.5 kWh in 24 h, 8.4 in the 24 h after; learned from ...; a day ahead it was 31 % off (8 % too low), last 7 days". */
+static void say(const cJSON *o, const char *name, const char *key, const char *amounts)
+{
+	const char *source = show_word(cJSON_GetObjectItemCaseSensitive(o, "source"), key);
+	char error_key[24], bias_key[24], text[400];
+	const cJSON *error, *bias;
+	size_t n;
+
+	snprintf(error_key, sizeof(error_key), "%s_error_pct", key);
+	snprintf(bias_key, sizeof(bias_key), "%s_pct", key);
+	error = cJSON_GetObjectItemCaseSensitive(o, error_key);
+	bias = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(o, "bias"), bias_key);
+	n = (size_t)snprintf(text, sizeof(text), "%s: %s%s%s", name, amounts, amounts[0] ? "; " : "", source_words(source));
+	if (cJSON_IsNumber(error))
+		snprintf(text + n, sizeof(text) - n, "; a day ahead it was %.0f %% off (%.0f %% too %s), last 7 days", error->valuedouble,
+			 cJSON_IsNumber(bias) ? fabs(bias->valuedouble) : 0, cJSON_IsNumber(bias) && bias->valuedouble > 0 ? "high" : "low");
+	else if (strcmp(source, "none") != 0)
+		snprintf(text + n, sizeof(text) - n, "; not compared for a day yet");
+	terminal_wrap(0, text);
+}
+
+static void say_load(const cJSON *o, const struct row *load)
+{
+	char text[100];
+
+	snprintf(text, sizeof(text), "%.1f kWh in 24 h, %.1f in the 24 h after", kwh(load, 0, 24), kwh(load, 24, 48));
+	say(o, "load", "load", text);
+}
+
+static void say_sun(const cJSON *o, const struct row *pv, const struct row *low, const struct row *high)
+{
+	char text[160] = "";
+
+	if (high->most_w > 0)
+		snprintf(text, sizeof(text), "%.1f kWh in 24 h (dull %.1f, bright %.1f: 1 of 10 is below, 1 of 10 above), %.1f in the 24 h after", kwh(pv, 0, 24),
+			 kwh(low, 0, 24), kwh(high, 0, 24), kwh(pv, 24, 48));
+	say(o, "sun", "pv", text);
 }
 
 static int show_forecast(struct ctl *c)
@@ -104,7 +167,6 @@ static int show_forecast(struct ctl *c)
 	AUTO_JSON *o = ctl_state(c, "forecast", &code);
 	struct row load, pv, low, high;
 	const cJSON *hours;
-	char text[120];
 
 	if (!o)
 		return code;
@@ -117,46 +179,39 @@ static int show_forecast(struct ctl *c)
 	row_take(hours, "pv_w", &pv);
 	row_take(hours, "pv_low_w", &low);
 	row_take(hours, "pv_high_w", &high);
-	snprintf(text, sizeof(text), "up to %.1f kW; %.1f kWh in 24 h, %.1f in the 24 h after", load.most_w / 1000, kwh(&load, 0, 24), kwh(&load, 24, 48));
-	draw("load", &load, load.most_w, text);
-	snprintf(text, sizeof(text), "1 of 10 is above: up to %.1f kW; %.1f kWh, %.1f", high.most_w / 1000, kwh(&high, 0, 24), kwh(&high, 24, 48));
-	draw("sun, bright", &high, high.most_w, text);
-	snprintf(text, sizeof(text), "up to %.1f kW; %.1f kWh, %.1f", pv.most_w / 1000, kwh(&pv, 0, 24), kwh(&pv, 24, 48));
-	draw("sun", &pv, high.most_w, text);
-	snprintf(text, sizeof(text), "1 of 10 is below: up to %.1f kW; %.1f kWh, %.1f", low.most_w / 1000, kwh(&low, 0, 24), kwh(&low, 24, 48));
-	draw("sun, dull", &low, high.most_w, text);
+	draw("load", &load, load.most_w);
+	if (high.most_w > 0) {
+		draw("sun, bright", &high, high.most_w);
+		draw("sun", &pv, high.most_w);
+		draw("sun, dull", &low, high.most_w);
+	}
 	draw_clock(hours);
-	say_source(o, "load", "load", "load_error_pct", "load_pct");
-	say_source(o, "sun", "pv", "pv_error_pct", "pv_pct");
+	say_load(o, &load);
+	say_sun(o, &pv, &low, &high);
 	if (cJSON_HasObjectItem(o, "pushed_until"))
 		printf("pushed until %s\n", show_day(o, "pushed_until"));
 	return CTL_DONE;
 }
 
-/* The whole file as JSON, or NULL with the reason on stderr. One byte more than allowed is read, so that the parser refuses it. */
+/* The whole file as JSON, or NULL with the reason on stderr. */
 static cJSON *read_file(const char *path)
 {
-	FILE *f = strcmp(path, "-") ? fopen(path, "rb") : stdin;
-	char *text = malloc(FILE_MAX_BYTES + 1);
 	struct errbuf err = { "" };
-	cJSON *o = NULL;
 	size_t len;
+	char *text = ctl_read(path, FILE_MAX_BYTES, &len);
+	cJSON *o;
 
-	if (!f || !text) {
-		fprintf(stderr, "hearthctl: %s: %s\n", path, strerror(f ? ENOMEM : errno));
-	} else {
-		len = fread(text, 1, FILE_MAX_BYTES + 1, f);
-		o = json_parse(text, len, FILE_MAX_BYTES, 8, &err);
-		if (!o || !cJSON_IsObject(o)) {
-			fprintf(stderr, "hearthctl: %s: %s\n", path, o ? "an object with load, pv, until is expected" : err.text);
-			cJSON_Delete(o);
-			o = NULL;
-		}
-	}
-	if (f && f != stdin)
-		fclose(f);
+	if (!text)
+		return NULL;
+	o = json_parse(text, len, FILE_MAX_BYTES, 8, &err);
+	if (!o)
+		ctl_bad_text(path, text, len, err.text);
 	free(text);
-	return o;
+	if (!o || cJSON_IsObject(o))
+		return o;
+	fprintf(stderr, "hearthctl: %s: an object with load, pv, until is expected\n", path);
+	cJSON_Delete(o);
+	return NULL;
 }
 
 int ctl_forecast(struct ctl *c)
@@ -169,5 +224,9 @@ int ctl_forecast(struct ctl *c)
 	}
 	if (c->argc == 1 && !strcmp(c->argv[0], "clear"))
 		return ctl_change(c, "forecast.set", NULL, "the agent's own forecast is in force");
-	return c->argc == 0 ? show_forecast(c) : ctl_usage(c);
+	if (c->argc == 0)
+		return show_forecast(c);
+	if (!strcmp(c->argv[0], "set"))
+		return c->argc > 2 ? ctl_usage_of(c, c->argv[2]) : ctl_usage(c);
+	return ctl_usage_of(c, c->argv[!strcmp(c->argv[0], "clear")]);
 }

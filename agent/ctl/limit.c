@@ -154,11 +154,11 @@ int ctl_limit(struct ctl *c)
 	if (!strcmp(word, "set"))
 		return set_limit(c);
 	if (c->argc > 1)
-		return ctl_usage(c);
+		return ctl_usage_of(c, c->argv[strcmp(word, "heartbeat") == 0 || strcmp(word, "clear") == 0]);
 	if (!strcmp(word, "heartbeat"))
 		return ctl_change(c, "limit.set", NULL, "the source of limits was heard");
 	if (strcmp(word, "clear") != 0)
-		return ctl_usage(c);
+		return ctl_usage_of(c, word);
 	args = cJSON_CreateObject();
 	cJSON_AddNullToObject(args, "import_w");
 	cJSON_AddNullToObject(args, "export_w");

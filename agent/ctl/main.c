@@ -119,11 +119,17 @@ static bool take_common(struct ctl *c, int argc, char **argv, bool *wants_help)
 static int no_such_verb(const char *name)
 {
 	struct nearest near;
+	const char *begins = NULL;
 
 	nearest_start(&near, name);
 	for (const struct ctl_verb *v = CTL_VERBS; v->name; v++)
-		if (v->run)
+		if (v->run) {
 			nearest_offer(&near, v->name);
+			if (!begins && strlen(name) >= 2 && !strncmp(v->name, name, strlen(name)))
+				begins = v->name;
+		}
+	if (begins) /* what it is the beginning of was meant, not what looks like it */
+		snprintf(near.best, sizeof(near.best), "%s", begins);
 	fprintf(stderr, "hearthctl: there is no verb '%s'%s%s%s Try 'hearthctl --help'.\n", name, near.best[0] ? ", did you mean " : "",
 		near.best, near.best[0] ? "?" : ".");
 	return CTL_USAGE;

@@ -162,16 +162,17 @@ static void print_outbox(const cJSON *o)
 static int retry(struct ctl *c)
 {
 	int code;
+	char done[64] = "nothing waits";
 	AUTO_JSON *data = ctl_request(c, "outbox.retry", NULL, &code);
 
 	if (!data)
 		return code;
+	if (number(data, "rows") > 0)
+		snprintf(done, sizeof(done), "%.0f row%s due again", number(data, "rows"), number(data, "rows") == 1 ? " is" : "s are");
 	if (c->json)
-		ctl_print_json(data);
-	else if (number(data, "rows") > 0)
-		printf("%.0f row%s due again\n", number(data, "rows"), number(data, "rows") == 1 ? " is" : "s are");
+		ctl_print_done(data, "outbox.retry", NULL, done);
 	else
-		puts("nothing waits");
+		puts(done);
 	return CTL_DONE;
 }
 
@@ -183,7 +184,7 @@ int ctl_outbox(struct ctl *c)
 	if (c->argc == 1 && !strcmp(c->argv[0], "retry"))
 		return retry(c);
 	if (c->argc != 0)
-		return ctl_usage(c);
+		return ctl_usage_of(c, c->argv[!strcmp(c->argv[0], "retry")]);
 	o = ctl_state(c, "outbox", &code);
 	if (!o)
 		return code;

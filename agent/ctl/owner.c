@@ -40,7 +40,7 @@ int ctl_reserve(struct ctl *c)
 	double pct;
 
 	if (c->argc > 1)
-		return ctl_usage(c);
+		return ctl_usage_of(c, c->argv[1]);
 	if (c->argc == 0)
 		return show_reserve(c);
 	if (quantity_parse(QUANTITY_PERCENT, c->argv[0], &pct, &err) < 0) {
@@ -106,7 +106,7 @@ static int set_override(struct ctl *c, const char *mode)
 		{ "--until", "until", QUANTITY_DURATION, true, false },
 		{ NULL, NULL, QUANTITY_POWER, false, false },
 	};
-	AUTO_JSON *data = NULL;
+	AUTO_JSON *data = NULL, *sent = NULL;
 	char done[280], device[64];
 	struct ctl_words w;
 	const cJSON *power;
@@ -128,11 +128,13 @@ static int set_override(struct ctl *c, const char *mode)
 	snprintf(device, sizeof(device), "%s", text_of(w.args, "device", ""));
 	power = cJSON_GetObjectItemCaseSensitive(w.args, "power_w");
 	asked_w = power ? power->valuedouble : 0;
+	sent = cJSON_Duplicate(w.args, true);
 	data = ctl_request(c, "override.set", w.args, &code);
 	if (!data)
 		return code;
 	if (c->json) {
-		ctl_print_json(data);
+		ctl_print_done(data, "override.set", sent, done);
+		sent = NULL;
 		return CTL_DONE;
 	}
 	if (asked_w > 0)
@@ -182,20 +184,84 @@ int ctl_override(struct ctl *c)
 	for (size_t i = 0; i < sizeof(MODES) / sizeof(MODES[0]); i++)
 		if (!strcmp(mode, MODES[i]))
 			return set_override(c, mode);
-	return ctl_usage(c);
+	if (c->argc == 0 || (!strcmp(mode, "pause") && c->argc == 1))
+		return ctl_usage(c);
+	return ctl_usage_of(c, !strcmp(mode, "pause") ? c->argv[2] : !strcmp(mode, "resume") ? c->argv[1] : mode);
 }
 
 /* "the car charges when it is cheap: 20 kWh by 07:00 (Europe/London)" */
-static void say_ev(const struct ctl *c, const struct ctl_words *w, const char *does, char *out, size_t size)
+static void say_ev(const struct ctl *c, const struct ctl_words *w, const char *const mode[2], char *out, size_t size)
 {
 	const cJSON *energy = cJSON_GetObjectItemCaseSensitive(w->args, "energy_wh");
 	char text[QUANTITY_TEXT_MAX];
-	size_t n = (size_t)snprintf(out, size, "%s %s", text_of(w->args, "device", "the car"), does);
+	size_t n = (size_t)snprintf(out, size, "%s %s", text_of(w->args, "device", "the car"), mode[1]);
 
 	if (energy)
 		n += (size_t)snprintf(out + n, size - n, ": %s", quantity_text(QUANTITY_ENERGY, energy->valuedouble, text));
 	if (w->until_utc_ms)
 		snprintf(out + n, size - n, "%s by %s", energy ? "" : ": ready", ctl_until(c, w->until_utc_ms));
+	else if (!strcmp(mode[0], "cheap") && !energy)
+		snprintf(out + n, size - n, ", but nothing is planned until it is said what it needs by when (hearthctl ev ready --by 07:00 --energy 20kWh): "
+			 "it charges from what the sun leaves, and by habit where [plan] ev_habit = yes");
+}
+
+/* IEC 61851's letter in words. */
+static const char *car_state(const cJSON *charger)
+{
+	static const char *const WORDS[][2] = { { "A", "no car" }, { "B", "plugged in" }, { "C", "charging" }, { "D", "charging" }, { "E", "fault" },
+						{ "F", "fault" } };
+	const char *state = show_word(charger, "state");
+
+	for (size_t i = 0; i < sizeof(WORDS) / sizeof(WORDS[0]); i++)
+		if (!strcmp(state, WORDS[i][0]))
+			return WORDS[i][1];
+	return state;
+}
+
+/* Of what it was to get: what it has not taken yet. */
+static double left_wh(const cJSON *ev, double wh)
+{
+	const cJSON *taken = cJSON_GetObjectItemCaseSensitive(ev, "taken_wh");
+
+	return fmax(0, wh - (cJSON_IsNumber(taken) ? taken->valuedouble : 0));
+}
+
+/* What each car is to do, as the owner said it; a car nobody said anything of has no mode. */
+static int show_ev(struct ctl *c)
+{
+	static const char *const HEADERS[] = { "charger", "mode", "needs", "by", "state", "now" };
+	int code;
+	AUTO_JSON *both = ctl_states(c, "owner", "devices", &code);
+	const cJSON *evs = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(both, "owner"), "evs"), *d, *e, *mine;
+	char needs[QUANTITY_TEXT_MAX];
+	struct table *t;
+	bool any = false;
+
+	if (!both)
+		return code;
+	if (c->json) {
+		ctl_print_json(evs);
+		return CTL_DONE;
+	}
+	t = table_new(HEADERS, 6);
+	cJSON_ArrayForEach(d, cJSON_GetObjectItemCaseSensitive(both, "devices")) {
+		const cJSON *charger = cJSON_GetObjectItemCaseSensitive(d, "charger"), *wh;
+
+		if (!charger)
+			continue;
+		any = true;
+		mine = NULL;
+		cJSON_ArrayForEach(e, evs)
+			mine = strcmp(show_word(e, "device"), d->string) == 0 ? e : mine;
+		wh = cJSON_GetObjectItemCaseSensitive(mine, "energy_wh");
+		table_row(t, d->string, mine ? show_word(mine, "mode") : "not chosen",
+			  cJSON_IsNumber(wh) ? quantity_text(QUANTITY_ENERGY, left_wh(mine, wh->valuedouble), needs) : show(mine, "soc_pct", 0, "%"),
+			  show_day(mine, "ready_by"), car_state(charger), show(d, "ac_power_w", 0, "W"));
+	}
+	table_print(t);
+	if (!any)
+		fputs("hearthctl: no charger is configured\n", stderr);
+	return CTL_DONE;
 }
 
 int ctl_ev(struct ctl *c)
@@ -209,14 +275,16 @@ int ctl_ev(struct ctl *c)
 	};
 	const char *mode = c->argc ? c->argv[0] : "";
 	size_t i = 0;
-	char done[200];
+	char done[480];
 	struct ctl_words w;
 	int code;
 
+	if (c->argc == 0)
+		return show_ev(c);
 	while (i < 5 && strcmp(mode, MODES[i][0]) != 0)
 		i++;
 	if (i == 5)
-		return ctl_usage(c);
+		return ctl_usage_of(c, mode);
 	code = ctl_words_take(c, 1, OPTIONS, true, &w);
 	if (code == CTL_DONE && !strcmp(mode, "ready") && (!w.time || !cJSON_HasObjectItem(w.args, "energy_wh"))) {
 		fputs("hearthctl: say what it needs by when: --by 07:00 --energy 20kWh\n", stderr);
@@ -227,7 +295,7 @@ int ctl_ev(struct ctl *c)
 		code = ctl_words_times(c, &w);
 	if (code != CTL_DONE)
 		return code;
-	say_ev(c, &w, MODES[i][1], done, sizeof(done));
+	say_ev(c, &w, MODES[i], done, sizeof(done));
 	cJSON_AddStringToObject(w.args, "mode", !strcmp(mode, "ready") ? "cheap" : mode);
 	return ctl_change(c, "ev.set", w.args, done);
 }

@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WIDTH_MIN 50
+#define WIDTH_MIN 30
+#define WIDTH_NARROW 50   /* below it there is no room beside the drawing */
 #define WIDTH_MAX 240
 #define LABEL 9           /* characters left of the drawing */
-#define RANGE 17          /* and right of it */
+#define RANGE 17          /* and right of it, without the currency */
 #define SLOTS_MAX 4032
 #define LEVELS 8          /* heights of one character */
 #define QUARTER_MS 900000LL
@@ -21,6 +22,7 @@ struct drawing {
 	FILE *out;
 	const struct plan_draw_options *o;
 	int columns, slots;
+	bool narrow;
 	int64_t start_utc_ms, span_ms;
 	double end_ms[SLOTS_MAX];  /* of each slot, from the start */
 };
@@ -91,6 +93,10 @@ static void column_make(const struct drawing *d, const double *v, struct column 
 
 static void put(const struct drawing *d, enum paint paint, const char *label, const char *const *cells, const char *range)
 {
+	if (d->narrow && range[0] && label[0]) { /* the first row's numbers stand above it, the last one's below */
+		fprintf(d->out, "%-*.*s%s\n", LABEL, LABEL - 1, label, range);
+		label = range = "";
+	}
 	fprintf(d->out, "%-*.*s", LABEL, LABEL - 1, label);
 	if (d->o->color)
 		fputs(PAINTS[paint], d->out);
@@ -98,7 +104,10 @@ static void put(const struct drawing *d, enum paint paint, const char *label, co
 		fputs(cells[i], d->out);
 	if (d->o->color)
 		fputs("\033[0m", d->out);
-	fprintf(d->out, "%s%s\n", range[0] ? "  " : "", range);
+	if (d->narrow && range[0])
+		fprintf(d->out, "\n%-*s%s\n", LABEL, "", range);
+	else
+		fprintf(d->out, "%s%s\n", range[0] ? "  " : "", range);
 }
 
 /* A bar's character in row @row (0 = the lowest) for @height rows of bar. */
@@ -154,7 +163,8 @@ static void draw_prices(const struct drawing *d, const cJSON *prices, double *v)
 	for (int i = 0; i < 2; i++) {
 		if (!known[i])
 			continue;
-		snprintf(range, sizeof(range), "%.*f..%.*f/kWh", c[i].hi < 10 ? 2 : 0, c[i].lo, c[i].hi < 10 ? 2 : 0, c[i].hi);
+		snprintf(range, sizeof(range), "%.*f..%.*f%s%.8s/kWh", c[i].hi < 10 ? 2 : 0, c[i].lo, c[i].hi < 10 ? 2 : 0, c[i].hi,
+			 d->o->currency ? " " : "", d->o->currency ? d->o->currency : "");
 		draw_rising(d, PAINT_PRICE, KEYS[i], &c[i], (struct scale){ lo, hi, 2 }, range);
 	}
 }
@@ -190,7 +200,9 @@ static void draw_stored(const struct drawing *d, const struct column *c, const s
 	char range[3][48] = { "", "", "" };
 
 	snprintf(range[2], sizeof(range[2]), "%.1f..%.1f kWh", c->lo, c->hi);
-	if (floor)
+	if (floor && d->narrow)
+		snprintf(range[2], sizeof(range[2]), "%.1f..%.1f kWh, ▒ floor %.1f", c->lo, c->hi, floor->hi);
+	else if (floor)
 		snprintf(range[1], sizeof(range[1]), "▒ floor %.1f", floor->hi);
 	for (int row = 2; row >= 0; row--) {
 		for (int i = 0; i < d->columns; i++) {
@@ -301,7 +313,8 @@ void plan_draw(FILE *out, const cJSON *plan, const struct plan_draw_options *o)
 
 		d->out = out;
 		d->o = o;
-		d->columns = width - LABEL - RANGE;
+		d->narrow = width < WIDTH_NARROW;
+		d->columns = width - LABEL - (d->narrow ? 0 : RANGE + (o->currency ? 1 + (int)strnlen(o->currency, 8) : 0));
 	}
 	if (d && v && read_slots(d, plan)) {
 		draw_prices(d, member(plan, "prices"), v);

@@ -10,9 +10,11 @@
 #include <stdio.h>
 
 struct plan_draw_options {
-	int width;                /* of the terminal, characters; less than 50 counts as 50, more than 240 as 240 */
+	int width;                /* of the terminal, characters; less than 30 counts as 30, more than 240 as 240. Below 50 the
+				     numbers stand on lines of their own */
 	bool color;
 	const struct zone *zone;  /* of the site; NULL = UTC */
+	const char *currency;     /* of the prices; NULL = not said */
 };
 
 /** Draws @plan (R/plan) line by line to @out; nothing where it has no slots. What is absent is left out. */

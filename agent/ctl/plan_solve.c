@@ -2,9 +2,11 @@
 #include "ctl/plan_solve.h"
 
 #include "core/json.h"
+#include "core/json_place.h"
+#include "core/nearest.h"
+#include "ctl/ctl.h"
 #include "policies/planner/planner.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,28 +27,72 @@ static bool past(void *deadline_ms)
 	return now_ms() > *(const double *)deadline_ms;
 }
 
-/* The whole file, or NULL with the reason on stderr. One byte more than allowed is read, so that the parser refuses it. */
-static char *read_all(const char *path, size_t *len)
+/* What is wrong with the file. A file of far too many slots is refused by the reader of JSON, which knows nothing of slots. */
+static void say_wrong(const char *path, const char *text, size_t len, const char *message)
 {
-	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-	char *text = malloc(PLAN_TEXT_MAX + 1);
+	struct json_place p;
+	char more[ERR_TEXT_MAX];
 
-	*len = 0;
-	if (f && text) {
-		*len = fread(text, 1, PLAN_TEXT_MAX + 1, f);
-		if (ferror(f)) {
-			fprintf(stderr, "hearthctl: %s: %s\n", path, strerror(errno ? errno : EIO));
-			free(text);
-			text = NULL;
-		}
-	} else {
-		fprintf(stderr, "hearthctl: %s: %s\n", path, f ? "no memory" : strerror(errno));
-		free(text);
-		text = NULL;
+	if (json_place_find(text, len, "slots", &p) && strtod(p.token, NULL) > PLAN_SLOTS_MAX) {
+		snprintf(more, sizeof(more), "slots: %s is outside 1..%d", p.token, PLAN_SLOTS_MAX);
+		message = more;
 	}
-	if (f && f != stdin)
-		fclose(f);
-	return text;
+	ctl_bad_text(path, text, len, message);
+}
+
+/* What an object of an instance may have; hearth-instance(5) has the same keys. */
+static const char *const ROOT_KEYS[] = { "format", "name", "start", "slots", "slot_s", "import_price", "export_price", "load_kw", "pv_kw", "curtail_max_kw",
+					 "battery_to_ev", "floor_price", "grid", "battery", "batteries", "ev", "evs", NULL };
+static const char *const GRID_KEYS[] = { "import_max_kw", "export_max_kw", NULL };
+static const char *const BATTERY_KEYS[] = { "id", "capacity_kwh", "soc_kwh", "charge_eff", "discharge_eff", "terminal_value", "wear_cost", "floor_kwh",
+					    "charge_max_kw", "discharge_max_kw", "fixed_kw", "grid_charge", "battery_export", NULL };
+static const char *const EV_KEYS[] = { "id", "arrive_slot", "depart_slot", "energy_kwh", "min_kw", "max_kw", NULL };
+
+/* Warns of keys that have no effect: one that is misspelled leaves a default in force that nobody wanted. */
+static void say_unknown_of(const char *path, const char *where, const cJSON *object, const char *const *known)
+{
+	const cJSON *member;
+
+	if (!cJSON_IsObject(object))
+		return;
+	cJSON_ArrayForEach(member, object) {
+		struct nearest near;
+		const char *const *k = known;
+
+		while (*k && strcmp(*k, member->string) != 0)
+			k++;
+		if (*k)
+			continue;
+		nearest_start(&near, member->string);
+		for (k = known; *k; k++)
+			nearest_offer(&near, *k);
+		fprintf(stderr, "hearthctl: warning: %s: %s%s is not known and has no effect%s%s%s\n", path, where, member->string,
+			near.best[0] ? ", did you mean " : "", near.best, near.best[0] ? "?" : "");
+	}
+}
+
+static void say_unknown(const char *path, const char *text, size_t len)
+{
+	static const struct {
+		const char *one, *several;
+		const char *const *known;
+	} PARTS[] = { { "grid", NULL, GRID_KEYS }, { "battery", "batteries", BATTERY_KEYS }, { "ev", "evs", EV_KEYS } };
+	struct errbuf err = { "" };
+	AUTO_JSON *root = json_parse(text, len, PLAN_TEXT_MAX, 16, &err);
+	char where[48];
+
+	say_unknown_of(path, "", root, ROOT_KEYS);
+	for (size_t i = 0; i < sizeof(PARTS) / sizeof(PARTS[0]); i++) {
+		const cJSON *member;
+		int n = 0;
+
+		snprintf(where, sizeof(where), "%s.", PARTS[i].one);
+		say_unknown_of(path, where, cJSON_GetObjectItemCaseSensitive(root, PARTS[i].one), PARTS[i].known);
+		cJSON_ArrayForEach(member, cJSON_GetObjectItemCaseSensitive(root, PARTS[i].several)) {
+			snprintf(where, sizeof(where), "%s[%d].", PARTS[i].several, n++);
+			say_unknown_of(path, where, member, PARTS[i].known);
+		}
+	}
 }
 
 static int print_plan(const struct plan_instance *in, const struct plan *plan)
@@ -79,15 +125,17 @@ int ctl_plan_solve(int argc, char **argv, bool json)
 		fprintf(stderr, "usage: hearthctl plan solve FILE|-\n");
 		return 2;
 	}
-	text = read_all(argv[0], &len);
+	text = ctl_read(argv[0], PLAN_TEXT_MAX, &len);
 	if (!text)
 		return 1;
 	rc = instance_parse(text, len, &in, &err);
+	if (rc)
+		say_wrong(argv[0], text, len, err.text);
+	else
+		say_unknown(argv[0], text, len);
 	free(text);
-	if (rc) {
-		fprintf(stderr, "hearthctl: %s: %s\n", argv[0], err.text);
+	if (rc)
 		return 1;
-	}
 	start = now_ms();
 	deadline = start + SOLVE_LIMIT_MS;
 	rc = planner_solve(&in, past, &deadline, &plan, &err);

@@ -129,16 +129,35 @@ cJSON *ctl_request(struct ctl *c, const char *verb, cJSON *args, int *code)
 	return NULL;
 }
 
+/* A member of the answer's own by such a name stays. */
+void ctl_print_done(cJSON *data, const char *verb, cJSON *args, const char *done)
+{
+	if (!cJSON_HasObjectItem(data, "verb"))
+		cJSON_AddStringToObject(data, "verb", verb);
+	if (!cJSON_HasObjectItem(data, "args"))
+		cJSON_AddItemToObject(data, "args", args ? args : cJSON_CreateObject());
+	else
+		cJSON_Delete(args);
+	if (!cJSON_HasObjectItem(data, "done"))
+		cJSON_AddStringToObject(data, "done", done);
+	ctl_print_json(data);
+}
+
 int ctl_change(struct ctl *c, const char *verb, cJSON *args, const char *done)
 {
 	int code;
+	cJSON *sent = cJSON_Duplicate(args, true);
 	AUTO_JSON *data = ctl_request(c, verb, args, &code);
 
+	if (c->json && data)
+		ctl_print_done(data, verb, sent, done);
+	else
+		cJSON_Delete(sent);
 	if (!data)
 		return code;
 	if (c->json)
-		ctl_print_json(data);
-	else if (cJSON_HasObjectItem(data, "warning"))
+		return CTL_DONE;
+	if (cJSON_HasObjectItem(data, "warning"))
 		printf("%s; but: %s\n", done, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(data, "warning")));
 	else
 		puts(done);

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
-#define BAR_MAX 20
+#define BAR_MAX 10
 #define DAYS_MAX 100
 
 /* A number of days, whole, nothing behind it. */
@@ -17,6 +17,13 @@ static bool parse_days(const char *text, long *days)
 
 	*days = strtol(text, &end, 10);
 	return text[0] >= '0' && text[0] <= '9' && !*end && *days >= 1 && *days <= DAYS_MAX;
+}
+
+/* "2026-01": four digits, a dash, 01 to 12. */
+static bool is_month(const char *text)
+{
+	return strlen(text) == 7 && strspn(text, "0123456789") == 4 && text[4] == '-' && strspn(text + 5, "0123456789") == 2 && atoi(text + 5) >= 1 &&
+	       atoi(text + 5) <= 12;
 }
 
 /* The request's arguments, the caller's; NULL after saying why. */
@@ -30,7 +37,9 @@ static cJSON *take_words(const struct ctl *c)
 	if (!word)
 		return args;
 	if (c->argc > 2) {
-		ctl_usage(c);
+		ctl_usage_of(c, c->argv[2]);
+	} else if (!strcmp(word, "--month") && value && !is_month(value)) {
+		fprintf(stderr, "hearthctl: --month: '%s' is not a month, allowed: YYYY-MM as in 2026-01, or nothing for the last 13 months\n", value);
 	} else if (!strcmp(word, "--month")) {
 		if (value)
 			cJSON_AddStringToObject(args, "month", value);
@@ -45,7 +54,9 @@ static cJSON *take_words(const struct ctl *c)
 		fprintf(stderr, "hearthctl: --days: '%s' is not understood, allowed: 1 to %d\n", value, DAYS_MAX);
 	} else if (word[0] == '-' && strcmp(word, "--days") != 0) {
 		ctl_unknown(c, OPTIONS, word);
-	} else {
+	} else if (value || word[0] != '-') {
+		ctl_usage_of(c, word);
+	} else { /* --days without its number */
 		ctl_usage(c);
 	}
 	cJSON_Delete(args);
@@ -59,11 +70,11 @@ static double number(const cJSON *o, const char *key)
 	return cJSON_IsNumber(v) ? v->valuedouble : NAN;
 }
 
-/* What was saved, as long as its share of the most; a loss is drawn hollow. */
+/* What was saved, as long as its share of the most; a loss is drawn hollow. Where nothing was measured there is nothing to draw. */
 static const char *bar(const cJSON *row, double most, char out[BAR_MAX * 3 + 1])
 {
 	const double saved = number(row, "saved");
-	const long n = most > 0 && !isnan(saved) ? lround(fabs(saved) / most * BAR_MAX) : 0;
+	const long n = most >= 0.005 && !isnan(saved) && number(row, "measured_pct") > 0 ? lround(fabs(saved) / most * BAR_MAX) : 0;
 
 	out[0] = '\0';
 	for (long i = 0; i < n && i < BAR_MAX; i++)
@@ -71,46 +82,89 @@ static const char *bar(const cJSON *row, double most, char out[BAR_MAX * 3 + 1])
 	return out;
 }
 
-static void add_row(struct table *t, const cJSON *row, const char *name, const char *drawn)
+/* Less than half a cent lost is nothing lost: no "-0.00". */
+static const char *show_saved(const cJSON *row)
 {
-	table_row(t, name, show(row, "bill", 2, ""), show(row, "without_battery", 2, ""), show(row, "saved", 2, ""),
-		  show(row, "event_kwh", 2, ""), show(row, "measured_pct", 0, "%"), drawn);
+	return fabs(number(row, "saved")) < 0.005 ? "0.00" : show(row, "saved", 2, "");
 }
 
-static void print_savings(const cJSON *data)
+static void add_row(struct table *t, const cJSON *row, const char *name, const char *drawn)
 {
-	static const char *const HEADERS[] = { "", "bill", "without battery", "saved", "events kWh", "measured", "" };
-	const cJSON *rows = cJSON_GetObjectItemCaseSensitive(data, "rows"), *row;
-	const bool people = isatty(STDOUT_FILENO);
-	struct table *t = table_new(HEADERS, 7);
-	char drawn[BAR_MAX * 3 + 1];
-	double most = 0;
+	const bool measured = number(row, "measured_pct") > 0;
 
-	cJSON_ArrayForEach(row, rows)
-		most = fmax(most, fabs(number(row, "saved"))); /* fmax passes NAN over */
+	table_row(t, name, show(row, "bill", 2, ""), show(row, "without_battery", 2, ""), show_saved(row),
+		  measured ? show(row, "event_kwh", 2, "") : "-", show(row, "measured_pct", 0, "%"), drawn);
+}
+
+static void say_meaning(const cJSON *data)
+{
+	const double stored = number(cJSON_GetObjectItemCaseSensitive(data, "total"), "stored_value");
+	const char *currency = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(data, "currency"));
+	char text[320];
+	size_t n = currency && *currency ? (size_t)snprintf(text, sizeof(text), "In %s, standing charge included.", currency)
+					 : (size_t)snprintf(text, sizeof(text), "Standing charge included.");
+
+	if (fabs(stored) >= 0.005)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, " Saved counts what the batteries hold %s at the end than at the beginning, worth %.2f.",
+				      stored > 0 ? "more" : "less", fabs(stored));
+	snprintf(text + n, sizeof(text) - n, " Measured: of how much of the time bill and saving are known. Bars: what was saved, hollow what was lost.");
+	terminal_wrap(0, text);
+}
+
+/* Of a month that was asked for, unless it is this one: waiting for five minutes would not help. */
+static void say_nothing(const struct ctl *c, const char *month)
+{
+	const time_t now = (time_t)(ctl_now_ms(c) / 1000);
+	char this[8] = "", text[64];
+	struct tm tm;
+
+	if (localtime_r(&now, &tm)) /* TZ is the site's */
+		strftime(this, sizeof(this), "%Y-%m", &tm);
+	snprintf(text, sizeof(text), "Nothing was measured in %s.", month);
+	terminal_wrap(0, *month && strcmp(month, this) != 0 ? text : "Nothing has been measured yet: it takes five minutes of meter, battery and price.");
+}
+
+static void print_savings(const struct ctl *c, const cJSON *data, const char *month)
+{
+	const cJSON *rows = cJSON_GetObjectItemCaseSensitive(data, "rows"), *row;
+	const char *period = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(rows, 0), "period"));
+	const char *const headers[] = { period && strlen(period) == 7 ? "month" : "day", "bill", "without battery", "saved", "events kWh", "measured", "" };
+	const bool people = terminal_is();
+	struct table *t = table_new(headers, 7);
+	char drawn[BAR_MAX * 3 + 1];
+	double most = 0, measured = 0;
+
+	cJSON_ArrayForEach(row, rows) { /* fmax passes NAN over */
+		most = fmax(most, fabs(number(row, "saved")));
+		measured = fmax(measured, number(row, "measured_pct"));
+	}
 	cJSON_ArrayForEach(row, rows)
 		add_row(t, row, show_word(row, "period"), people ? bar(row, most, drawn) : "");
 	add_row(t, cJSON_GetObjectItemCaseSensitive(data, "total"), "total", "");
 	if (people)
-		printf("in %s, standing charge included; measured: of how much of the time bill and saving are known\n",
-		       show_word(data, "currency"));
+		say_meaning(data);
 	table_print(t);
+	if (people && !(measured > 0))
+		say_nothing(c, month);
 }
 
 int ctl_savings(struct ctl *c)
 {
 	cJSON *args = take_words(c);
 	AUTO_JSON *data = NULL;
+	char month[8] = "";
 	int code;
 
 	if (!args)
 		return CTL_USAGE;
+	if (cJSON_HasObjectItem(args, "month"))
+		snprintf(month, sizeof(month), "%s", show_word(args, "month"));
 	data = ctl_request(c, "savings.get", args, &code);
 	if (!data)
 		return code;
 	if (c->json)
 		ctl_print_json(data);
 	else
-		print_savings(data);
+		print_savings(c, data, month);
 	return CTL_DONE;
 }

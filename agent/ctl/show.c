@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define FLOW_W 5 /* below it nothing flows: meters are never quite at 0 */
 
@@ -40,7 +39,8 @@ static void print_home(const cJSON *site)
 
 static void print_site(const cJSON *site)
 {
-	char bar[3 * 20 + 1] = "";
+	const int step = terminal_is() && terminal_width() < 60 ? 10 : 5; /* % a character stands for */
+	char bar[3 * 20 + 1] = "", text[200];
 	const char *reason = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(site, "reason")), *mode = show_word(site, "mode");
 	double soc = number(site, "soc_pct"), floor_pct = number(site, "floor_pct");
 
@@ -50,13 +50,17 @@ static void print_site(const cJSON *site)
 	print_flow("battery", site, "battery_w", "charging", "discharging");
 	print_flow("car", site, "ev_w", "charging", "feeding");
 	if (cJSON_HasObjectItem(site, "soc_pct")) {
-		for (int i = 0; i < 20; i++)
-			strcat(bar, i * 5 + 2.5 <= soc ? "█" : i * 5 <= floor_pct && i * 5 + 5 > floor_pct ? "│" : "░");
-		printf("  stored    %7.1f %%  %s  floor %.0f %% (%s)\n", soc, bar, floor_pct, show_word(site, "floor_source"));
+		for (int pct = 0; pct < 100; pct += step)
+			strcat(bar, pct + step / 2. <= soc ? "█" : pct <= floor_pct && pct + step > floor_pct ? "│" : "░");
+		snprintf(text, sizeof(text), "%s  floor %.0f %% (%s)", bar, floor_pct, show_word(site, "floor_source"));
+		printf("  stored    %7.1f %%  ", soc);
+		terminal_wrap(23, text);
 	}
 	printf("  mode      %s\n", mode);
-	if (reason && *reason)
-		printf("  because   %s\n", !strncmp(reason, mode, strlen(mode)) && reason[strlen(mode)] == ':' ? reason + strlen(mode) + 2 : reason);
+	if (reason && *reason) {
+		fputs("  because   ", stdout);
+		terminal_wrap(12, !strncmp(reason, mode, strlen(mode)) && reason[strlen(mode)] == ':' ? reason + strlen(mode) + 2 : reason);
+	}
 	fflush(stdout);
 }
 
@@ -66,8 +70,10 @@ static void print_status(struct ctl *c, const cJSON *site, const cJSON *agent)
 
 	printf("%s  (hearthd %s)\n", link_site(c->link), show_word(agent, "version"));
 	print_site(site);
-	cJSON_ArrayForEach(w, cJSON_GetObjectItemCaseSensitive(agent, "warnings"))
-		printf("  warning   %s\n", cJSON_GetStringValue(w));
+	cJSON_ArrayForEach(w, cJSON_GetObjectItemCaseSensitive(agent, "warnings")) {
+		fputs("  warning   ", stdout);
+		terminal_wrap(12, cJSON_IsString(w) ? w->valuestring : "");
+	}
 }
 
 struct watch {
@@ -87,7 +93,7 @@ static bool on_site(const struct watch *w, const cJSON *payload)
 		fflush(stdout);
 		return true;
 	}
-	if (isatty(STDOUT_FILENO))
+	if (terminal_is())
 		printf("\033[H\033[J%s  %s\n", link_site(c->link), show_time(payload, "at"));
 	if (w->clock_waits)
 		printf("  warning   " CTL_CLOCK_WAITS "\n");
@@ -129,7 +135,7 @@ int ctl_status(struct ctl *c)
 	AUTO_JSON *site = NULL, *agent = NULL;
 
 	if (c->argc > 1 || (c->argc == 1 && strcmp(c->argv[0], "--watch") != 0))
-		return ctl_usage(c);
+		return ctl_usage_of(c, c->argv[strcmp(c->argv[0], "--watch") == 0]);
 	site = ctl_state(c, "site", &code);
 	if (!site)
 		return code;
@@ -168,7 +174,7 @@ int ctl_devices(struct ctl *c)
 	char kinds[64];
 
 	if (c->argc != 0)
-		return ctl_usage(c);
+		return ctl_usage_of(c, c->argv[0]);
 	devices = ctl_state(c, "devices", &code);
 	if (!devices)
 		return code;
@@ -194,7 +200,7 @@ int ctl_device(struct ctl *c)
 	struct table *t;
 
 	if (c->argc != 1)
-		return ctl_usage(c);
+		return c->argc ? ctl_usage_of(c, c->argv[1]) : ctl_usage(c);
 	devices = ctl_state(c, "devices", &code);
 	if (!devices)
 		return code;
@@ -239,7 +245,7 @@ int ctl_bus(struct ctl *c)
 	struct table *t;
 
 	if (c->argc != 0)
-		return ctl_usage(c);
+		return ctl_usage_of(c, c->argv[0]);
 	buses = ctl_state(c, "buses", &code);
 	if (!buses)
 		return code;
@@ -261,7 +267,7 @@ int ctl_vpp(struct ctl *c)
 	AUTO_JSON *o = NULL;
 
 	if (c->argc != 0)
-		return ctl_usage(c);
+		return ctl_usage_of(c, c->argv[0]);
 	o = ctl_state(c, "vpp", &code);
 	if (!o)
 		return code;

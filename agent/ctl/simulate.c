@@ -8,14 +8,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define PROGRESS_S 0.2
-#define BAR 30
+#define BAR_ROOM 30
+#define BAR_WORDS 22 /* brackets, share and the time that is left */
 
 static double seconds(void *context)
 {
@@ -35,40 +38,20 @@ static const char *folder(void)
 	return said && *said ? said : HEARTH_DATADIR "/scenarios";
 }
 
-/* The whole file, or NULL with the reason on stderr. One byte more than allowed is read, so that the parser refuses it. */
-static char *read_all(const char *path, size_t *len)
-{
-	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-	char *text = malloc(SCENARIO_TEXT_MAX + 1);
-
-	*len = 0;
-	if (f && text)
-		*len = fread(text, 1, SCENARIO_TEXT_MAX + 1, f);
-	if (!f || !text || ferror(f)) {
-		fprintf(stderr, "hearthctl: %s: %s\n", path, text ? strerror(errno ? errno : EIO) : "no memory");
-		free(text);
-		text = NULL;
-	}
-	if (f && f != stdin)
-		fclose(f);
-	return text;
-}
-
 static int load(const char *path, struct scenario *out)
 {
 	struct errbuf err = { "" };
 	size_t len;
-	char *text = read_all(path, &len);
+	char *text = ctl_read(path, SCENARIO_TEXT_MAX, &len);
 	int rc;
 
 	if (!text)
 		return CTL_FAILED;
 	rc = scenario_parse(text, len, out, &err);
+	if (rc < 0)
+		ctl_bad_text(path, text, len, err.text);
 	free(text);
-	if (rc == 0)
-		return CTL_DONE;
-	fprintf(stderr, "hearthctl: %s: %s\n", path, err.text);
-	return CTL_FAILED;
+	return rc < 0 ? CTL_FAILED : CTL_DONE;
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)
@@ -83,50 +66,75 @@ static int is_scenario(const struct dirent *e)
 	return n > 5 && n < NEAREST_NAME_MAX && strcmp(e->d_name + n - 5, ".json") == 0;
 }
 
-static int list_all(void)
+/* The names there are, sorted, without ".json"; NULL after saying why there are none. The caller frees each and the list. */
+static struct dirent **names_of(int *n)
+{
+	struct dirent **entries = NULL;
+
+	*n = scandir(folder(), &entries, is_scenario, by_name);
+	if (*n < 0)
+		fprintf(stderr, "hearthctl: %s: %s; HEARTH_SCENARIOS names another folder of scenarios\n", folder(), strerror(errno));
+	for (int i = 0; i < *n; i++)
+		entries[i]->d_name[strlen(entries[i]->d_name) - 5] = '\0';
+	return *n < 0 ? NULL : entries;
+}
+
+static int list_all(const struct ctl *c)
 {
 	static const char *const HEADERS[] = { "name", "days", "about" };
-	struct dirent **entries = NULL;
-	const int n = scandir(folder(), &entries, is_scenario, by_name);
-	struct table *t;
+	struct table *t = table_new(HEADERS, 3);
+	AUTO_JSON *list = cJSON_CreateArray();
 	char path[512], days[16];
 	struct scenario s;
+	int n, code = CTL_DONE;
+	struct dirent **names = names_of(&n);
 
-	if (n < 0) {
-		fprintf(stderr, "hearthctl: %s: %s\n", folder(), strerror(errno));
-		return CTL_FAILED;
-	}
-	t = table_new(HEADERS, 3);
 	for (int i = 0; i < n; i++) {
-		snprintf(path, sizeof(path), "%s/%s", folder(), entries[i]->d_name);
-		entries[i]->d_name[strlen(entries[i]->d_name) - 5] = '\0';
+		snprintf(path, sizeof(path), "%s/%s.json", folder(), names[i]->d_name);
 		if (load(path, &s) == CTL_DONE) {
+			cJSON *o = cJSON_CreateObject();
+
 			snprintf(days, sizeof(days), "%d", s.days);
-			table_row(t, entries[i]->d_name, days, s.about);
+			table_row(t, names[i]->d_name, days, s.about);
+			cJSON_AddStringToObject(o, "name", names[i]->d_name);
+			cJSON_AddNumberToObject(o, "days", s.days);
+			cJSON_AddStringToObject(o, "about", s.about);
+			cJSON_AddItemToArray(list, o);
 			scenario_deinit(&s);
+		} else {
+			code = CTL_FAILED;
 		}
-		free(entries[i]);
+		free(names[i]);
 	}
-	free(entries);
-	table_print(t);
-	return CTL_DONE;
+	free(names);
+	if (n >= 0 && c->json)
+		ctl_print_json(list);
+	if (n >= 0 && !c->json)
+		table_print(t);
+	else
+		table_free(t);
+	return n < 0 ? CTL_FAILED : code;
 }
 
 static int no_such(const char *name)
 {
-	struct dirent **entries = NULL;
-	const int n = scandir(folder(), &entries, is_scenario, by_name);
 	struct nearest near;
+	int n;
+	struct dirent **names = names_of(&n);
 
 	nearest_start(&near, name);
+	for (int i = 0; i < n; i++)
+		nearest_offer(&near, names[i]->d_name);
+	if (n >= 0)
+		fprintf(stderr, "hearthctl: there is neither a file nor a scenario '%s'%s%s%s there are:", name,
+			near.best[0] ? ", did you mean " : "", near.best, near.best[0] ? "?" : ";");
 	for (int i = 0; i < n; i++) {
-		entries[i]->d_name[strlen(entries[i]->d_name) - 5] = '\0';
-		nearest_offer(&near, entries[i]->d_name);
-		free(entries[i]);
+		fprintf(stderr, "%s %s", i ? "," : "", names[i]->d_name);
+		free(names[i]);
 	}
-	free(entries);
-	fprintf(stderr, "hearthctl: there is neither a file nor a scenario '%s'%s%s%s 'hearthctl simulate --list' tells them all\n", name,
-		near.best[0] ? ", did you mean " : "", near.best, near.best[0] ? "?" : ";");
+	if (n >= 0)
+		fputc('\n', stderr);
+	free(names);
 	return CTL_FAILED;
 }
 
@@ -228,7 +236,7 @@ static int take_words(struct ctl *c, struct simulate_words *w)
 		} else if (word[0] == '-' && word[1]) {
 			return unknown_option(c, word);
 		} else if (w->name) {
-			return ctl_usage(c);
+			return ctl_usage_of(c, word);
 		} else {
 			w->name = word;
 		}
@@ -240,26 +248,65 @@ static int take_words(struct ctl *c, struct simulate_words *w)
 	return CTL_DONE;
 }
 
+/* Standard output takes one thing: the table, JSON, or a file. */
+static int check_outputs(const struct ctl *c, const struct simulate_words *w)
+{
+	const bool csv = w->csv && !strcmp(w->csv, "-"), html = w->html && !strcmp(w->html, "-");
+	struct stat one, other;
+
+	if (w->csv && w->html && !csv &&
+	    (!strcmp(w->csv, w->html) || (stat(w->csv, &one) == 0 && stat(w->html, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino)) &&
+	    (stat(w->csv, &one) < 0 || S_ISREG(one.st_mode))) { /* /dev/null takes both */
+		fprintf(stderr, "hearthctl: --csv and --html: '%s' cannot be both\n", w->html);
+		return CTL_USAGE;
+	}
+	if (csv + html + (c->json && (csv || html)) < 2)
+		return CTL_DONE;
+	fputs("hearthctl: only one of --json, --csv - and --html - can go to standard output\n", stderr);
+	return CTL_USAGE;
+}
+
 /* ---- progress ---- */
+
+static volatile sig_atomic_t stopped; /* by which signal */
+
+static void on_signal(int number)
+{
+	stopped = number;
+}
 
 struct bar {
 	bool shown;
+	int room;              /* characters between the brackets */
 	double begun_s, told_s;
 };
+
+static struct bar bar_make(bool quiet)
+{
+	const char *term = getenv("TERM");
+	const int width = terminal_width();
+	struct bar b = { .shown = !quiet && isatty(STDERR_FILENO) && !(term && !strcmp(term, "dumb")), .begun_s = seconds(NULL) };
+
+	b.room = width < BAR_ROOM + BAR_WORDS ? width - BAR_WORDS : BAR_ROOM;
+	b.room = b.room < 0 ? 0 : b.room;
+	return b;
+}
 
 static bool progress(void *context, double done)
 {
 	struct bar *b = context;
 	const double now = seconds(NULL), left = done > 0.02 ? (now - b->begun_s) * (1 - done) / done : NAN;
-	const int full = (int)(done * BAR);
-	char bar[BAR + 1], eta[32] = "";
+	const int full = (int)(done * b->room);
+	char bar[BAR_ROOM + 1], eta[32] = "";
 
+	if (stopped)
+		return true;
 	if (!b->shown || now - b->told_s < PROGRESS_S)
 		return false;
 	b->told_s = now;
-	for (int i = 0; i < BAR; i++)
+	for (int i = 0; i < b->room; i++)
 		bar[i] = i < full ? '#' : '.';
-	bar[BAR] = '\0';
+	bar[b->room] = '\0';
 	if (!isnan(left))
 		snprintf(eta, sizeof(eta), left < 90 ? ", %.0f s left" : ", %.0f min left", left < 90 ? left : left / 60);
 	fprintf(stderr, "\r[%s] %3.0f %%%s\033[K", bar, done * 100, eta);
@@ -268,34 +315,33 @@ static bool progress(void *context, double done)
 
 static int run(struct simulation *s, bool quiet)
 {
-	struct bar bar = { .shown = !quiet && isatty(STDERR_FILENO), .begun_s = seconds(NULL) };
+	struct bar bar = bar_make(quiet);
 	const struct simulate_options o = { .zone = &s->zone, .seconds = seconds, .progress = progress, .context = &bar };
 	struct errbuf err = { "" };
 	int rc = simulate_run(&s->scenario, &s->truth, &o, &s->result, &err);
 
 	if (bar.shown)
 		fputs("\r\033[K", stderr);
-	if (rc < 0)
+	if (rc == -ECANCELED)
+		fputs("hearthctl: stopped, nothing is written\n", stderr);
+	else if (rc < 0)
 		fprintf(stderr, "hearthctl: %s\n", err.text);
 	return rc < 0 ? CTL_FAILED : CTL_DONE;
 }
 
 /* ---- results ---- */
 
-static int write_file(const char *path, const struct simulation *s, int (*write)(const struct simulation *, FILE *))
+/* To people only, like the bar. */
+static void say_written(const struct simulate_words *w)
 {
-	FILE *f = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
-	int rc = f ? write(s, f) : -errno;
+	const char *const paths[] = { w->csv, w->html };
 
-	if (f && (ferror(f) || (f == stdout ? fflush(f) : fclose(f)) != 0) && rc == 0)
-		rc = -EIO;
-	if (rc == 0)
-		return CTL_DONE;
-	fprintf(stderr, "hearthctl: %s: %s\n", path, strerror(-rc));
-	return CTL_FAILED;
+	for (int i = 0; i < 2; i++)
+		if (paths[i] && strcmp(paths[i], "-") != 0)
+			fprintf(stderr, "written: %s\n", paths[i]);
 }
 
-static int tell(const struct ctl *c, const struct simulate_words *w, const struct simulation *s)
+static int tell(const struct ctl *c, const struct simulate_words *w, const struct simulation *s, struct simulate_file *csv, struct simulate_file *html)
 {
 	int code = CTL_DONE;
 
@@ -303,17 +349,41 @@ static int tell(const struct ctl *c, const struct simulate_words *w, const struc
 		AUTO_JSON *o = simulate_json(s);
 
 		ctl_print_json(o);
-	} else if (!w->quiet) {
+	} else if (!w->quiet && csv->f != stdout && html->f != stdout) {
 		simulate_table(s);
 	}
-	if (w->csv)
-		code = write_file(w->csv, s, simulate_csv);
-	if (w->html && code == CTL_DONE)
-		code = write_file(w->html, s, simulate_html);
+	code = simulate_file_finish(csv, s, simulate_csv);
+	if (code == CTL_DONE)
+		code = simulate_file_finish(html, s, simulate_html);
+	if (code == CTL_DONE && !w->quiet && isatty(STDERR_FILENO))
+		say_written(w);
 	if (code == CTL_DONE && s->result.row[ROW_HEARTH].floor_violations) {
-		fprintf(stderr, "hearthctl: %d orders went below the floor\n", s->result.row[ROW_HEARTH].floor_violations);
+		fprintf(stderr, "hearthctl: in %d ticks a battery gave while it was below the floor\n", s->result.row[ROW_HEARTH].floor_violations);
 		code = CTL_FAILED;
 	}
+	return code;
+}
+
+/* Runs what is prepared. Ctrl-C ends it with no file left behind, and then us as it would have. */
+static int run_and_tell(const struct ctl *c, const struct simulate_words *w, struct simulation *s)
+{
+	const struct sigaction stop = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+	struct simulate_file csv = { 0 }, html = { 0 };
+	int code;
+
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGTERM, &stop, NULL);
+	code = simulate_file_open(&csv, w->csv);
+	if (code == CTL_DONE)
+		code = simulate_file_open(&html, w->html);
+	if (code == CTL_DONE)
+		code = run(s, w->quiet);
+	if (code == CTL_DONE && !stopped)
+		code = tell(c, w, s, &csv, &html);
+	simulate_file_drop(&csv);
+	simulate_file_drop(&html);
+	if (stopped)
+		raise(stopped); /* its handler was reset */
 	return code;
 }
 
@@ -347,7 +417,10 @@ int ctl_simulate(struct ctl *c)
 	if (code != CTL_DONE)
 		return code;
 	if (w.list)
-		return list_all();
+		return list_all(c);
+	code = check_outputs(c, &w);
+	if (code != CTL_DONE)
+		return code;
 	s = calloc(1, sizeof(*s));
 	if (!s) {
 		fprintf(stderr, "hearthctl: no memory\n");
@@ -355,9 +428,7 @@ int ctl_simulate(struct ctl *c)
 	}
 	code = w.name ? prepare(&w, s) : simulate_history(c, &w, s);
 	if (code == CTL_DONE)
-		code = run(s, w.quiet);
-	if (code == CTL_DONE)
-		code = tell(c, &w, s);
+		code = run_and_tell(c, &w, s);
 	simulate_result_deinit(&s->result);
 	truth_deinit(&s->truth);
 	scenario_deinit(&s->scenario);

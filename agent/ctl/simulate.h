@@ -25,6 +25,21 @@ struct simulate_words {
 	double battery_wh, power_w;
 };
 
+/* A file that is written at the end. Zeroed: none. */
+struct simulate_file {
+	const char *path;     /* as it was said */
+	char *whole, *part;   /* what it becomes, and what it is until then; NULL = it is written in place */
+	FILE *f;
+};
+
+/* simulate_file.c */
+/** Makes sure that @path ("-": standard output; NULL: no file) can be written. CTL_DONE, or an exit code after saying why. */
+int simulate_file_open(struct simulate_file *file, const char *path);
+/** Writes and closes it; the same results. What was not written to its end is gone. */
+int simulate_file_finish(struct simulate_file *file, const struct simulation *s, int (*write)(const struct simulation *, FILE *));
+/** Closes and removes what was not finished. */
+void simulate_file_drop(struct simulate_file *file);
+
 /* simulate_show.c */
 void simulate_table(const struct simulation *s);
 /** Caller owns; NULL: no memory. */

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char *number(double v, int decimals)
 {
@@ -22,39 +21,79 @@ static void notes(const struct simulation *s)
 {
 	const struct simulate_result *r = &s->result;
 	const double span_s = (double)(r->end_utc_ms - r->start_utc_ms) / 1e3;
+	char text[320];
 
-	printf("\nMoney in %s. 'left': what is stored more or less at the end than at the start, at %.3f a kWh, and what a car did not get.\n",
-	       s->scenario.currency, r->stored_value);
-	printf("The clairvoyant knew every price, load and cloud before it came; it ignores what happens within five minutes.\n");
-	if (!isnan(r->load_error_pct))
-		printf("Hearth's forecast of the next day was off by %.0f %% of the load%s%s%s.\n", r->load_error_pct,
-		       isnan(r->pv_error_pct) ? "" : " and ", isnan(r->pv_error_pct) ? "" : number(r->pv_error_pct, 0),
-		       isnan(r->pv_error_pct) ? "" : " % of the sun");
-	printf("%d plans, %.1f ms each, %.0f ms at most; %.0f times faster than time.\n", r->plans, r->plan_ms_mean, r->plan_ms_worst,
-	       r->seconds > 0 ? span_s / r->seconds : 0);
+	printf("\n");
+	snprintf(text, sizeof(text), "Bill, total and saving in %s, import and export in kWh. Total: the bill less what is stored more at the end than at "
+		 "the start, at %.3f %s a kWh, and with what a car did not get. Of best: share of the clairvoyant's saving.",
+		 s->scenario.currency, r->stored_value, s->scenario.currency);
+	terminal_wrap(0, text);
+	snprintf(text, sizeof(text), "The clairvoyant knew every price, load, cloud and car before it came; it ignores what happens within five minutes. %s%s%s",
+		 isnan(r->least_total) ? "It is no proven bound." : "It saved ", isnan(r->least_total) ? "" : number(r->row[ROW_CLAIRVOYANT].of_most, 2),
+		 isnan(r->least_total) ? "" : " % of what no control could have exceeded.");
+	terminal_wrap(0, text);
+	if (s->truth.n_sessions)
+		terminal_wrap(0, s->scenario.car.by_habit ? "Nobody told Hearth when the car leaves and what it wants: it guessed from the sessions before." :
+			"Hearth was told when the car leaves and what it wants, as with ev.set; \"known\": \"habit\" of the scenario's car shows it without.");
+	if (r->row[ROW_HEARTH].event_kwh > 0) {
+		snprintf(text, sizeof(text), "Flip's events: Hearth gave %.1f kWh, which pays %.2f %s.", r->row[ROW_HEARTH].event_kwh,
+			 r->row[ROW_HEARTH].event_income, s->scenario.currency);
+		terminal_wrap(0, text);
+	}
+	if (!isnan(r->load_error_pct)) {
+		snprintf(text, sizeof(text), "Hearth's forecast of the next day was off by %.0f %% of the load%s%s%s.", r->load_error_pct,
+			 isnan(r->pv_error_pct) ? "" : " and ", isnan(r->pv_error_pct) ? "" : number(r->pv_error_pct, 0),
+			 isnan(r->pv_error_pct) ? "" : " % of the sun");
+		terminal_wrap(0, text);
+	}
+	snprintf(text, sizeof(text), "Ticks below the floor: %d. %d plans, %.1f ms each, %.0f ms at most; %.0f times faster than time.",
+		 r->row[ROW_HEARTH].floor_violations, r->plans, r->plan_ms_mean, r->plan_ms_worst, r->seconds > 0 ? span_s / r->seconds : 0);
+	terminal_wrap(0, text);
 }
 
-void simulate_table(const struct simulation *s)
+static void heading(const struct scenario *s)
 {
-	static const char *const HEADERS[] = { "", "bill", "left", "total", "saving", "of best", "cycles", "own use", "import", "export", "event kWh",
-					       "below floor" };
-	struct table *t = table_new(HEADERS, 12);
+	char text[320];
+
+	snprintf(text, sizeof(text), "%s: %d day%s%s%s", s->name, s->days, s->days == 1 ? "" : "s", s->about[0] ? ", " : "", s->about);
+	terminal_wrap(0, text);
+	printf("\n");
+}
+
+static void table_fill(const struct simulation *s, struct table *t, bool people)
+{
 	char best[16], own[16], below[16];
 
-	if (isatty(STDOUT_FILENO))
-		printf("%s: %d days%s%s\n\n", s->scenario.name, s->scenario.days, s->scenario.about[0] ? ", " : "", s->scenario.about);
 	for (int i = 0; i < ROW_COUNT; i++) {
 		const struct simulate_row *r = &s->result.row[i];
+		const char *name = simulate_row_name((enum simulate_row_kind)i), *bill = number(r->bill - r->event_income + r->wear, 2);
 
 		snprintf(best, sizeof(best), "%s%s", number(r->of_clairvoyant, 1), isnan(r->of_clairvoyant) ? "" : " %");
 		snprintf(own, sizeof(own), "%s %%", number(r->self_sufficiency_pct, 0));
 		snprintf(below, sizeof(below), "%d", r->floor_violations);
-		table_row(t, simulate_row_name((enum simulate_row_kind)i), number(r->bill - r->event_income + r->wear, 2), number(r->stock, 2),
-			  number(r->total, 2), number(r->saving, 2), best, number(r->cycles, 1), own, number(r->import_kwh, 0),
-			  number(r->export_kwh, 0), number(r->event_kwh, 1), i == ROW_HEARTH ? below : "-");
+		if (people)
+			table_row(t, name, bill, number(r->total, 2), number(r->saving, 2), best, number(r->cycles, 1), own, number(r->import_kwh, 0),
+				  number(r->export_kwh, 0));
+		else
+			table_row(t, name, bill, number(r->stock, 2), number(r->total, 2), number(r->saving, 2), best, number(r->cycles, 1), own,
+				  number(r->import_kwh, 0), number(r->export_kwh, 0), number(r->event_kwh, 1), i == ROW_HEARTH ? below : "-");
 	}
+}
+
+/* For people it fits 80 characters: what else there is stands in words below it. */
+void simulate_table(const struct simulation *s)
+{
+	static const char *const HEADERS[] = { "", "bill", "left", "total", "saving", "of best", "cycles", "own use", "import", "export", "event kWh",
+					       "below floor" };
+	static const char *const SHORT[] = { "", "bill", "total", "saving", "of best", "cycles", "own use", "import", "export" };
+	const bool people = terminal_is();
+	struct table *t = people ? table_new(SHORT, 9) : table_new(HEADERS, 12);
+
+	if (people)
+		heading(&s->scenario);
+	table_fill(s, t, people);
 	table_print(t);
-	if (isatty(STDOUT_FILENO))
+	if (people)
 		notes(s);
 }
 
@@ -71,6 +110,7 @@ static void add_row(cJSON *rows, enum simulate_row_kind kind, const struct simul
 	json_add_number(o, "total", r->total, 4);
 	json_add_number(o, "saving", r->saving, 4);
 	json_add_number(o, "of_clairvoyant_pct", r->of_clairvoyant, 2);
+	json_add_number(o, "of_most_pct", r->of_most, 2);
 	json_add_number(o, "cycles", r->cycles, 3);
 	json_add_number(o, "self_sufficiency_pct", r->self_sufficiency_pct, 2);
 	json_add_number(o, "import_kwh", r->import_kwh, 3);
@@ -99,6 +139,7 @@ cJSON *simulate_json(const struct simulation *s)
 	cJSON_AddNumberToObject(o, "seed", (double)s->scenario.seed);
 	cJSON_AddStringToObject(o, "currency", s->scenario.currency);
 	json_add_number(o, "stored_value", r->stored_value, 5);
+	json_add_number(o, "least_total", r->least_total, 4);
 	json_add_number(o, "load_error_pct", r->load_error_pct, 1);
 	json_add_number(o, "pv_error_pct", r->pv_error_pct, 1);
 	rows = cJSON_AddArrayToObject(o, "rows");

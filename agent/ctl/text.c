@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #define COLUMNS_MAX 12
+#define GAP 2         /* blanks between columns */
+#define WRAP_LEAST 24 /* characters the last column is wrapped to */
 #define DAY_S 86400
 
 struct table {
@@ -26,16 +28,6 @@ static char *slot(void)
 
 	next = (next + 1) % 16;
 	return slots[next];
-}
-
-/* Characters as a terminal counts them: UTF-8 continuation bytes take no room. */
-static int width(const char *text)
-{
-	int n = 0;
-
-	for (; *text; text++)
-		n += (*text & 0xC0) != 0x80;
-	return n;
 }
 
 struct table *table_new(const char *const *headers, int columns)
@@ -77,32 +69,75 @@ void table_free(struct table *t)
 	free(t);
 }
 
+static const char *cell_of(const struct table *t, int row, int column)
+{
+	return row < 0 ? t->headers[column] : t->cells[row * t->columns + column];
+}
+
+/* A line a row: aligned, without blanks at its end. */
+static void print_line(const struct table *t, const int *widths, int r)
+{
+	const bool bold = r < 0 && terminal_has_color();
+	int last = t->columns - 1, at = 0;
+
+	while (last > 0 && !cell_of(t, r, last)[0])
+		last--;
+	for (int c = 0; c <= last; c++) {
+		const char *cell = cell_of(t, r, c);
+
+		fputs(bold ? "\033[1m" : "", stdout);
+		if (c < last) {
+			terminal_put(cell);
+			printf("%s%*s", bold ? "\033[0m" : "", widths[c] - terminal_columns(cell) + GAP, "");
+			at += widths[c] + GAP;
+		} else if (r < 0) {
+			printf("%s%s\n", cell, bold ? "\033[0m" : "");
+		} else {
+			terminal_wrap(at, cell);
+		}
+	}
+}
+
+/* For a terminal that is too narrow: a line a cell, below the row's first. */
+static void print_stacked(const struct table *t, int r)
+{
+	int widest = 0;
+
+	for (int c = 1; c < t->columns; c++)
+		widest = terminal_columns(t->headers[c]) > widest ? terminal_columns(t->headers[c]) : widest;
+	terminal_wrap(0, cell_of(t, r, 0));
+	for (int c = 1; c < t->columns; c++) {
+		if (!cell_of(t, r, c)[0])
+			continue;
+		printf("  %-*s  ", widest, t->headers[c]);
+		terminal_wrap(widest + 4, cell_of(t, r, c));
+	}
+}
+
+static void print_fields(const struct table *t, int r)
+{
+	for (int c = 0; c < t->columns; c++)
+		printf("%s%s", cell_of(t, r, c), c < t->columns - 1 ? "\t" : "\n");
+}
+
 void table_print(struct table *t)
 {
-	bool people = isatty(STDOUT_FILENO);
-	int widths[COLUMNS_MAX] = { 0 };
+	const bool people = terminal_is();
+	int widths[COLUMNS_MAX] = { 0 }, left = people ? terminal_width() : 0;
 
-	for (int c = 0; c < t->columns; c++) {
-		widths[c] = width(t->headers[c]);
-		for (int r = 0; r < t->rows; r++)
-			if (width(t->cells[r * t->columns + c]) > widths[c])
-				widths[c] = width(t->cells[r * t->columns + c]);
-	}
+	for (int c = 0; c < t->columns; c++)
+		for (int r = -1; r < t->rows; r++)
+			if (terminal_columns(cell_of(t, r, c)) > widths[c])
+				widths[c] = terminal_columns(cell_of(t, r, c));
+	for (int c = 0; c < t->columns - 1; c++)
+		left -= widths[c] + GAP;
 	for (int r = people ? -1 : 0; r < t->rows; r++) {
-		int last = t->columns - 1; /* for people: the last that says something, so that no line ends in blanks */
-
-		while (people && r >= 0 && last > 0 && !t->cells[r * t->columns + last][0])
-			last--;
-		for (int c = 0; c <= last; c++) {
-			const char *cell = r < 0 ? t->headers[c] : t->cells[r * t->columns + c];
-
-			if (people)
-				printf("%s%s%s%*s", r < 0 ? "\033[1m" : "", cell, r < 0 ? "\033[0m" : "",
-				       c == last ? 0 : widths[c] - width(cell) + 2, "");
-			else
-				fputs(cell, stdout);
-			fputs(c == last ? "\n" : people ? "" : "\t", stdout);
-		}
+		if (!people)
+			print_fields(t, r);
+		else if (left >= WRAP_LEAST || left >= widths[t->columns - 1])
+			print_line(t, widths, r);
+		else if (r >= 0)
+			print_stacked(t, r);
 	}
 	table_free(t);
 }

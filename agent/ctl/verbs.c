@@ -18,7 +18,9 @@ const struct ctl_verb CTL_VERBS[] = {
 	{ "device", ctl_device, { { "ID", "all values of one device" } }, EXAMPLE "device battery\n", false },
 	{ "bus", ctl_bus, { { "", "load and errors of every Modbus bus" } }, EXAMPLE "bus\n", false },
 	{ "plan", ctl_plan, { { "", "the plan in force" }, { "refresh", "plans again" }, { "solve FILE|-", "solves a plan file; needs no agent" } },
-	  EXAMPLE "plan\n", false },
+	  "Shown: prices per kWh and the cost in the tariff's currency, powers in kW, stored energy in kWh, times of the site.\n"
+	  "FILE is JSON as hearth-instance(5) describes it (kW, kWh, prices per kWh); the plan that comes is JSON too.\n"
+	  EXAMPLE "plan\n" EXAMPLE "plan refresh\n", false },
 	{ "tariff", ctl_tariff, { { "", "prices, now and coming, and where they come from" }, { "refresh", "asks FlatPeak for prices again" } },
 	  EXAMPLE "tariff\n", false },
 	{ "forecast", ctl_forecast,
@@ -43,9 +45,10 @@ const struct ctl_verb CTL_VERBS[] = {
 	  POWERS "Without --power it is all the battery can; more than it can is as much.\n" DURATIONS TIMES
 	  EXAMPLE "override charge --power 3kW --for 2h\n" EXAMPLE "override pause 30min\n", false },
 	{ "ev", ctl_ev,
-	  { { "off|solar|cheap|now [DEVICE]", "how the car charges: not, from own surplus, when it is cheap, at once" },
-	    { "ready [DEVICE] --by TIME --energy WH", "what it needs by when; the rest is done when it is cheap" } },
-	  ENERGIES TIMES EXAMPLE "ev now\n" EXAMPLE "ev ready --by 07:00 --energy 20kWh\n", false },
+	  { { "", "what each car is to do" }, { "off|solar|cheap|now [DEVICE]", "how the car charges: not, from own surplus, when it is cheap, at once" },
+	    { "ready [DEVICE] --by TIME --energy WH", "so much from now on by then, in the cheapest hours; then as cheap" } },
+	  "Without DEVICE it is the only charger. cheap and ready need prices (hearthctl tariff). Only a need said with ready is planned for: without\n"
+	  "one, cheap charges from what the sun leaves, and by habit where [plan] ev_habit = yes.\n" ENERGIES TIMES EXAMPLE "ev now\n" EXAMPLE "ev ready --by 07:00 --energy 20kWh\n", false },
 	{ "limit", ctl_limit,
 	  { { "", "the grid operator's limit in force, and the month's demand target" },
 	    { "set [--import W|none] [--export W|none] [--for DURATION|--until TIME]", "sets a limit; none lifts it, a side not named stays as it is" },
@@ -60,7 +63,8 @@ const struct ctl_verb CTL_VERBS[] = {
 	{ "savings", ctl_savings,
 	  { { "[--days N]", "what energy cost and what the battery saved, the last days, 7 unless said" }, { "--month", "month by month, 13 months" },
 	    { "--month YYYY-MM", "a month, day by day" } },
-	  EXAMPLE "savings --month 2026-01\n", false },
+	  "Shown: money in the tariff's currency, events in kWh, and of how much of the time both are known.\n"
+	  EXAMPLE "savings --days 30\n" EXAMPLE "savings --month 2026-01\n", false },
 	{ "log", ctl_log, { { "[N]", "the agent's last N log lines, 50 unless said" } }, EXAMPLE "log 20\n", false },
 	{ "config", ctl_config, { { "check [FILE]", "checks a configuration; needs no agent" }, { "show [FILE]", "the effective one, with defaults and units" } },
 	  "FILE is /etc/hearth/hearth.conf unless said.\n" EXAMPLE "config check\n", false },
@@ -72,7 +76,8 @@ const struct ctl_verb CTL_VERBS[] = {
 	  { { "SCENARIO|FILE|- [--days N] [--seed N] [--csv FILE] [--html FILE] [--quiet]", "what Hearth would save in a home that is described; needs no agent" },
 	    { "--list", "the scenarios that came with Hearth" },
 	    { "--history DURATION --battery WH [--power W] [--csv FILE] [--html FILE] [--quiet]", "what a battery would have saved, by what the hub has recorded" } },
-	  ENERGIES POWERS DURATIONS "Without --power the battery takes half its capacity in an hour.\n"
+	  "SCENARIO is a name of the list; FILE is JSON as hearth-scenario(5) describes it.\n" ENERGIES POWERS DURATIONS
+	  "Without --power the battery takes half its capacity in an hour. --csv - and --html - write to standard output instead of the table.\n"
 	  EXAMPLE "simulate two-rate-week --days 2\n" EXAMPLE "simulate --history 30d --battery 10kWh\n", true },
 	/* The rest of the contract: known, not built yet. */
 	{ .name = "programs" }, { .name = "enroll" }, { .name = "unenroll" }, { .name = "commission" }, { .name = "connect" },
@@ -113,6 +118,12 @@ void ctl_verb_help(const struct ctl_verb *v, FILE *out)
 	fputs("Usage: hearthctl [OPTION]... and one of\n", out);
 	print_forms(v, out);
 	fprintf(out, "%s%s", v->about && v->about[0] ? "\n" : "", v->about ? v->about : "");
+}
+
+int ctl_usage_of(const struct ctl *c, const char *word)
+{
+	fprintf(stderr, "hearthctl: %s: '%s' is not understood\n", c->verb->name, word);
+	return ctl_usage(c);
 }
 
 int ctl_usage(const struct ctl *c)

@@ -122,7 +122,7 @@ int ctl_events(struct ctl *c)
 	struct table *t;
 
 	if (c->argc != 0)
-		return ctl_usage(c);
+		return ctl_usage_of(c, c->argv[0]);
 	both = ctl_states(c, "events", "commands", &code);
 	if (!both)
 		return code;
@@ -137,6 +137,8 @@ int ctl_events(struct ctl *c)
 		table_row(t, show_word(e, "id"), show_word(e, "status"), show_day(e, "starts_at"), show_day(e, "ends_at"),
 			  show_word(e, "participating"));
 	table_print(t);
+	if (cJSON_GetArraySize(events) == 0)
+		fputs("hearthctl: no event is known\n", stderr);
 	return CTL_DONE;
 }
 
@@ -151,7 +153,7 @@ int ctl_commands(struct ctl *c)
 	char event[16];
 
 	if (c->argc != 0)
-		return ctl_usage(c);
+		return ctl_usage_of(c, c->argv[0]);
 	commands = ctl_state(c, "commands", &code);
 	if (!commands)
 		return code;
@@ -168,6 +170,8 @@ int ctl_commands(struct ctl *c)
 			  show_day(e, "ends_at"), show(e, "delivered_wh", 0, "Wh"), show_word(e, "device_status"), event);
 	}
 	table_print(t);
+	if (cJSON_GetArraySize(commands) == 0)
+		fputs("hearthctl: no command is known\n", stderr);
 	return CTL_DONE;
 }
 

@@ -82,7 +82,7 @@ struct hub {
 	int64_t plant_started_ms;       /* monotonic */
 	int64_t woke_ms;                /* monotonic: the machine was suspended until then; 0 = never */
 	bool applying, reload_again;    /* a reload is under way; another was asked for meanwhile */
-	int64_t step_due_ms, agent_due_ms, prices_due_ms, accounted_ms;
+	int64_t step_due_ms, agent_due_ms, prices_due_ms, accounted_ms, counted_ms;
 	void (*finished)(struct hub *h); /* app's part after each tick: watchdog, readiness, waiting for release */
 	/* app's part of a reload: takes it over for later (never inside a callback of what it restarts); false = busy */
 	bool (*apply)(struct hub *h, const struct config *cfg, uint32_t changes);

@@ -7,6 +7,7 @@
 #include "flow/hub.h"
 #include "io/log.h"
 #include "io/loop.h"
+#include "policies/view.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@
 #define PRICES_MS HOUR_MS
 #define REACHABLE_MS 60000
 #define AGENT_MS 10000
+#define COUNT_GAP_MS 10000         /* what is longer ago was not seen */
+#define COUNT_READING_MS 30000     /* chargers are read every ten seconds, some at longer intervals */
 
 int round_book_devices(void *context, struct book_device *out, int max)
 {
@@ -326,6 +329,21 @@ static void account(struct hub *h, const struct snapshot *s)
 			savings_event(h->savings, s->utc_ms, book_deliver(h->book, i, w, s->utc_ms, ms));
 }
 
+/* What cars took of what their owner asked for, by the power they were seen to draw. */
+static void count_cars(struct hub *h, const struct snapshot *s)
+{
+	const int64_t ms = h->counted_ms ? s->now_ms - h->counted_ms : 0;
+	bool due = false;
+	double w;
+
+	h->counted_ms = s->now_ms;
+	for (int i = 0; i < s->n_devices && ms <= COUNT_GAP_MS; i++)
+		if (view_charger(&s->dev[i]) && value_get(&s->dev[i].state.ac_power_w, s->now_ms, COUNT_READING_MS, &w))
+			due |= owner_ev_took(&h->owner, s->dev[i].id, w * (double)ms / 3.6e6);
+	if (due)
+		hub_store_owner(h);
+}
+
 /* Commands may not run while the owner has paused everything: Flip is told, and told again when it is over. */
 static void step_pause(struct hub *h, const struct snapshot *s)
 {
@@ -365,6 +383,7 @@ void round_after_tick(void *context, const struct snapshot *s, const struct deci
 	struct hub *h = context;
 
 	account(h, s);
+	count_cars(h, s);
 	forecasting_observe(h->forecasting, s);
 	recorder_observe(h->recorder, s, d);
 	money_step(h, s, d);

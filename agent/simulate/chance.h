@@ -8,7 +8,7 @@ struct chance {
 	uint64_t state;
 };
 
-enum chance_purpose { CHANCE_LOAD = 1, CHANCE_APPLIANCES, CHANCE_DAYS, CHANCE_CLOUDS, CHANCE_MARKET, CHANCE_CAR, CHANCE_METER };
+enum chance_purpose { CHANCE_LOAD = 1, CHANCE_APPLIANCES, CHANCE_DAYS, CHANCE_CLOUDS, CHANCE_MARKET, CHANCE_CAR, CHANCE_METER, CHANCE_CAR_BEFORE };
 
 /** Streams of different purposes have nothing to do with each other. */
 struct chance chance_make(uint64_t seed, enum chance_purpose purpose);

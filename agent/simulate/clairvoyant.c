@@ -18,6 +18,8 @@
 #define CAR_WINDOW_SLOTS (3 * DAY_SLOTS)
 #define FLOOR_PRICE 1e-5 /* per kWh and hour: a floor that rises behind an event is reached when that is cheap */
 #define ENERGY_LEAST_KWH 1e-3
+#define SETTLE_STEPS 14
+#define SETTLED_PRICE 1e-5
 #define EFFORT 20000     /* questions of one plan whether its time is over */
 
 struct seer {
@@ -30,17 +32,35 @@ struct seer {
 	int session[PLAN_EVS_MAX];    /* behind the cars of the instance */
 	double standby_kw;
 	int asked;
+
+	struct cut {
+		int64_t utc_ms;
+		double value[SCENARIO_BATTERIES_MAX]; /* of a kWh stored there, by the plan that looked beyond */
+	} *cut;
+	int n_cuts;
+	double price_least, price_most; /* what a kWh stored can be worth */
 };
 
-static void fill_slots(const struct seer *v, int64_t from_ms, struct plan_instance *in)
+/* Slots of an instance: @lead of them have no time (see the bound, below), the first with one begins at from_ms. */
+struct view {
+	int64_t from_ms;
+	int lead;
+};
+
+static int64_t slot_ms(const struct view *x, int i)
+{
+	return x->from_ms + (int64_t)(i - x->lead) * SLOT_MS;
+}
+
+static void fill_slots(const struct seer *v, const struct view *x, struct plan_instance *in)
 {
 	const struct scenario *s = v->s;
 
-	in->start_utc_ms = from_ms;
+	in->start_utc_ms = x->from_ms;
 	in->battery_to_ev = s->site.battery_to_ev;
 	in->floor_price = FLOOR_PRICE;
-	for (int i = 0; i < in->slots; i++) {
-		const int64_t at = from_ms + (int64_t)i * SLOT_MS;
+	for (int i = x->lead; i < in->slots; i++) {
+		const int64_t at = slot_ms(x, i);
 		const int minute = truth_minute(v->t, at);
 		const struct truth_event *e = truth_event_at(v->t, at);
 		const double pay = e ? e->pay : 0; /* on both prices it pays for each kWh out of the battery, and else a constant */
@@ -56,7 +76,7 @@ static void fill_slots(const struct seer *v, int64_t from_ms, struct plan_instan
 	}
 }
 
-static void fill_battery(const struct seer *v, int64_t from_ms, int b, struct plan_instance *in)
+static void fill_battery(const struct seer *v, const struct view *x, int b, struct plan_instance *in)
 {
 	const struct scenario_battery *o = &v->s->battery[b];
 	struct plan_battery *p = &in->battery[b];
@@ -71,8 +91,8 @@ static void fill_battery(const struct seer *v, int64_t from_ms, int b, struct pl
 	p->grid_charge = v->s->site.grid_charging;
 	p->battery_export = v->s->site.battery_export;
 	p->orders_free = true;
-	for (int i = 0; i < in->slots; i++) {
-		const struct truth_event *e = truth_event_at(v->t, from_ms + (int64_t)i * SLOT_MS);
+	for (int i = x->lead; i < in->slots; i++) {
+		const struct truth_event *e = truth_event_at(v->t, slot_ms(x, i));
 		const double floor_pct = fmax(e ? e->floor_pct : v->s->site.reserve_pct, o->soc_min_pct);
 
 		p->charge_max_kw[i] = o->charge_max_w / 1e3;
@@ -81,7 +101,8 @@ static void fill_battery(const struct seer *v, int64_t from_ms, int b, struct pl
 		if (e)
 			p->fixed_kw[i] = -fmin(e->power_w / v->s->n_batteries, o->discharge_max_w) / 1e3;
 	}
-	p->floor_kwh[0] = p->floor_kwh[1];
+	if (!x->lead)
+		p->floor_kwh[0] = p->floor_kwh[1];
 }
 
 /* Sessions that touch the window and are owed something. A slot counts when the car is there for any of it. */
@@ -98,21 +119,21 @@ static int sessions_in(struct seer *v, int64_t from_ms, int slots)
 	return n;
 }
 
-static void fill_car(const struct seer *v, int64_t from_ms, int e, struct plan_instance *in)
+static void fill_car(const struct seer *v, const struct view *view, int e, struct plan_instance *in)
 {
 	const struct truth_session *x = &v->t->session[v->session[e]];
 	struct plan_ev *p = &in->ev[e];
-	const int64_t end_ms = from_ms + (int64_t)in->slots * SLOT_MS;
+	const int64_t from_ms = view->from_ms, end_ms = slot_ms(view, in->slots);
 	const double per_a = CAR_VOLT * v->s->car.phases / 1e3;
 
 	snprintf(p->id, sizeof(p->id), "car%d", e + 1);
 	p->min_kw = CAR_MIN_A * per_a;
 	p->max_kw = v->s->car.max_a * per_a;
 	p->energy_kwh = x->wh / 1e3 - v->given_kwh[v->session[e]];
-	p->arrive_slot = x->from_utc_ms <= from_ms ? 0 : (int)((x->from_utc_ms - from_ms) / SLOT_MS);
-	p->depart_slot = x->to_utc_ms >= end_ms ? in->slots : (int)((x->to_utc_ms - from_ms + SLOT_MS - 1) / SLOT_MS);
+	p->arrive_slot = view->lead + (x->from_utc_ms <= from_ms ? 0 : (int)((x->from_utc_ms - from_ms) / SLOT_MS));
+	p->depart_slot = x->to_utc_ms >= end_ms ? in->slots : view->lead + (int)((x->to_utc_ms - from_ms + SLOT_MS - 1) / SLOT_MS);
 	if (x->to_utc_ms > end_ms) /* a part of the stay: the same part of the energy, or it would be hurried for nothing */
-		p->energy_kwh *= (double)(in->slots - p->arrive_slot) * SLOT_MS / (double)(x->to_utc_ms - (from_ms + (int64_t)p->arrive_slot * SLOT_MS));
+		p->energy_kwh *= (double)(in->slots - p->arrive_slot) * SLOT_MS / (double)(x->to_utc_ms - slot_ms(view, p->arrive_slot));
 }
 
 /* One slot of the plan, as it went. */
@@ -197,8 +218,171 @@ static bool tired(void *context)
 	return ++v->asked > EFFORT;
 }
 
+/* ---- the bound ---- */
+
+/* A run cut into parts whose batteries may begin with anything, paid for with what it is worth there, and are paid for what they
+ * leave at the next part's price, costs at most as much as the run: what one part is paid the next one pays, and each is free to do
+ * better. So the sum of the parts' bounds is a bound, whatever the prices; with the right ones it is close.
+ * What a part begins with is charged in leading slots, one a battery, from a sun whose power is else sold at that price. */
+struct part {
+	const struct cut *from, *to;
+	double start_kwh, end_kwh;    /* what the first battery chose */
+};
+
+/* No battery holds less, ever: the lowest floor, or what it began with. */
+static double lowest_kwh(const struct seer *v, int b)
+{
+	const struct scenario_battery *o = &v->s->battery[b];
+	double pct = fmin(o->soc_pct, fmax(v->s->site.reserve_pct, o->soc_min_pct));
+
+	for (int i = 0; i < v->t->n_events; i++)
+		pct = fmin(pct, fmax(v->t->event[i].floor_pct, o->soc_min_pct));
+	return o->capacity_wh * pct / 1e5;
+}
+
+static double fill_lead(const struct seer *v, const struct part *x, int lead, struct plan_instance *in)
+{
+	double paid = 0;
+
+	for (int i = 0; i < lead; i++) {
+		struct plan_battery *p = &in->battery[i];
+		const double full_kw = p->capacity_kwh / p->charge_eff, price = x->from->value[i] * p->charge_eff;
+
+		p->soc_kwh = lowest_kwh(v, i);
+		paid += p->soc_kwh * x->from->value[i];
+
+		in->slot_h[i] = 1;
+		in->import_price[i] = in->export_price[i] = price;
+		in->pv_kw[i] = full_kw;
+		in->import_max_kw[i] = in->export_max_kw[i] = PLAN_NO_LIMIT_KW;
+		p->charge_max_kw[i] = full_kw;
+		paid += full_kw * price;
+	}
+	return paid;
+}
+
+/* What events pay is on the prices: for the house's own energy that is no income. A car's in an event, and what is curtailed, count as
+ * if they had been paid too: at most so much. Nobody curtails what can be sold. */
+static double event_extra(const struct seer *v, const struct view *x, struct plan_instance *in)
+{
+	double extra = 0;
+
+	for (int i = x->lead; i < in->slots; i++) {
+		const struct truth_event *e = truth_event_at(v->t, slot_ms(x, i));
+		double kw = in->load_kw[i] - in->pv_kw[i];
+
+		if (e && in->export_price[i] >= e->pay && in->export_max_kw[i] >= PLAN_NO_LIMIT_KW)
+			in->curtail_max_kw[i] = 0;
+		kw += in->curtail_max_kw[i];
+		for (int c = 0; e && c < in->n_evs; c++)
+			kw += i >= in->ev[c].arrive_slot && i < in->ev[c].depart_slot ? in->ev[c].max_kw : 0;
+		extra += e ? e->pay * kw * SLOT_H : 0;
+	}
+	return extra;
+}
+
+/* Returns what is to be added to the plan's cost. */
+static double fill_part(const struct seer *v, const struct part *x, const struct view *view, struct plan_instance *in)
+{
+	fill_slots(v, view, in);
+	for (int b = 0; b < v->s->n_batteries; b++) {
+		fill_battery(v, view, b, in);
+		in->battery[b].terminal_value = x->to->value[b];
+		in->battery[b].soc_kwh = v->s->battery[b].capacity_wh * v->s->battery[b].soc_pct / 1e5;
+	}
+	for (int e = 0; e < in->n_evs; e++) {
+		fill_car(v, view, e, in);
+		in->ev[e].energy_kwh = v->t->session[v->session[e]].wh / 1e3;
+		in->ev[e].min_kw = 0; /* it may be on for a part of a slot */
+	}
+	return fill_lead(v, x, view->lead, in) - event_extra(v, view, in);
+}
+
+/* NAN = not known: no plan keeps to the limits, too many cars, no memory. */
+static double part_least(struct seer *v, struct part *x)
+{
+	const struct view view = { x->from->utc_ms, x->from->utc_ms > v->t->start_utc_ms ? v->s->n_batteries : 0 };
+	struct errbuf err = { "" };
+	struct plan_instance in;
+	struct plan plan;
+	double least = NAN, aside;
+	int n_evs = 0;
+
+	for (int i = 0; i < v->t->n_sessions; i++)
+		if (v->t->session[i].from_utc_ms < x->to->utc_ms && v->t->session[i].to_utc_ms > x->from->utc_ms && n_evs++ < PLAN_EVS_MAX)
+			v->session[n_evs - 1] = i;
+	if (n_evs > PLAN_EVS_MAX || instance_alloc(&in, (int)((x->to->utc_ms - x->from->utc_ms) / SLOT_MS) + view.lead, v->s->n_batteries, n_evs))
+		return NAN;
+	aside = fill_part(v, x, &view, &in);
+	v->asked = 0;
+	if (planner_solve(&in, tired, v, &plan, &err) == 0) {
+		least = plan.bound + aside;
+		x->start_kwh = in.n_batteries ? plan.soc_kwh[0][view.lead] : 0;
+		x->end_kwh = in.n_batteries ? plan.soc_kwh[0][in.slots] : 0;
+		plan_deinit(&plan);
+	}
+	instance_deinit(&in);
+	return least;
+}
+
+/* The price between two parts that makes their sum greatest: where what one leaves is what the other begins with. */
+static void settle(struct seer *v, struct cut *cut)
+{
+	double low = v->price_least, high = v->price_most, best = -INFINITY, best_value = cut[1].value[0];
+
+	for (int i = 0; i < SETTLE_STEPS && high - low > SETTLED_PRICE; i++) {
+		struct part before = { &cut[0], &cut[1], 0, 0 }, after = { &cut[1], &cut[2], 0, 0 };
+		const double sum = part_least(v, &before) + part_least(v, &after);
+
+		if (sum > best) {
+			best = sum;
+			best_value = cut[1].value[0];
+		}
+		if (isnan(sum) || fabs(after.start_kwh - before.end_kwh) < ENERGY_LEAST_KWH)
+			break;
+		*(after.start_kwh > before.end_kwh ? &low : &high) = cut[1].value[0];
+		cut[1].value[0] = (low + high) / 2;
+	}
+	cut[1].value[0] = best_value;
+}
+
+static int bound(struct seer *v, double *least)
+{
+	*least = 0;
+	for (int i = 0; i + 1 < v->n_cuts; i++) {
+		struct part part = { &v->cut[i], &v->cut[i + 1], 0, 0 };
+
+		if (v->s->n_batteries && i + 2 < v->n_cuts && (v->t->n_events || v->t->n_sessions))
+			settle(v, &v->cut[i]);
+		*least += part_least(v, &part);
+		if (v->o->stop && v->o->stop(v->o->context, 0.5 + 0.5 * i / v->n_cuts))
+			return -ECANCELED;
+	}
+	return 0;
+}
+
+/* Where the run may be cut: behind what is kept, and each day of it where orders or cars make long parts hard to prove. Not where a
+ * car stands, for what it gets cannot be cut. */
+static void note_cuts(struct seer *v, const struct plan *p, int64_t from_ms, int keep_slots)
+{
+	const int step = v->t->n_events || v->t->n_sessions ? DAY_SLOTS : keep_slots;
+
+	for (int at = 0, next; at < keep_slots; at = next) {
+		const int64_t ms = from_ms + (int64_t)(next = at + step < keep_slots ? at + step : keep_slots) * SLOT_MS;
+		const int car = truth_session_at(v->t, ms);
+
+		if (car >= 0 && v->t->session[car].from_utc_ms < ms && ms < v->t->end_utc_ms)
+			continue;
+		v->cut[v->n_cuts].utc_ms = ms;
+		for (int b = 0; b < v->s->n_batteries; b++)
+			v->cut[v->n_cuts].value[b] = next < p->slots ? p->value[b][next] : v->o->stored_value;
+		v->n_cuts++;
+	}
+}
+
 static int window(struct seer *v, int64_t from_ms, int slots, int keep_slots, struct errbuf *err)
 {
+	const struct view view = { from_ms, 0 };
 	const int n_evs = sessions_in(v, from_ms, slots);
 	struct plan_instance in;
 	struct plan plan;
@@ -206,15 +390,16 @@ static int window(struct seer *v, int64_t from_ms, int slots, int keep_slots, st
 
 	if (rc)
 		return errbuf_set(err, rc, "no memory for a plan of %d slots", slots);
-	fill_slots(v, from_ms, &in);
+	fill_slots(v, &view, &in);
 	for (int b = 0; b < v->s->n_batteries; b++)
-		fill_battery(v, from_ms, b, &in);
+		fill_battery(v, &view, b, &in);
 	for (int e = 0; e < n_evs; e++)
-		fill_car(v, from_ms, e, &in);
+		fill_car(v, &view, e, &in);
 	v->asked = 0;
 	rc = planner_solve_soft(&in, tired, v, &plan, err);
 	if (rc == 0) {
 		keep(v, &in, &plan, keep_slots);
+		note_cuts(v, &plan, from_ms, keep_slots);
 		plan_deinit(&plan);
 	}
 	instance_deinit(&in);
@@ -234,32 +419,54 @@ static int windows(struct seer *v, struct errbuf *err)
 			slots = keep_slots = total - at;
 		rc = window(v, v->t->start_utc_ms + (int64_t)at * SLOT_MS, slots, keep_slots, err);
 		at += keep_slots;
-		if (v->o->stop && v->o->stop(v->o->context, (double)at / total))
+		if (v->o->stop && v->o->stop(v->o->context, 0.5 * at / total))
 			return -ECANCELED;
 	}
 	return rc;
 }
 
+static int begin(struct seer *v)
+{
+	const struct scenario *s = v->s;
+	const struct truth *t = v->t;
+
+	v->given_kwh = calloc((size_t)t->n_sessions + 1, sizeof(*v->given_kwh));
+	v->cut = calloc((size_t)((t->end_utc_ms - t->start_utc_ms) / SLOT_MS / DAY_SLOTS) * 2 + 4, sizeof(*v->cut));
+	if (!v->given_kwh || !v->cut)
+		return -ENOMEM;
+	v->cut[v->n_cuts++].utc_ms = t->start_utc_ms;
+	for (int b = 0; b < s->n_batteries; b++) {
+		v->stored_kwh[b] = s->battery[b].capacity_wh * s->battery[b].soc_pct / 1e5;
+		v->standby_kw += s->battery[b].standby_w / 1e3;
+		v->row->start_wh += v->stored_kwh[b] * 1e3;
+	}
+	for (int i = truth_minute(t, t->start_utc_ms); i < truth_minute(t, t->end_utc_ms); i++) {
+		v->price_least = fmin(v->price_least, 1.2 * fmin(t->import_price[i], t->export_price[i]));
+		v->price_most = fmax(v->price_most, 1.2 * fmax(t->import_price[i], t->export_price[i]));
+	}
+	return 0;
+}
+
 int clairvoyant_run(const struct scenario *s, const struct truth *t, const struct clairvoyant_options *o, struct simulate_row *row,
-		    struct errbuf *err)
+		    double *least_total, struct errbuf *err)
 {
 	struct seer v = { .s = s, .t = t, .o = o, .row = row };
-	int rc;
+	int rc = begin(&v);
 
-	v.given_kwh = calloc((size_t)t->n_sessions + 1, sizeof(*v.given_kwh));
-	if (!v.given_kwh)
-		return errbuf_set(err, -ENOMEM, "no memory");
-	for (int b = 0; b < s->n_batteries; b++) {
-		v.stored_kwh[b] = s->battery[b].capacity_wh * s->battery[b].soc_pct / 1e5;
-		v.standby_kw += s->battery[b].standby_w / 1e3;
-		row->start_wh += v.stored_kwh[b] * 1e3;
-	}
-	rc = windows(&v, err);
+	*least_total = NAN;
+	if (rc == 0)
+		rc = windows(&v, err);
+	else
+		errbuf_set(err, rc, "no memory");
 	for (int b = 0; b < s->n_batteries; b++)
 		row->end_wh += v.stored_kwh[b] * 1e3;
-	for (int i = 0; i < t->n_sessions; i++)
+	for (int i = 0; i < t->n_sessions && rc == 0; i++)
 		row->car_short_kwh += fmax(0, t->session[i].wh / 1e3 - v.given_kwh[i]);
 	row->self_sufficiency_pct = row->used_kwh > 0 ? fmax(0, 100 * (1 - row->import_kwh / row->used_kwh)) : 100;
+	if (rc == 0)
+		rc = bound(&v, least_total);
+	*least_total += row->start_wh / 1e3 * o->stored_value;
 	free(v.given_kwh);
+	free(v.cut);
 	return rc;
 }

@@ -1,4 +1,4 @@
-/* The best that could have been: the planner, told everything before it happens. Pure; memory from malloc. */
+/* The best that could have been: the planner, told everything before it happens; and a bound below which nothing could have come. Pure; memory from malloc. */
 #ifndef HEARTH_SIMULATE_CLAIRVOYANT_H
 #define HEARTH_SIMULATE_CLAIRVOYANT_H
 
@@ -15,8 +15,10 @@ struct clairvoyant_options {
  * Plans in windows of 14 days, of which the first 10 are kept (with a car of 3 days, of which one is kept), with the true means of
  * slots of five minutes. Fills bill, energies, points. What it ignores: what happens within five minutes, dead times, ramps, and
  * the steps of a tick. Returns 0, -ENOMEM or -ECANCELED.
+ * @least_total  no control of this home costs less (its `total`), in slots of five minutes, that keeps to limits, rules, events and
+ *               floors and gives cars what they want; proven by the planner's own bounds. NAN = no such bound is known
  */
 int clairvoyant_run(const struct scenario *s, const struct truth *t, const struct clairvoyant_options *o, struct simulate_row *row,
-		    struct errbuf *err);
+		    double *least_total, struct errbuf *err);
 
 #endif

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SOC_STEP_PCT 0.1
 #define METER_RIPPLE_W 8 /* a meter that stands at exactly 0 for hours is broken: the physics balances better than any inverter does */
 #define SETTLE_MS 1700 /* dead time, ramp and half a poll, as the simulated battery has them */
 
@@ -91,6 +90,11 @@ static void configure(struct hub_sim *h)
 	}
 }
 
+static void remember(struct hub_sim *h, const struct truth_session *x, double wh)
+{
+	habit_add(&h->habit, &(struct habit_session){ x->from_utc_ms, x->to_utc_ms, wh });
+}
+
 struct hub_sim *hub_sim_make(struct world *w, const struct hub_sim_options *o, struct simulate_result *result)
 {
 	struct hub_sim *h = calloc(1, sizeof(*h));
@@ -108,6 +112,9 @@ struct hub_sim *hub_sim_make(struct world *w, const struct hub_sim_options *o, s
 					     .reserve_pct = s->site.reserve_pct, .grid_charging = s->site.grid_charging,
 					     .battery_export = s->site.battery_export, .battery_to_ev = s->site.battery_to_ev,
 					     .surplus_battery_first = true, .tick_ms = (int)(s->tick_s * 1e3) };
+	h->parked = -1;
+	for (int i = 0; i < w->t->n_before; i++)
+		remember(h, &w->t->before[i], w->t->before[i].wh);
 	add_devices(h);
 	configure(h);
 	chain_init(&h->chain);
@@ -133,8 +140,31 @@ static void read_battery(struct hub_sim *h, int i)
 
 	value_set(&d->state.ac_power_w, b->power_w, now, Q_GOOD);
 	value_set(&d->state.f[F_BATTERY_POWER_AC_W], b->power_w, now, Q_GOOD);
-	value_set(&d->state.f[F_BATTERY_SOC_PCT], round(storage_soc_pct(b) / SOC_STEP_PCT) * SOC_STEP_PCT, now, Q_GOOD);
+	value_set(&d->state.f[F_BATTERY_SOC_PCT], round(storage_soc_pct(b) / WORLD_SOC_STEP_PCT) * WORLD_SOC_STEP_PCT, now, Q_GOOD);
 	value_set(&d->state.f[F_BATTERY_STATE], BATTERY_IDLE, now, Q_GOOD);
+}
+
+/* What the owner would have told with ev.set, to the minute and the Wh; or what agent/flow/control/habits.c makes of the sessions that
+ * are over. */
+static void read_wish(struct hub_sim *h, struct snap_device *d)
+{
+	const struct world *w = h->w;
+	const struct truth_session *x = w->session >= 0 ? &w->t->session[w->session] : NULL;
+	struct habit_guess g;
+
+	if (h->parked >= 0 && w->session != h->parked)
+		remember(h, &w->t->session[h->parked], h->taken_wh);
+	h->taken_wh = w->session == h->parked ? h->taken_wh + w->house.car.power_w * w->s->tick_s / 3600 : 0;
+	h->parked = w->session;
+	d->ev_energy_wh = NAN;
+	d->ev_ready_by_utc_ms = 0;
+	if (x && !w->s->car.by_habit) {
+		d->ev_energy_wh = w->car_left_wh;
+		d->ev_ready_by_utc_ms = x->to_utc_ms;
+	} else if (x && habit_guess(&h->habit, h->o.zone, &(struct habit_car){ x->from_utc_ms, w->utc_ms, h->taken_wh }, &g)) {
+		d->ev_energy_wh = g.energy_wh;
+		d->ev_ready_by_utc_ms = g.ready_by_utc_ms;
+	}
 }
 
 static void read_car(struct hub_sim *h)
@@ -150,8 +180,7 @@ static void read_car(struct hub_sim *h)
 	value_set(&d->state.f[F_CHARGER_PHASES], w->s->car.phases, now, Q_GOOD);
 	value_set(&d->state.f[F_CHARGER_STATE], !c->plugged ? CHARGER_A : c->power_w > 100 ? CHARGER_C : CHARGER_B, now, Q_GOOD);
 	d->ev_mode = w->s->car.now ? EV_NOW : EV_CHEAP;
-	d->ev_energy_wh = w->session >= 0 ? w->car_left_wh : NAN;
-	d->ev_ready_by_utc_ms = w->session >= 0 ? w->t->session[w->session].to_utc_ms : 0;
+	read_wish(h, d);
 }
 
 static void read_command(struct hub_sim *h)
@@ -259,8 +288,7 @@ static double floor_pct(const struct hub_sim *h, int i)
 	return fmax(e ? e->floor_pct : h->w->s->site.reserve_pct, h->w->s->battery[i].soc_min_pct);
 }
 
-/* A breach: a discharge ordered while the last good SoC is at or below the floor, or more than half a point and what the reading
- * hides below it. */
+/* The world judges what the batteries do. Orders are judged here: no discharge while the last good SoC is at or below the floor. */
 static void judge(struct hub_sim *h)
 {
 	for (int i = 0; i < h->w->n_batteries; i++) {
@@ -268,8 +296,8 @@ static void judge(struct hub_sim *h)
 		const double floor = floor_pct(h, i), read_pct = h->snap.dev[h->battery[i]].state.f[F_BATTERY_SOC_PCT].v;
 		const double out_w = o->kind == ORDER_BALANCE && o->native ? o->min_w : o->kind == ORDER_NONE || o->kind == ORDER_RELEASE ? 0 : o->w;
 
-		if (out_w < -0.5 && (read_pct <= floor || storage_soc_pct(world_battery(h->w, i)) < floor - 0.5 - SOC_STEP_PCT))
-			h->w->row->floor_violations++;
+		h->w->floor_wh[i] = h->w->s->battery[i].capacity_wh * floor / 100;
+		h->w->ordered_below |= out_w < -0.5 && read_pct <= floor;
 	}
 }
 

@@ -3,6 +3,7 @@
 #define HEARTH_SIMULATE_HUB_INTERNAL_H
 
 #include "policies/chain.h"
+#include "policies/forecast/habit.h"
 #include "policies/planner/home.h"
 #include "policies/planner/replan.h"
 #include "simulate/chance.h"
@@ -18,6 +19,9 @@ struct hub_sim {
 	int battery[SCENARIO_BATTERIES_MAX], pv, car; /* places in the snapshot; -1 = none */
 	struct config config;
 	struct chance ripple;
+	struct habit habit;           /* of the car, where nobody tells */
+	int parked;                   /* session of the last tick, -1 = none */
+	double taken_wh;              /* in it */
 
 	struct forecast forecast;
 	struct home home;

@@ -24,6 +24,7 @@ struct simulate_row {
 	double total;           /* bill - event_income + wear - stock: what the rows are compared by */
 	double saving;          /* total of ROW_NO_BATTERY - total */
 	double of_clairvoyant;  /* saving / saving of ROW_CLAIRVOYANT, %; NAN where that saves nothing */
+	double of_most;         /* saving / what no control could have exceeded (least_total), %; NAN where that is nothing or not known */
 	double import_kwh, export_kwh, used_kwh, pv_kwh; /* used: house and car */
 	double charged_kwh, discharged_kwh, cycles;      /* at the AC side; cycles: stored energy moved / 2 / capacity */
 	double self_sufficiency_pct;                     /* 1 - import / used, at least 0 */
@@ -38,6 +39,7 @@ struct simulate_row {
 struct simulate_result {
 	struct simulate_row row[ROW_COUNT];
 	int64_t start_utc_ms, end_utc_ms;
+	double least_total;         /* no control has a lower total (clairvoyant.h); NAN = no bound is known */
 	double stored_value;        /* per kWh in the store, for `stock` */
 	double load_error_pct;      /* day-ahead forecast, half hours: mean absolute error / mean; NAN = not measured */
 	double pv_error_pct;

@@ -86,7 +86,7 @@ static const struct key LOAD[] = {
 };
 static const struct key CAR[] = {
 	{ "arrives", OTHER, 0, 0, 0 }, { "leaves", OTHER, 0, 0, 0 }, { "days", OTHER, 0, 0, 0 }, { "mode", OTHER, 0, 0, 0 },
-	{ "kwh", NUMBER, AT(scenario, car.kwh), 0.1, 200 }, { "max_a", NUMBER, AT(scenario, car.max_a), 6, 63 },
+	{ "known", OTHER, 0, 0, 0 }, { "kwh", NUMBER, AT(scenario, car.kwh), 0.1, 200 }, { "max_a", NUMBER, AT(scenario, car.max_a), 6, 63 },
 	{ "phases", WHOLE, AT(scenario, car.phases), 1, 3 }, { "jitter_min", WHOLE, AT(scenario, car.jitter_min), 0, 240 },
 	{ NULL, OTHER, 0, 0, 0 },
 };
@@ -261,6 +261,19 @@ static int take_days(const cJSON *o, const char *key, uint32_t *days, struct err
 	return 0;
 }
 
+/* One of two words; absent leaves *@second as it is. */
+static int take_word(const cJSON *o, const char *key, const char *const words[2], bool *second, struct errbuf *err)
+{
+	const char *text = cJSON_GetStringValue(member(o, key));
+
+	if (!member(o, key))
+		return 0;
+	if (!text || (strcmp(text, words[0]) != 0 && strcmp(text, words[1]) != 0))
+		return errbuf_set(err, -EINVAL, "%s: \"%s\" or \"%s\"", key, words[0], words[1]);
+	*second = strcmp(text, words[1]) == 0;
+	return 0;
+}
+
 static int take_values(const cJSON *list, struct scenario_tariff *t, struct errbuf *err)
 {
 	const int n = cJSON_GetArraySize(list);
@@ -311,7 +324,6 @@ static int take_direction(const cJSON *tariff, const char *key, struct scenario_
 static int take_tariff(const cJSON *top, struct scenario *s, struct errbuf *err)
 {
 	const cJSON *o = member(top, "tariff");
-	const char *known;
 	int rc;
 
 	if (!o)
@@ -321,13 +333,7 @@ static int take_tariff(const cJSON *top, struct scenario *s, struct errbuf *err)
 		rc = prefix(err, "tariff", take_direction(o, "import", &s->import, err));
 	if (rc == 0)
 		rc = prefix(err, "tariff", take_direction(o, "export", &s->export, err));
-	if (rc < 0 || !member(o, "known"))
-		return rc;
-	known = cJSON_GetStringValue(member(o, "known"));
-	if (!known || (strcmp(known, "always") != 0 && strcmp(known, "day-ahead") != 0))
-		return errbuf_set(err, -EINVAL, "tariff.known: \"always\" or \"day-ahead\"");
-	s->day_ahead = strcmp(known, "day-ahead") == 0;
-	return 0;
+	return rc == 0 ? prefix(err, "tariff", take_word(o, "known", (const char *const[]){ "always", "day-ahead" }, &s->day_ahead, err)) : rc;
 }
 
 static int take_battery(const cJSON *o, const char *where, struct scenario *s, struct errbuf *err)
@@ -366,7 +372,6 @@ static int take_batteries(const cJSON *top, struct scenario *s, struct errbuf *e
 static int take_car(const cJSON *top, struct scenario *s, struct errbuf *err)
 {
 	const cJSON *o = member(top, "car");
-	const char *mode;
 	int rc;
 
 	if (!o)
@@ -379,13 +384,9 @@ static int take_car(const cJSON *top, struct scenario *s, struct errbuf *err)
 		rc = prefix(err, "car", take_clock(o, "leaves", &s->car.leaves_min, err));
 	if (rc == 0)
 		rc = prefix(err, "car", take_days(o, "days", &s->car.days, err));
-	if (rc < 0 || !member(o, "mode"))
-		return rc;
-	mode = cJSON_GetStringValue(member(o, "mode"));
-	if (!mode || (strcmp(mode, "cheap") != 0 && strcmp(mode, "now") != 0))
-		return errbuf_set(err, -EINVAL, "car.mode: \"cheap\" or \"now\"");
-	s->car.now = strcmp(mode, "now") == 0;
-	return 0;
+	if (rc == 0)
+		rc = prefix(err, "car", take_word(o, "mode", (const char *const[]){ "cheap", "now" }, &s->car.now, err));
+	return rc == 0 ? prefix(err, "car", take_word(o, "known", (const char *const[]){ "told", "habit" }, &s->car.by_habit, err)) : rc;
 }
 
 static int take_events(const cJSON *top, struct scenario *s, struct errbuf *err)

@@ -50,6 +50,7 @@ struct scenario_car {
 	double max_a;
 	int phases;
 	bool now;                    /* charges when it arrives; else when it is cheap */
+	bool by_habit;               /* nobody tells Hearth when it leaves and what it wants: it knows the sessions before */
 };
 
 struct scenario_event {

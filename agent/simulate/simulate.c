@@ -125,6 +125,7 @@ static void compare(struct run *r)
 {
 	const double price = mean_price(r->t);
 	struct simulate_row *row = r->out->row;
+	double most;
 
 	for (int i = 0; i < ROW_COUNT; i++) {
 		row[i].stock = (row[i].end_wh - row[i].start_wh) / 1e3 * r->out->stored_value - row[i].car_short_kwh * price;
@@ -132,8 +133,11 @@ static void compare(struct run *r)
 	}
 	for (int i = 0; i < ROW_COUNT; i++)
 		row[i].saving = row[ROW_NO_BATTERY].total - row[i].total;
-	for (int i = 0; i < ROW_COUNT; i++)
+	most = row[ROW_NO_BATTERY].total - r->out->least_total;
+	for (int i = 0; i < ROW_COUNT; i++) {
 		row[i].of_clairvoyant = row[ROW_CLAIRVOYANT].saving > 0.005 ? 100 * row[i].saving / row[ROW_CLAIRVOYANT].saving : NAN;
+		row[i].of_most = most > 0.005 ? 100 * row[i].saving / most : NAN;
+	}
 }
 
 static int run_rows(struct run *r, struct errbuf *err)
@@ -145,7 +149,7 @@ static int run_rows(struct run *r, struct errbuf *err)
 	for (int i = 0; i < ROW_COUNT && rc == 0; i++) {
 		r->work = ROWS[i].work;
 		if (i == ROW_CLAIRVOYANT)
-			rc = clairvoyant_run(r->s, r->t, &best, &r->out->row[i], err);
+			rc = clairvoyant_run(r->s, r->t, &best, &r->out->row[i], &r->out->least_total, err);
 		else
 			rc = run_row(r, (enum simulate_row_kind)i, &cheap, err);
 		r->before += r->work;
@@ -161,6 +165,7 @@ int simulate_run(const struct scenario *s, const struct truth *t, const struct s
 	int rc;
 
 	memset(out, 0, sizeof(*out));
+	out->least_total = NAN;
 	if (fmod(60, s->tick_s) != 0)
 		return errbuf_set(err, -EINVAL, "tick_s: %g s does not divide a minute", s->tick_s);
 	out->start_utc_ms = t->start_utc_ms;

@@ -36,6 +36,7 @@ void truth_deinit(struct truth *t)
 	free(t->import_price);
 	free(t->export_price);
 	free(t->session);
+	free(t->before);
 	free(t->event);
 	memset(t, 0, sizeof(*t));
 }
@@ -99,17 +100,16 @@ static bool on_day(const struct zone *z, int64_t day_ms, uint32_t days)
 	return days >> c.weekday & 1;
 }
 
-static int make_sessions(const struct scenario *s, const struct zone *z, struct truth *t)
+/* Sessions of the car within @from .. @to into @out, which has room for one a day; returns how many. */
+static int park(const struct scenario *s, const struct zone *z, enum chance_purpose purpose, int64_t from_ms, int64_t to_ms, struct truth_session *out)
 {
 	const struct scenario_car *car = &s->car;
-	struct chance chance = chance_make(s->seed, CHANCE_CAR);
+	struct chance chance = chance_make(s->seed, purpose);
+	int n = 0;
 
-	t->session = calloc((size_t)s->days + 2, sizeof(*t->session));
-	if (!t->session)
-		return -ENOMEM;
-	for (int64_t day = t->start_utc_ms; car->days && day < t->end_utc_ms; day = day_after(z, day)) {
+	for (int64_t day = from_ms; car->days && day < to_ms; day = day_after(z, day)) {
 		const double jitter = (2 * chance_unit(&chance) - 1) * car->jitter_min, share = 1 + 0.3 * (2 * chance_unit(&chance) - 1);
-		struct truth_session *v = &t->session[t->n_sessions];
+		struct truth_session *v = &out[n];
 
 		if (!on_day(z, day, car->days))
 			continue;
@@ -117,11 +117,21 @@ static int make_sessions(const struct scenario *s, const struct zone *z, struct 
 		v->to_utc_ms = calendar_next_minute(z, v->from_utc_ms, car->leaves_min);
 		v->from_utc_ms += (int64_t)jitter * TRUTH_MINUTE_MS;
 		v->wh = car->kwh * 1e3 * (car->jitter_min ? share : 1);
-		if (v->to_utc_ms > t->end_utc_ms || v->to_utc_ms <= v->from_utc_ms || v->from_utc_ms < t->start_utc_ms ||
-		    (t->n_sessions && v[-1].to_utc_ms >= v->from_utc_ms))
+		if (v->to_utc_ms > to_ms || v->to_utc_ms <= v->from_utc_ms || v->from_utc_ms < from_ms || (n && v[-1].to_utc_ms >= v->from_utc_ms))
 			continue; /* the last one would end behind the end */
-		t->n_sessions++;
+		n++;
 	}
+	return n;
+}
+
+static int make_sessions(const struct scenario *s, const struct zone *z, struct truth *t)
+{
+	t->session = calloc((size_t)s->days + 2, sizeof(*t->session));
+	t->before = calloc((size_t)s->learned_days + 2, sizeof(*t->before));
+	if (!t->session || !t->before)
+		return -ENOMEM;
+	t->n_sessions = park(s, z, CHANCE_CAR, t->start_utc_ms, t->end_utc_ms, t->session);
+	t->n_before = park(s, z, CHANCE_CAR_BEFORE, t->from_utc_ms, t->start_utc_ms, t->before);
 	return 0;
 }
 

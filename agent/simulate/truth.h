@@ -26,6 +26,8 @@ struct truth {
 	double *import_price, *export_price;
 	int n_sessions, n_events;
 	struct truth_session *session;          /* ascending, not overlapping */
+	int n_before;
+	struct truth_session *before;           /* of the days the hub has only looked on; NULL = it saw none */
 	struct truth_event *event;              /* ascending */
 };
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #define CAR_DELAY_S 2.5
+#define GIVES_W 1.0   /* out of the store, beside what its inverter needs: less is no discharge */
+#define SETTLE_S 1.7  /* dead time and ramp: a battery that is told to stop gives for so long at most */
 
 struct storage *world_battery(struct world *w, int i)
 {
@@ -171,11 +173,36 @@ static void account(struct world *w, double hours)
 	w->sum.cost += (float)(grid_kwh * price);
 }
 
+/* What a battery holds now, and does with it, tells whether the floor was kept. */
+static bool below_floor(struct world *w, int i, double before_wh, double hours)
+{
+	const struct storage *b = world_battery(w, i);
+	const double hidden_wh = b->o.capacity_wh * WORLD_SOC_STEP_PCT / 2 / 100;
+	const double given_wh = before_wh - b->energy_wh - b->o.standby_w * hours;
+
+	w->below_s[i] = before_wh < w->floor_wh[i] - hidden_wh ? w->below_s[i] + hours * 3600 : 0;
+	return w->below_s[i] > SETTLE_S && given_wh > GIVES_W * hours;
+}
+
+static void judge(struct world *w, const double *before_wh, double hours)
+{
+	bool breach = w->ordered_below;
+
+	for (int i = 0; i < w->n_batteries; i++)
+		breach |= below_floor(w, i, before_wh[i], hours);
+	w->row->floor_violations += breach;
+	w->ordered_below = false;
+}
+
 void world_step(struct world *w)
 {
 	const double hours = w->s->tick_s / 3600;
+	double before_wh[SCENARIO_BATTERIES_MAX];
 
+	for (int i = 0; i < w->n_batteries; i++)
+		before_wh[i] = world_battery(w, i)->energy_wh;
 	house_step(&w->house, w->s->tick_s);
+	judge(w, before_wh, hours);
 	if (w->session >= 0)
 		w->car_left_wh = fmax(0, w->car_left_wh - w->house.car.power_w * hours);
 	account(w, hours);

@@ -7,6 +7,8 @@
 #include "simulate/result.h"
 #include "simulate/truth.h"
 
+#define WORLD_SOC_STEP_PCT 0.1 /* a battery's state of charge is read in steps of it */
+
 struct world {
 	const struct scenario *s;
 	const struct truth *t;
@@ -16,6 +18,9 @@ struct world {
 	int session;          /* that runs, -1 = no car */
 	double car_left_wh;   /* still wanted in it */
 	double natural_pv_w;  /* before curtailing */
+	double floor_wh[SCENARIO_BATTERIES_MAX]; /* in force, said each tick by who is judged by it; 0 = nobody looks */
+	double below_s[SCENARIO_BATTERIES_MAX];  /* so long below it, without a break */
+	bool ordered_below;   /* this tick's orders go below it by what was read; world_step takes it back */
 	struct simulate_row *row;
 	struct simulate_point sum; /* of the half hour that runs, in kWh and money */
 };
@@ -29,7 +34,10 @@ struct storage *world_battery(struct world *w, int i);
 /** Sets load, sun and car as they are now; before orders are thought of. */
 void world_sense(struct world *w);
 
-/** Runs a tick with the orders given and accounts for it. */
+/**
+ * Runs a tick with the orders given and accounts for it. A breach of the floor is a tick in which a battery gives while its energy
+ * was below the floor by more than a reading hides, whoever told it to and also when nobody did; or one whose orders say so.
+ */
 void world_step(struct world *w);
 
 /** At the end: what cars did not get, cycles, shares. */

@@ -43,9 +43,13 @@ _hearthctl() {
 	simulate)
 		case $before in
 		--csv | --html) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-		--days | --seed | --history | --battery | --power) return ;;
+		--history) words="7d 30d 90d" ;;
+		--days | --seed | --battery | --power | --list) return ;;
 		simulate) words="$(timeout 2 hearthctl simulate --list 2>/dev/null </dev/null | cut -f1) --list --history" ;;
-		*) words="--days --seed --csv --html --quiet --battery --power --json" ;;
+		*)
+			words="--days --seed --csv --html --quiet --json"
+			[[ " ${COMP_WORDS[*]} " == *" --history "* ]] && words="--battery --power --csv --html --quiet --json"
+			;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		[[ $before == simulate ]] && compopt -o filenames && mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$cur")
@@ -64,7 +68,7 @@ _hearthctl() {
 	forecast)
 		case $before in
 		forecast) words="set clear --json" ;;
-		set) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+		set) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 		*) words="--json" ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
@@ -94,7 +98,7 @@ _hearthctl() {
 		;;
 	ev)
 		case $before in
-		ev) words="off solar cheap now ready" ;;
+		ev) words="off solar cheap now ready --json" ;;
 		off | solar | cheap | now | ready) words="$(_hearthctl_ids devices charger) --by --energy" ;;
 		--by | --energy) ;;
 		*) words="--by --energy" ;;

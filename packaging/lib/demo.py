@@ -22,6 +22,7 @@ DEVICE = "bat-demo-1"  # the battery's name at Flip
 BATTERY_WH = 160
 FLOOR_PCT = 30
 TELEMETRY_S = 2
+CURRENCY = "GBP"
 
 
 PR_SET_PDEATHSIG = 1
@@ -81,7 +82,7 @@ class Home:
     def start_agent(self):
         with open(self.path("hearth.conf"), "w") as f:
             f.write(CONFIG.format(mqtt_port=self.mqtt_port, modbus_port=self.modbus_port, flip_port=self.flip_port,
-                                  flatpeak_port=self.flatpeak_port, battery_wh=BATTERY_WH, device=DEVICE, telemetry_s=TELEMETRY_S,
+                                  flatpeak_port=self.flatpeak_port, battery_wh=BATTERY_WH, device=DEVICE, telemetry_s=TELEMETRY_S, currency=CURRENCY,
                                   token_file=self.path("flip-token"), key_file=self.path("flatpeak-key")))
         for name, text in (("flip-token", FLIP_TOKEN), ("flatpeak-key", FLATPEAK_KEY)):
             with open(self.path(name), "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
@@ -202,9 +203,9 @@ location_id = loc_demo
 api_key_file = {key_file}
 
 [tariff]
-import = 0.99
-export = 0.01
-currency = GBP
+import = 0.28
+export = 0.05
+currency = {currency}
 
 [outbox]
 telemetry_interval_s = {telemetry_s}
@@ -268,12 +269,13 @@ class Story:
             self.drawn = 0
 
     def watch(self, seconds, condition, what):
-        """Shows the live state until the condition holds for a second."""
-        end, held, shown = time.monotonic() + seconds, 0.0, 0.0
+        """Shows the live state until the condition holds for a second, and that in which it does."""
+        end, held, shown = time.monotonic() + seconds, 0.0, time.monotonic()
         while time.monotonic() < end:
             if condition():
                 held = held or time.monotonic()
                 if time.monotonic() - held >= 1.0:
+                    self.show()
                     return
             else:
                 held = 0.0
@@ -284,12 +286,13 @@ class Story:
         raise TimeoutError(f"{what} did not happen within {seconds} s; last: {json.dumps(self.home.get('site'))}")
 
     def show(self):
-        """One line, or the live block of a terminal, which is drawn over itself. Nothing before the devices were read."""
+        """One line, or the live block of a terminal, which is drawn over itself. Nothing before the devices were read and told: what
+        the battery does until then is still its own."""
         s = self.home.get("site")
-        if not all(key in s for key in ("grid_w", "load_w", "battery_w", "soc_pct")):
+        if not all(key in s for key in ("grid_w", "load_w", "battery_w", "soc_pct")) or "not all devices have been read" in s.get("reason", ""):
             return
         mode = s.get("mode", "?")
-        why = s.get("reason", "").removeprefix(mode + ": ")
+        why = s.get("reason", "").removeprefix(mode + ": ").replace(f": {mode}: ", ": ")
         bar = "#" * int(s["soc_pct"] / 5)
         home = f"{max(s['load_w'], 0):6.0f}"
         if not self.live:
@@ -328,8 +331,9 @@ class Story:
 
         self.watch(30, planned, "a plan on FlatPeak's prices")
         p, offered = home.get("plan"), prices()
-        self.say(f"FlatPeak's prices: {min(offered):.2f} to {max(offered):.2f} GBP per kWh")
-        self.say(f"plan: {p['status']}, {len(p.get('slot_s', [])) or p.get('slots')} slots, cost {p.get('cost', 0):.2f}, "
+        self.say(f"FlatPeak's prices: {min(offered):.2f} to {max(offered):.2f} {CURRENCY} per kWh")
+        hours = sum(p.get("slot_s", [])) / 3600
+        self.say(f"plan: {p['status']}, {len(p['slot_s'])} slots over {hours:.0f} h, costs {p.get('cost', 0):.2f} {CURRENCY}, "
                  f"solved in {p.get('solve_ms', 0):.1f} ms")
 
     def self_use(self):

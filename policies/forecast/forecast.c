@@ -132,6 +132,17 @@ void forecast_recall(struct forecast *f, int64_t quarter, double load_w, double 
 	f->ahead_pv_w[forecast_ring(quarter, FORECAST_AHEAD_MAX)] = (float)pv_w;
 }
 
+/* What was learned; where the panels are and what was pushed holds by any clock. */
+static void forget(struct forecast *f)
+{
+	const struct forecast_site site = f->site;
+	const struct forecast_push push = f->push;
+
+	forecast_init(f);
+	f->site = site;
+	f->push = push;
+}
+
 void forecast_observe(struct forecast *f, const struct zone *z, int64_t utc_ms, double load_w, double pv_w)
 {
 	int64_t quarter = utc_ms / FORECAST_QUARTER_MS;
@@ -139,7 +150,7 @@ void forecast_observe(struct forecast *f, const struct zone *z, int64_t utc_ms, 
 	bool gap = f->seen_utc_ms && (dt < 0 || dt > GAP_MS); /* a clock that stepped, or a long silence */
 
 	if (f->last > quarter + FORECAST_DAY) /* learned by a clock that ran ahead: of nothing we know the time */
-		forecast_init(f);
+		forget(f);
 	if (gap) {
 		f->load_meter = f->pv_meter = (struct forecast_meter){ NAN, 0, 0 };
 	} else if (f->seen_utc_ms && quarter != f->running) {

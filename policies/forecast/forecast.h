@@ -32,6 +32,10 @@ struct forecast_meter {
 
 struct forecast_quantiles { float low, mid, high; };
 
+/* A whole day: what came of load and sun as a share of what was usual of them. */
+struct forecast_day { float load, sun, weight; };
+#define FORECAST_DAYS_MAX 37                 /* four weeks, and what is thought of days at first */
+
 /* Rings by quarter hour of UTC (utc_ms / 15 min, modulo the length); NAN = not known. */
 struct forecast {
 	int64_t last;                       /* newest quarter hour that is over; 0 = none yet */
@@ -43,7 +47,8 @@ struct forecast {
 	struct forecast_quantiles yield[FORECAST_DAY];                          /* share of the model, by UTC time of day */
 	double load_scale_w;                /* of the standard household, from what was seen */
 	double hours_w, days_w;             /* how much more than usual the house drew in the last hours, the last days */
-	struct forecast_quantiles load_day, sun_day; /* what came on a whole day as a share of what was usual: how far days differ */
+	struct forecast_day day[FORECAST_DAYS_MAX]; /* how far days differ */
+	int n_days;
 	double day_sky;                     /* sun of the last day as a share of the usual */
 	double most_pv_w;                   /* most of a quarter hour in the ring */
 	struct forecast_site site;

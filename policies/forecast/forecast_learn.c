@@ -266,42 +266,44 @@ static void levels_make(struct forecast *f, const struct zone *z)
 
 /* ---- how far whole days differ ---- */
 
-/* Adds a day's sum over what was usual of it, if most of the day is known. */
-static void day_word(double came, double usual, int known, double weight, struct word *all, int *n)
+/* One day out of the rings. Of load or sun that is not known for most of it, or never came, nothing is said: as usual. */
+static void day_add(struct forecast *f, const struct zone *z, int64_t last, double weight)
 {
-	if (known >= DAY_KNOWN && usual > 0)
-		all[(*n)++] = (struct word){ came / usual, weight };
+	double load = 0, load_usual = 0, sun = 0, sun_usual = 0;
+	struct forecast_day d = { 1, 1, (float)weight };
+	int n_load = 0, n_sun = 0;
+
+	for (int64_t q = last - FORECAST_DAY + 1; q <= last; q++) {
+		double w = forecast_past_load(f, q), pv = forecast_past_pv(f, q);
+
+		if (!isnan(w)) {
+			load += w;
+			load_usual += (double)forecast_usual(f, z, q * FORECAST_QUARTER_MS)->mid;
+			n_load++;
+		}
+		if (!isnan(pv)) {
+			sun += pv;
+			sun_usual += (double)(f->yield[forecast_ring(q, FORECAST_DAY)].mid * f->clear_w[forecast_ring(q, FORECAST_PV_MAX)]);
+			n_sun++;
+		}
+	}
+	if (n_load >= DAY_KNOWN && load_usual > 0)
+		d.load = (float)fmax(0, load / load_usual);
+	if (n_sun >= DAY_KNOWN && sun_usual > 0)
+		d.sun = (float)(sun / sun_usual);
+	if (n_load >= DAY_KNOWN || n_sun >= DAY_KNOWN)
+		f->day[f->n_days++] = d;
 }
 
-static void spread_make(struct forecast *f, const struct zone *z)
+static void days_make(struct forecast *f, const struct zone *z)
 {
-	struct word load[SPREAD_DAYS + 3] = { { 0.75, COLD_DAYS / 3 }, { 1, COLD_DAYS / 3 }, { 1.3, COLD_DAYS / 3 } };
-	struct word sun[SPREAD_DAYS + 3] = { { 0.3, COLD_DAYS / 3 }, { 1, COLD_DAYS / 3 }, { 1.5, COLD_DAYS / 3 } };
-	int n_load = 3, n_sun = 3;
+	static const float LOAD[3] = { 0.75F, 1, 1.3F }, SUN[3] = { 0.3F, 1, 1.5F };
 
-	for (int day = 0; day < SPREAD_DAYS; day++) {
-		double load_w = 0, load_usual_w = 0, sun_w = 0, sun_usual_w = 0, weight = pow(PV_FADE, day);
-		int known = 0, seen = 0;
-
-		for (int64_t q = f->last - (day + 1) * FORECAST_DAY + 1; q <= f->last - day * FORECAST_DAY; q++) {
-			double w = forecast_past_load(f, q), pv = forecast_past_pv(f, q);
-
-			if (!isnan(w)) {
-				load_w += w;
-				load_usual_w += (double)forecast_usual(f, z, q * FORECAST_QUARTER_MS)->mid;
-				known++;
-			}
-			if (!isnan(pv)) {
-				sun_w += pv;
-				sun_usual_w += (double)(f->yield[forecast_ring(q, FORECAST_DAY)].mid * f->clear_w[forecast_ring(q, FORECAST_PV_MAX)]);
-				seen++;
-			}
-		}
-		day_word(load_w, load_usual_w, known, weight, load, &n_load);
-		day_word(sun_w, sun_usual_w, seen, weight, sun, &n_sun);
-	}
-	f->load_day = quantiles(load, n_load);
-	f->sun_day = quantiles(sun, n_sun);
+	f->n_days = 0;
+	for (int i = 0; i < 9; i++)
+		f->day[f->n_days++] = (struct forecast_day){ LOAD[i / 3], SUN[i % 3], (float)(COLD_DAYS / 9) };
+	for (int day = 0; day < SPREAD_DAYS; day++)
+		day_add(f, z, f->last - day * FORECAST_DAY, pow(PV_FADE, day));
 }
 
 static void most_make(struct forecast *f)
@@ -321,7 +323,7 @@ void forecast_tables(struct forecast *f, const struct zone *z)
 	forecast_yields(f);
 	most_make(f);
 	levels_make(f, z);
-	spread_make(f, z);
+	days_make(f, z);
 }
 
 void forecast_settle(struct forecast *f, const struct zone *z)
@@ -335,5 +337,5 @@ void forecast_settle(struct forecast *f, const struct zone *z)
 	most_make(f);
 	levels_make(f, z);
 	if ((f->last + 1) % FORECAST_DAY == 0)
-		spread_make(f, z);
+		days_make(f, z);
 }

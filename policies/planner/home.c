@@ -18,7 +18,7 @@
 #define FAR_SLOT_MS 900000
 #define GUESS_SLOT_MS 1800000   /* where prices are guessed */
 #define GUESS_DAYS 7
-#define EVENT_MARGIN 1.1
+#define EVENT_MARGIN 1.05 /* of a price; below 1 / EFFICIENCY^2 */
 #define EVENT_MIN 0.01
 
 void home_measure(const struct snapshot *s, double *load_w, double *pv_w)
@@ -336,7 +336,7 @@ static void fill_ev(const struct planning_inputs *in, int device, const struct t
 {
 	const struct snap_device *d = &in->snapshot->dev[device];
 	struct plan_ev *e = &out->ev[n];
-	double kwh = 0;
+	double kwh = 0, slots;
 
 	memcpy(e->id, d->id, sizeof(e->id));
 	e->energy_kwh = d->ev_energy_wh / 1e3;
@@ -352,6 +352,9 @@ static void fill_ev(const struct planning_inputs *in, int device, const struct t
 		e->depart_slot = t->n;
 	}
 	e->depart_slot = e->depart_slot < 1 ? 1 : e->depart_slot;
+	/* what no number of slots between least and most power gives is rounded up: the charger ends it where it was wanted */
+	slots = ceil(e->energy_kwh / (e->max_kw * out->slot_h[0]));
+	e->energy_kwh = fmax(e->energy_kwh, slots * e->min_kw * out->slot_h[0]);
 }
 
 /* Mean of the cheaper half of prices, over time; NAN without any. */
@@ -423,21 +426,24 @@ void home_event_worth(struct plan_instance *in, double per_kwh)
 	}
 }
 
-/* More than any other use of a kWh is worth, and more than the dearest hour costs to get it there. */
+/* What an event pays is not known here. So much that its energy is neither used up nor sold before, and is bought for it in the cheaper half
+ * of the hours; in the dearest it is not: what is given is worth EVENT_MARGIN x the dearest price, of which two ways through the battery
+ * take more. */
 static double event_worth(const struct plan_instance *in)
 {
-	double most = 0, wear = 0, worth;
-	bool gives = false;
+	double most = 0, wear = 0, least_paid = INFINITY, cheap = cheap_half(in->import_price, in->slot_h, in->slots);
 
 	for (int t = 0; t < in->slots; t++)
 		most = fmax(most, fmax(in->import_price[t], in->export_price[t]));
 	for (int b = 0; b < in->n_batteries; b++) {
 		wear = fmax(wear, in->battery[b].wear_cost);
 		for (int t = 0; t < in->slots; t++)
-			gives |= in->battery[b].fixed_kw[t] < 0;
+			if (in->battery[b].fixed_kw[t] < 0)
+				least_paid = fmin(least_paid, in->export_price[t]);
 	}
-	worth = EVENT_MARGIN * most / (EFFICIENCY * EFFICIENCY) + wear + EVENT_MIN;
-	return gives ? worth : 0;
+	if (isinf(least_paid))
+		return 0;
+	return fmax(EVENT_MIN, EVENT_MARGIN * fmax(most, cheap / (EFFICIENCY * EFFICIENCY)) + wear - least_paid);
 }
 
 void home_plan_settle(struct plan_instance *in, const struct home_map *map, struct plan *p)

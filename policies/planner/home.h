@@ -36,7 +36,8 @@ struct home {
 struct home_map {
 	int battery_device[PLAN_BATTERIES_MAX], ev_device[PLAN_EVS_MAX];
 	int64_t known_until_utc_ms; /* import prices behind it are those of the last known day at the same local time */
-	/* What a kWh given in an event's slots is taken to be worth besides its price: so much that the battery waits full for the event.
+	/* What a kWh given in an event's slots is taken to be worth besides its price: so much that the battery waits for the event, and is
+	 * filled for it in all but the dearest hours.
 	 * It stands in both prices of these slots; home_plan_settle takes it out again. 0 = there is no such event. */
 	double event_worth;
 };

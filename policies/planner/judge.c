@@ -10,12 +10,13 @@
 #define CAR_TOLERANCE 5e-4   /* kWh; the format forgives 1e-3 */
 
 struct flows {
-	double net, cars, low, high; /* kW before curtailment, and the grid's allowed range by all rules */
+	double net, cars;           /* kW before curtailment */
+	double low, high;           /* the grid's range by the rules alone */
 };
 
 static struct flows flows_of(const struct plan_instance *in, const struct plan *p, int t)
 {
-	struct flows f = { in->load_kw[t] - in->pv_kw[t], 0, -in->export_max_kw[t], in->import_max_kw[t] };
+	struct flows f = { in->load_kw[t] - in->pv_kw[t], 0, -INFINITY, INFINITY };
 
 	for (int e = 0; e < in->n_evs; e++)
 		f.cars += p->ev_kw[e][t];
@@ -42,11 +43,12 @@ static double grid_cost(const struct plan_instance *in, int t, double g)
 /* Cheapest grid power between the limits that curtailing can reach; the nearest one when none can. */
 static double grid_choose(const struct plan_instance *in, const struct flows *f, int t)
 {
-	double low = fmax(f->net, f->low), high = fmin(f->net + in->curtail_max_kw[t], f->high), g = low;
+	double least = fmax(f->low, -in->export_max_kw[t]), most = fmin(f->high, in->import_max_kw[t]),
+	       lifted = f->net + in->curtail_max_kw[t];
+	double low = fmax(f->net, least), high = fmin(lifted, most), g = low;
 
 	if (low > high)
-		return f->low > f->net ? f->net + in->curtail_max_kw[t] < f->low ? f->net + in->curtail_max_kw[t] : f->low
-				       : f->net;
+		return least > f->net ? fmin(lifted, least) : f->net;
 	if (low < 0 && high > 0 && grid_cost(in, t, 0) < grid_cost(in, t, g))
 		g = 0;
 	if (grid_cost(in, t, high) < grid_cost(in, t, g))
@@ -122,8 +124,6 @@ double plan_rules_missed(const struct plan_instance *in, const struct plan *p, i
 	struct flows f = flows_of(in, p, t);
 	double g = f.net + p->curtail_kw[t], missed = fmax(g - f.high, f.low - g);
 
-	if (g > in->import_max_kw[t] + POWER_TOLERANCE || g < -in->export_max_kw[t] - POWER_TOLERANCE)
-		return 0; /* the limit itself is named */
 	return missed > POWER_TOLERANCE ? missed : 0;
 }
 

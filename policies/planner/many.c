@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define ROUNDS 6           /* of turns from one start */
+#define JOINTS 3           /* tries of each two batteries, the first at the very worth of energy */
 #define STARTS 24
 #define STARTS_BROKEN 6    /* as long as no plan keeps to all limits: there may be none */
 #define WORK_SLOTS 600    /* slots in all starts: long plans get few of them */
@@ -109,13 +110,13 @@ static int turns(struct many *m, int from, bool whole)
 }
 
 /* Battery @b anew while battery @k answers it, then battery @k around that. Kept when it is better. */
-static int joint(struct many *m, int b, int k)
+static int joint(struct many *m, int b, int k, double vary)
 {
 	struct solver *v = m->v;
 	struct plan *p = v->plan;
 	const struct plan_battery *x = &v->in->battery[k];
-	struct pair_exact found = { p->battery_kw[b], v->spare[1], 0, 0 };
-	double cost = m->cost, bad = m->broken, bound;
+	struct pair_exact found = { p->battery_kw[b], v->spare[1], 0, 0, 0 };
+	double factor = 1 + vary * (chance(m) - 0.5), cost = m->cost, bad = m->broken, bound;
 	int rc;
 
 	memcpy(m->tried, p->memory, m->room * sizeof(double));
@@ -123,8 +124,11 @@ static int joint(struct many *m, int b, int k)
 	solver_build(v, b, -1);
 	for (int t = 0; t < p->slots; t++) {
 		struct slot_answer *a = &v->pair.slot[t].answer;
-		double fixed = x->fixed_kw[t], worth = p->value[k][t + 1];
+		double fixed = x->fixed_kw[t], worth;
 
+		if (vary > 0 && chance(m) * p->slots < 3)
+			factor = 1 + vary * (chance(m) - 0.5);
+		worth = p->value[k][t + 1] * factor;
 		a->free = true;
 		a->min_kw = isnan(fixed) ? -x->discharge_max_kw[t] : m->tried[p->battery_kw[k] + t - p->memory];
 		a->max_kw = isnan(fixed) ? x->charge_max_kw[t] : a->min_kw;
@@ -155,10 +159,13 @@ static int joints(struct many *m)
 {
 	int n = m->v->in->n_batteries, rc = 0;
 
-	for (int b = 0; b < n && rc >= 0; b++)
-		for (int k = 0; k < n && rc >= 0 && !late(m->v); k++)
-			if (k != b)
-				rc = joint(m, b, k) ? 1 : rc;
+	for (int i = 0; i < JOINTS && rc == 0; i++)
+		for (int b = 0; b < n && rc >= 0; b++)
+			for (int k = 0; k < n && rc >= 0 && !late(m->v); k++) {
+				int better = k == b ? 0 : joint(m, b, k, i == 0 ? 0 : i == 1 ? 0.2 : 1);
+
+				rc = better ? better : rc;
+			}
 	return rc;
 }
 

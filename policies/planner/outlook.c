@@ -6,11 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Weights of the 10 %, 50 % and 90 % quantiles that give the mean of most bell-like laws: Swanson's rule, as in A. Hurst et al.,
- * Petroleum Geoscience 6 (2000) 1. */
-#define EDGE_WEIGHT 0.3
-#define MIDDLE_WEIGHT 0.4
-#define FUTURES 3
+#define FUTURES 10
+#define DAY_H 24
 #define UNKNOWN_AFTER_H 2.0 /* how fast what is seen now stops telling what the day will be */
 
 struct future_site { double *load_kw, *pv_kw; };
@@ -67,12 +64,11 @@ static int shorten(struct plan_slope *s, int n)
 	return kept;
 }
 
-/* Puts the mean of the futures' values into the first plan. -ENOMEM leaves it as it is. */
-static int mix(struct plan *const *plan, const double *weight, int n, int b)
+/* Puts the mean of the futures' values into @p. -ENOMEM leaves it as it is. */
+static int mix(struct plan *p, const struct plan *future, const double *weight, int n, int b)
 {
-	struct plan *p = plan[0];
-	/* the last boundary may take the room of all three */
-	struct plan_slope *slope = malloc(((size_t)p->slots + FUTURES) * GUIDE_SEGMENTS_MAX * sizeof(*slope));
+	/* the last boundary may take the room of all of them */
+	struct plan_slope *slope = malloc(((size_t)p->slots + FUTURES) * GUIDE_SEGMENTS_MAX * sizeof(*slope)), *less;
 	int *first = malloc(((size_t)p->slots + 2) * sizeof(*first)), used = 0;
 
 	if (!slope || !first) {
@@ -86,11 +82,11 @@ static int mix(struct plan *const *plan, const double *weight, int n, int b)
 		int m = 0;
 
 		for (int k = 0; k < n; k++) {
-			int from = plan[k]->slope_first[b][t], count = plan[k]->slope_first[b][t + 1] - from;
+			int from = future[k].slope_first[b][t], count = future[k].slope_first[b][t + 1] - from;
 
 			if (count == 0)
 				continue;
-			f[m++] = (struct steps){ plan[k]->slope[b] + from, count, 0, weight[k] };
+			f[m++] = (struct steps){ future[k].slope[b] + from, count, 0, weight[k] };
 			sum += weight[k];
 		}
 		for (int k = 0; k < m; k++)
@@ -102,9 +98,8 @@ static int mix(struct plan *const *plan, const double *weight, int n, int b)
 	first[p->slots + 1] = used;
 	free(p->slope[b]);
 	free(p->slope_first[b]);
-	p->slope[b] = realloc(slope, ((size_t)used + 1) * sizeof(*slope));
-	if (!p->slope[b])
-		p->slope[b] = slope;
+	less = realloc(slope, ((size_t)used + 1) * sizeof(*slope));
+	p->slope[b] = less ? less : slope;
 	p->slope_first[b] = first;
 	return 0;
 }
@@ -129,75 +124,130 @@ static int other(const struct plan_instance *in, const struct plan *p, const str
 	return 0;
 }
 
-static int solve_all(const struct plan_instance *in, const struct future_site *site, bool (*expired)(void *context), void *context,
-		     struct plan *out, struct errbuf *err)
+static bool at_once(void *context)
 {
-	struct plan extra[FUTURES - 1], *plan[FUTURES] = { out };
-	double weight[FUTURES] = { MIDDLE_WEIGHT };
-	int n = 1, rc = planner_solve_soft(in, expired, context, out, err);
-
-	if (rc)
-		return rc;
-	for (int k = 0; k < FUTURES - 1 && in->n_batteries; k++) {
-		struct plan_instance future;
-
-		if (expired && expired(context)) /* half a future tells less than none */
-			break;
-		if (other(in, out, &site[k], &future))
-			continue;
-		if (planner_solve_soft(&future, expired, context, &extra[n - 1], NULL) == 0) {
-			plan[n] = &extra[n - 1];
-			weight[n++] = EDGE_WEIGHT;
-		}
-		instance_deinit(&future);
-	}
-	for (int b = 0; n > 1 && b < in->n_batteries; b++)
-		mix(plan, weight, n, b);
-	for (int k = 1; k < n; k++)
-		plan_deinit(plan[k]);
-	return 0;
+	(void)context;
+	return true;
 }
 
-/* What a future makes of a forecast @hours ahead: the present is known, a day is not. */
-static double scaled(double w, double share, double hours)
+/* The values need no search for a better plan. Several batteries do: how they share the work is found by it. */
+static int solve_values(const struct plan_instance *in, bool (*expired)(void *context), void *context, struct plan *out)
 {
-	return w * (1 + (share - 1) * (1 - exp(-hours / UNKNOWN_AFTER_H)));
+	return planner_solve_soft(in, in->n_batteries > 1 ? expired : at_once, context, out, NULL);
 }
 
-static void futures_make(const struct home *home, const struct plan_instance *in,
-			 const struct future_site *lean, const struct future_site *rich)
+/* How much of each slot of load and sun is open, 0..1: the present is known, a day is not, and what was said from outside is sure. */
+static void open_make(const struct home *home, const struct plan_instance *in, struct future_site *open)
 {
-	const struct forecast *f = home->forecast;
 	double at_ms = (double)in->start_utc_ms;
 
 	for (int t = 0; t < in->slots; t++) {
 		const int64_t middle = (int64_t)(at_ms + in->slot_h[t] * 1.8e6);
-		const double hours = fmax(0, (double)(middle - in->start_utc_ms) / 3.6e6);
-		struct forecast_range load, pv;
+		const double share = 1 - exp(-fmax(0, (double)(middle - in->start_utc_ms) / 3.6e6) / UNKNOWN_AFTER_H);
+		double w;
 
-		forecast_load(f, home->zone, in->start_utc_ms, middle, &load);
-		forecast_pv(f, in->start_utc_ms, middle, &pv);
-		lean->load_kw[t] = load.pushed ? in->load_kw[t] : scaled(in->load_kw[t], (double)f->load_day.high, hours);
-		rich->load_kw[t] = load.pushed ? in->load_kw[t] : scaled(in->load_kw[t], (double)f->load_day.low, hours);
-		lean->pv_kw[t] = pv.pushed ? in->pv_kw[t] : scaled(in->pv_kw[t], (double)f->sun_day.low, hours);
-		rich->pv_kw[t] = pv.pushed ? in->pv_kw[t] : scaled(in->pv_kw[t], (double)f->sun_day.high, hours);
+		open->load_kw[t] = forecast_push_load(&home->forecast->push, in->start_utc_ms, middle, &w) ? 0 : share;
+		open->pv_kw[t] = forecast_push_pv(&home->forecast->push, in->start_utc_ms, middle, &w) ? 0 : share;
 		at_ms += in->slot_h[t] * 3.6e6;
 	}
+}
+
+static void future_make(const struct plan_instance *in, const struct forecast_day *d, const struct future_site *open, struct future_site *out)
+{
+	for (int t = 0; t < in->slots; t++) {
+		out->load_kw[t] = in->load_kw[t] * (1 + ((double)d->load - 1) * open->load_kw[t]);
+		out->pv_kw[t] = in->pv_kw[t] * (1 + ((double)d->sun - 1) * open->pv_kw[t]);
+	}
+}
+
+struct ranked_day { double need_kwh; const struct forecast_day *d; };
+
+static int by_need(const void *a, const void *b)
+{
+	const struct ranked_day *x = a, *y = b;
+
+	return (x->need_kwh > y->need_kwh) - (x->need_kwh < y->need_kwh);
+}
+
+/* The days that were, in the order of what they would leave to be bought here within a day, cut into parts of equal weight: the mean of each is
+ * a future. Returns how many. */
+static int days_choose(const struct forecast *f, const struct plan_instance *in, struct forecast_day out[FUTURES])
+{
+	struct ranked_day day[FORECAST_DAYS_MAX];
+	double load = 0, sun = 0, hours = 0, all = 0, upto = 0;
+	int part = 0;
+
+	if (f->n_days == 0)
+		return 0;
+	for (int t = 0; t < in->slots && hours < DAY_H; t++) {
+		load += in->load_kw[t] * in->slot_h[t];
+		sun += in->pv_kw[t] * in->slot_h[t];
+		hours += in->slot_h[t];
+	}
+	for (int i = 0; i < f->n_days; i++) {
+		day[i] = (struct ranked_day){ load * (double)f->day[i].load - sun * (double)f->day[i].sun, &f->day[i] };
+		all += (double)f->day[i].weight;
+	}
+	qsort(day, (size_t)f->n_days, sizeof(day[0]), by_need);
+	memset(out, 0, FUTURES * sizeof(*out));
+	for (int i = 0; i < f->n_days; i++) {
+		double left = (double)day[i].d->weight;
+
+		while (left > 0) { /* a day may belong to several parts */
+			double take = part < FUTURES - 1 ? fmin(left, all * (part + 1) / FUTURES - upto) : left;
+
+			out[part].load += (float)take * day[i].d->load;
+			out[part].sun += (float)take * day[i].d->sun;
+			out[part].weight += (float)take;
+			upto += take;
+			left -= take;
+			part += left > 0;
+		}
+	}
+	for (int k = 0; k <= part; k++) {
+		out[k].load /= out[k].weight;
+		out[k].sun /= out[k].weight;
+	}
+	return part + 1;
+}
+
+static void solve_futures(const struct home *home, const struct plan_instance *in, double *room, bool (*expired)(void *context), void *context,
+			  struct plan *out)
+{
+	struct future_site open = { room, room + in->slots }, site = { room + 2 * in->slots, room + 3 * in->slots };
+	struct forecast_day day[FUTURES];
+	struct plan future[FUTURES];
+	double weight[FUTURES];
+	int n = 0, n_days = days_choose(home->forecast, in, day);
+
+	open_make(home, in, &open);
+	for (int k = 0; k < n_days; k++) {
+		struct plan_instance other_day;
+
+		future_make(in, &day[k], &open, &site);
+		if (other(in, out, &site, &other_day))
+			continue;
+		if (solve_values(&other_day, expired, context, &future[n]) == 0)
+			weight[n++] = (double)day[k].weight;
+		instance_deinit(&other_day);
+	}
+	for (int b = 0; n > 0 && b < in->n_batteries; b++)
+		mix(out, future, weight, n, b);
+	for (int k = 0; k < n; k++)
+		plan_deinit(&future[k]);
 }
 
 int outlook_solve(const struct home *home, const struct plan_instance *in, bool (*expired)(void *context), void *context, struct plan *out,
 		  struct errbuf *err)
 {
-	struct future_site site[FUTURES - 1];
-	double *room = malloc(4 * (size_t)in->slots * sizeof(*room));
-	int rc;
+	double *room;
+	int rc = planner_solve_soft(in, expired, context, out, err);
 
-	if (!room)
-		return errbuf_set(err, -ENOMEM, "no memory for a plan of %d slots", in->slots);
-	for (int k = 0; k < FUTURES - 1; k++)
-		site[k] = (struct future_site){ room + 2 * k * in->slots, room + (2 * k + 1) * in->slots };
-	futures_make(home, in, &site[0], &site[1]);
-	rc = solve_all(in, site, expired, context, out, err);
+	if (rc || in->n_batteries == 0)
+		return rc;
+	room = malloc(4 * (size_t)in->slots * sizeof(*room));
+	if (room) /* else the values of the plan itself have to do */
+		solve_futures(home, in, room, expired, context, out);
 	free(room);
-	return rc;
+	return 0;
 }

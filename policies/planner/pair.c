@@ -187,7 +187,7 @@ bool pair_good_enough(const struct pair *p, const struct pair_result *r)
  * this car. */
 static int refine(struct pair *p, struct pair_result *r, const struct pair_attempt *a, double *bound)
 {
-	struct pair_exact x = { a->b, a->e, 0, 0 };
+	struct pair_exact x = { a->b, a->e, 0, 0, 0 };
 	int rc;
 
 	*bound = togo_at(&p->go, 0, p->soc_kwh);
@@ -211,7 +211,7 @@ static int refine_turns(struct pair *p, struct pair_result *r, const struct pair
 	int rc = refine(p, r, a, &mine);
 
 	for (int i = 0; i < TURNS && p->slots <= SMALL_SLOTS && !rc && !pair_good_enough(p, r) && !late(p); i++) {
-		struct pair_exact x = { a->b, a->e, 0, 0 };
+		struct pair_exact x = { a->b, a->e, 0, 0, 0 };
 		double kwh;
 		int found;
 

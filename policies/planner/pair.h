@@ -20,7 +20,7 @@ struct pair {
 	int car_from, car_to;             /* slots where the car may charge; equal = no car */
 	double car_kwh;                   /* energy it must get */
 	double tolerance;                 /* money; a gap up to this counts as none */
-	int branch_slots;                 /* slots branching may walk through in all: longer plans get fewer nodes */
+	int branch_work;                  /* slots and segments branching may look at in all: longer plans get fewer nodes */
 	double mu_min, mu_max;            /* no kWh in the car is worth less, or more */
 
 	bool (*expired)(void *context);
@@ -59,6 +59,10 @@ double pair_relaxed(const struct pair *p, double *e_kw);
 /** Forward by true cost and the cost to go: fills both powers, returns the true cost (car's worth not counted). */
 double pair_walk(const struct pair *p, double mu, double *b_kw, double *e_kw);
 
+/** What given powers cost, the battery within its store. */
+double pair_cost(const struct pair *p, const double *b_kw, const double *e_kw);
+/** The price of an order of slot @t that others' powers cut, where @soc behind it says that the store did not end it. */
+double pair_order_missed(const struct pair *p, int t, double soc);
 /** Changes of stored energy that lead from @soc into what can go on after slot @t. */
 void pair_range(const struct pair *p, int t, double soc, double range[2]);
 
@@ -66,6 +70,7 @@ void pair_range(const struct pair *p, int t, double soc, double range[2]);
 struct pair_exact {
 	double *battery_kw, *car_kw; /* slots each, the caller's */
 	double cost;                 /* by true prices; without the car's worth */
+	int segments;                /* looked at: a measure of the work */
 	double bound;                /* with the car's worth; a car that is free: the dual's value without mu * car_kwh */
 };
 
@@ -85,6 +90,7 @@ struct pair_attempt {
 };
 
 void pair_car_release(struct pair *p, bool free_car);
+void pair_car_set(struct pair *p, const double *e_kw);
 /** The car anew around the battery in @a; @answer: the battery may answer at the worth of energy along it. Returns kWh. */
 double pair_car_again(const struct pair *p, const struct pair_attempt *a, bool answer);
 /** Battery for the car in @a (@kwh in all), car for that battery, until nothing improves. Keeps the best in @r. */
@@ -97,6 +103,19 @@ bool pair_good_enough(const struct pair *p, const struct pair_result *r);
 /** Closes the gap between r->cost (a plan with the car full) and r->bound by branching on the car's slots, the dual without
  *  envelopes as the bound. 0 or -ENOMEM. */
 int pair_branch(struct pair *p, struct pair_result *r, const struct pair_attempt *a);
+
+/* pair_peak.c */
+#define PAIR_PEAK_PLANES 48
+
+/* Tangents of a concave function of two prices: at + slope[0] * x + slope[1] * y, and where its top is looked for. */
+struct pair_peak {
+	struct pair_plane { double slope[2], at; } plane[PAIR_PEAK_PLANES];
+	int n;
+	double low[2], high[2];
+};
+
+/** The highest place below all tangents, and its height; -INFINITY when there is none. */
+double pair_peak(const struct pair_peak *p, double at[2]);
 
 /* pair_reach.c */
 /** Whether the car can get exactly car_kwh within all hard limits, price no object. 1: e_kw is a schedule that leaves the

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEGMENTS_MEAN 14 /* of a boundary, and 4000 besides: more, and the envelopes have to do */
+#define SEGMENTS_MEAN 12 /* of a boundary, and 4000 besides: more, and the envelopes have to do */
 #define SAME_KWH 1e-9
 #define REST_KW 1e-10
 #define ASIDE_KWH 1e-6 /* rounding must not close the corridor */
@@ -117,7 +117,7 @@ static int store(struct exact *x, int t)
 
 	if (c->n == 0)
 		return -EDOM;
-	if (x->kept.n + c->n > 4000 + SEGMENTS_MEAN * x->pair->slots)
+	if (x->kept.n + c->n > 3000 + SEGMENTS_MEAN * x->pair->slots)
 		return -E2BIG;
 	if (x->kept.n + c->n > x->kept.room) {
 		int room = x->kept.room + x->kept.room / 2 + c->n;
@@ -228,23 +228,23 @@ static int ordered(struct exact *x, int t)
 {
 	const struct pair *p = x->pair;
 	const struct slot *s = &p->slot[t];
-	double e, d = slot_delta(s, s->fixed_kw), cost = slot_best(s, s->fixed_kw, x->mu, &e);
-	double edge = d > 0 ? p->capacity_kwh : p->floor_kwh[t + 1], value = curve_at(&x->next, edge);
+	double e, d = slot_delta(s, s->fixed_kw), cost = slot_best(s, s->fixed_kw, x->mu, &e) + s->missed_cost;
+	double edge = s->due_kw > 0 ? p->capacity_kwh : p->floor_kwh[t + 1], value = curve_at(&x->next, edge);
 	struct curve move = { &(struct curve_segment){ d, d, cost, cost, 0 }, 1, 0 };
 	double range[2] = { lowest(x, t), highest(x, t) };
 	int rc;
 
-	if (d < 0)
+	if (s->due_kw < 0)
 		range[0] = fmax(range[0], edge - d);
-	else if (d > 0)
+	else if (s->due_kw > 0)
 		range[1] = fmin(range[1], edge - d);
 	x->row.n = 0;
 	rc = isinf(cost) || range[0] > range[1] ? 0 : curve_step(&move, &x->next, range, &x->row, &x->spare);
-	if (!rc && d != 0)
+	if (!rc && s->due_kw != 0)
 		rc = to_edge(x, t, edge, value);
-	if (!rc && d != 0)
+	if (!rc && s->due_kw != 0)
 		rc = lower(x, &x->other);
-	if (!rc && d < 0 && soft(p)) { /* below the floor it rests */
+	if (!rc && s->due_kw < 0 && soft(p)) { /* below the floor it rests */
 		struct curve rest = { &(struct curve_segment){ 0, 0, 0, 0, 0 }, 1, 0 };
 
 		range[0] = lowest(x, t);
@@ -382,7 +382,7 @@ static double walk(struct exact *x, double *b_kw, double *e_kw)
 		b = fabs(b) < REST_KW ? 0 : fmin(fmax(b, s->battery_min_kw), s->battery_max_kw);
 		soc = fmin(fmax(soc + slot_delta(s, b), 0), p->capacity_kwh);
 		slot_best(s, b, x->mu, &e);
-		cost += slot_cost(s, b, e, NULL);
+		cost += slot_cost(s, b, e, NULL) - slot_import_on(s, b, e) + pair_order_missed(p, t, soc);
 		if (soft(p))
 			cost += p->floor_price * s->dt_h * fmax(0, p->floor_kwh[t + 1] - soc);
 		b_kw[t] = b;
@@ -403,6 +403,7 @@ int pair_exact(const struct pair *p, double mu, double eps, double limit, struct
 	if (rc == -EDOM)
 		rc = 0;
 	rc = rc ? rc : sweep(&x);
+	out->segments = x.kept.n;
 	if (!rc) {
 		struct curve start = row_at(&x, 0);
 

@@ -74,7 +74,7 @@ static int step(struct pair *p, int t, double mu)
 	if (points_keep(p, list, n))
 		return -ENOMEM;
 	if (fixed && p->waste_kwh <= 0)
-		return togo_step_fixed(&p->go, t, list, n, &cut);
+		return togo_step_fixed(&p->go, t, list, n, p->floor_kwh[t + 1], &cut);
 	return togo_step(&p->go, t, list, n, &cut);
 }
 
@@ -165,10 +165,12 @@ double pair_relaxed(const struct pair *p, double *e_kw)
 		int i = 0;
 
 		reach(p, t, soc, range);
-		if (!isnan(p->slot[t].fixed_kw) && p->waste_kwh <= 0)
+		if (!isnan(p->slot[t].fixed_kw) && p->waste_kwh <= 0) {
+			pair_range(p, t, soc, range);
 			d = fmin(fmax(slot_delta(&p->slot[t], p->slot[t].fixed_kw), range[0]), range[1]);
-		else
+		} else {
 			d = crossing(p, t, soc, range, self_use(&p->slot[t], 0));
+		}
 		while (i + 2 < row->n && q[i + 1].d_kwh < d)
 			i++;
 		if (row->n > 1)
@@ -252,6 +254,30 @@ static struct choice decide(const struct pair *p, int t, double mu, double soc)
 	return c;
 }
 
+double pair_order_missed(const struct pair *p, int t, double soc)
+{
+	const struct slot *s = &p->slot[t];
+
+	if (isnan(s->fixed_kw) || s->missed_cost <= 0)
+		return 0;
+	return (s->due_kw > 0 ? p->capacity_kwh - soc : soc - p->floor_kwh[t + 1]) > 1e-7 ? s->missed_cost : 0;
+}
+
+double pair_cost(const struct pair *p, const double *b_kw, const double *e_kw)
+{
+	double soc = p->soc_kwh, cost = 0;
+
+	for (int t = 0; t < p->slots; t++) {
+		const struct slot *s = &p->slot[t];
+
+		soc += slot_delta(s, b_kw[t]);
+		cost += slot_cost(s, b_kw[t], e_kw[t], NULL) + pair_order_missed(p, t, soc);
+		if (!isnan(p->floor_price))
+			cost += p->floor_price * s->dt_h * fmax(0, p->floor_kwh[t + 1] - soc);
+	}
+	return cost - p->worth * soc;
+}
+
 double pair_walk(const struct pair *p, double mu, double *b_kw, double *e_kw)
 {
 	double soc = p->soc_kwh, cost = 0;
@@ -265,7 +291,7 @@ double pair_walk(const struct pair *p, double mu, double *b_kw, double *e_kw)
 			b = 0;
 		soc += slot_delta(s, b);
 		soc = fmin(fmax(soc, 0), p->capacity_kwh);
-		cost += c.cost_beyond + slot_cost(s, b, c.car_kw, NULL);
+		cost += c.cost_beyond + slot_cost(s, b, c.car_kw, NULL) + pair_order_missed(p, t, soc);
 		if (!isnan(p->floor_price))
 			cost += p->floor_price * s->dt_h * fmax(0, p->floor_kwh[t + 1] - soc);
 		b_kw[t] = b;

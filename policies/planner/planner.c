@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BRANCH_SLOTS 25000    /* see pair.h */
-#define BRANCH_SLOTS_SOFT 200 /* one of many turns, or no plan that needs a proof */
+#define BRANCH_WORK 90000    /* see pair.h */
+#define BRANCH_WORK_SOFT 200 /* one of many turns, or no plan that needs a proof */
 #define STEP_MIN_KWH 1e-3 /* shorter steps of the value say nothing to a control loop */
 static double greatest_price(const struct plan_instance *in)
 {
@@ -44,6 +44,8 @@ static void slot_others(const struct solver *v, int t, int b, int e, struct slot
 	for (int k = 0; k < in->n_batteries; k++) {
 		double kw = k == b ? 0 : v->plan->battery_kw[k][t];
 
+		if (k != b && v->soft && plan_order_missed(in, v->plan, k, t)) /* room is kept for it */
+			kw = in->battery[k].fixed_kw[t];
 		s->net_kw += kw;
 		if (kw > 0) { /* no battery charges another */
 			s->battery_min_kw = 0;
@@ -130,7 +132,7 @@ static void pair_common(struct solver *v)
 	p->mu_max = v->soft ? 0.5e3 * v->scale : 1e3 * v->scale;
 	p->mu_min = v->soft ? -4e3 * v->scale : -p->mu_max; /* no car is overfilled to spare a limit of export */
 	p->floor_price = !isnan(v->in->floor_price) ? v->in->floor_price : v->soft ? 1e5 * v->scale : NAN;
-	p->branch_slots = v->soft ? BRANCH_SLOTS_SOFT : BRANCH_SLOTS;
+	p->branch_work = v->soft ? BRANCH_WORK_SOFT : BRANCH_WORK;
 	p->tolerance = 1e-7 * turnover(v->in);
 	p->expired = v->expired;
 	p->context = v->context;
@@ -154,6 +156,8 @@ void solver_build(struct solver *v, int b, int e)
 	struct pair *p = &v->pair;
 
 	pair_common(v);
+	if (v->soft)
+		plan_cost(in, v->plan); /* whose orders the store has ended */
 	p->floor_kwh = x ? x->floor_kwh : v->floor;
 	p->capacity_kwh = x ? x->capacity_kwh : 0;
 	p->soc_kwh = x ? x->soc_kwh : 0;
@@ -178,8 +182,11 @@ void solver_build(struct solver *v, int b, int e)
 			slot_share(v, t, s);
 		else
 			slot_others(v, t, b, e, s);
-		if (x && !isnan(x->fixed_kw[t]))
-			s->fixed_kw = fixed_within(v, s, x->fixed_kw[t]);
+		if (x && !isnan(x->fixed_kw[t])) {
+			s->due_kw = fmin(fmax(x->fixed_kw[t], -x->discharge_max_kw[t]), x->charge_max_kw[t]);
+			s->fixed_kw = fixed_within(v, s, s->due_kw);
+			s->missed_cost = v->soft ? s->penalty * fabs(s->due_kw - s->fixed_kw) * s->dt_h : 0;
+		}
 		s->awkward = awkward(s, e >= 0);
 	}
 	if (e >= 0)

@@ -25,7 +25,7 @@ static double grid_best(const struct slot *s, double low, double high)
 
 double slot_cost(const struct slot *s, double b_kw, double e_kw, double *grid_kw)
 {
-	double y = s->net_kw + b_kw + e_kw, low = -s->export_max_kw, high = s->import_max_kw, g, over = 0;
+	double y = s->net_kw + b_kw + e_kw, low = -s->export_max_kw, high = s->import_max_kw, g, over = 0, on = 0;
 
 	if (s->awkward) {
 		if (b_kw > 0 && !s->grid_charge)
@@ -48,7 +48,16 @@ double slot_cost(const struct slot *s, double b_kw, double e_kw, double *grid_kw
 	}
 	if (grid_kw)
 		*grid_kw = g;
-	return (grid_cost(s, g) + (over > 0 ? over * s->penalty : 0) - (b_kw < 0 ? s->wear_cost * b_kw : 0)) * s->dt_h;
+	if (g > -POWER_EPS)
+		on = g > POWER_EPS ? s->import_on : fmin(s->import_on, 0);
+	return (grid_cost(s, g) + (over > 0 ? over * s->penalty : 0) - (b_kw < 0 ? s->wear_cost * b_kw : 0)) * s->dt_h + on;
+}
+
+double slot_import_on(const struct slot *s, double b_kw, double e_kw)
+{
+	double y = s->net_kw + b_kw + e_kw;
+
+	return y > POWER_EPS ? s->import_on : y > -POWER_EPS ? fmin(s->import_on, 0) : 0;
 }
 
 /* Values of y = net + battery + car where the least grid cost may bend. */
@@ -71,7 +80,7 @@ static int kinks(const struct slot *s, double out[6])
 
 static void car_try(const struct slot *s, double b_kw, double e_kw, double mu, double best[2])
 {
-	double c = slot_cost(s, b_kw, e_kw, NULL) - mu * e_kw * s->dt_h;
+	double c = slot_cost(s, b_kw, e_kw, NULL) - mu * e_kw * s->dt_h + (e_kw > 0 ? s->car_on : 0);
 
 	if (c < best[0]) {
 		best[0] = c;
@@ -81,11 +90,13 @@ static void car_try(const struct slot *s, double b_kw, double e_kw, double mu, d
 
 double slot_best(const struct slot *s, double b_kw, double mu, double *e_kw)
 {
-	double given = !s->car_free ? s->car_kw : s->car_must ? s->car_min_kw : 0, best[2] = { slot_cost(s, b_kw, given, NULL), given }, kink[6];
+	double given = s->car_free ? 0 : s->car_kw, best[2] = { slot_cost(s, b_kw, given, NULL), given }, kink[6];
 
 	if (s->car_free) {
 		int n = kinks(s, kink);
 
+		if (s->car_must)
+			best[0] = INFINITY;
 		car_try(s, b_kw, s->car_min_kw, mu, best);
 		car_try(s, b_kw, s->car_max_kw, mu, best);
 		for (int i = 0; i < n; i++) {
@@ -225,15 +236,20 @@ static int curve_along(const struct slot *s, double mu, double y_kw, struct curv
 		n = power_add(&part, list, n, s->other_cars_kw - s->net_kw);
 		n = power_add(&part, list, n, s->other_cars_kw - s->net_kw - s->curtail_max_kw);
 	}
-	for (int i = 0; i + 1 < n && !rc; i++) {
-		double third = (list[i + 1] - list[i]) / 3, b[2] = { list[i] + third, list[i + 1] - third }, c[2];
+	for (int i = 0; i < n && !rc; i++) {
+		double third = i + 1 < n ? (list[i + 1] - list[i]) / 3 : 0, b[2] = { list[i] + third, list[i] + 2 * third }, c[2];
 
 		for (int k = 0; k < 2; k++) {
 			double e = y_kw - s->net_kw - b[k];
 
-			c[k] = slot_cost(s, b[k], e, NULL) - mu * e * s->dt_h;
+			c[k] = slot_cost(s, b[k], e, NULL) - mu * e * s->dt_h + s->car_on;
 		}
-		if (!isinf(c[0]) && !isinf(c[1]))
+		if (list[i] == 0) { /* at rest the rules by direction do not bind, as they may on both sides */
+			double e = y_kw - s->net_kw, cost = slot_cost(s, 0, e, NULL) - mu * e * s->dt_h + s->car_on;
+
+			rc = isinf(cost) ? 0 : curve_add(out, (struct curve_segment){ 0, 0, cost, cost, 0 });
+		}
+		if (!rc && i + 1 < n && !isinf(c[0]) && !isinf(c[1]))
 			rc = curve_add(out, (struct curve_segment){ slot_delta(s, list[i]), slot_delta(s, list[i + 1]),
 								   2 * c[0] - c[1], 2 * c[1] - c[0], 0 });
 	}
@@ -253,17 +269,19 @@ int slot_curve_free(const struct slot *s, double mu, struct curve *out, struct c
 	double e[] = { 0, s->car_min_kw, s->car_max_kw, s->import_max_kw }, kink[6];
 	int n_kinks = kinks(s, kink), rc = 0;
 	struct slot given = *s;
+	double worth;
 
 	out->n = 0;
 	for (int i = s->car_must ? 1 : 0; i < 4 && !rc; i++) {
 		if ((i == 1 && e[1] <= 0 && !s->car_must) || (i == 2 && e[2] <= e[1]) ||
 		    (i == 3 && (!s->awkward || e[3] <= s->car_min_kw || e[3] >= s->car_max_kw)))
 			continue;
+		worth = mu * e[i] * s->dt_h - (e[i] > 0 ? s->car_on : 0);
 		given.car_kw = e[i];
 		rc = slot_curve(&given, &spare[0]);
 		for (int k = 0; k < spare[0].n; k++) {
-			spare[0].s[k].first -= mu * e[i] * s->dt_h;
-			spare[0].s[k].last -= mu * e[i] * s->dt_h;
+			spare[0].s[k].first -= worth;
+			spare[0].s[k].last -= worth;
 		}
 		rc = rc ? rc : curve_lower(out, &spare[0], &spare[1]);
 		curve_swap(out, &spare[1]);

@@ -24,10 +24,14 @@ struct slot {
 	double import_price, export_price, import_max_kw, export_max_kw, curtail_max_kw;
 	double battery_min_kw, battery_max_kw; /* contain 0 */
 	double fixed_kw;                  /* NAN = free; else the order, run until floor or capacity */
+	double due_kw, missed_cost;       /* the order before others' powers cut it; the price of that where the store does
+					   * not end the order */
 	double gain_in, gain_out;         /* stored kWh per kW held for the slot, charging and discharging */
 	double wear_cost;
 	double car_kw;                    /* power of the car when it is given */
 	double car_min_kw, car_max_kw;    /* when car_free: 0 or within these; 0 outside its window */
+	double car_on, import_on;         /* money, when car_free: what running at all costs in this slot, whatever the power; and
+					   * importing (not in awkward slots); at a power of zero whichever is cheaper */
 	double penalty;                   /* per kWh outside a grid limit; INFINITY = may not happen */
 	bool car_free;                    /* the car is to be decided here */
 	bool car_must;                    /* and may not rest */
@@ -49,6 +53,8 @@ struct slot_point {
  * Returns the cost, INFINITY when the pair is not allowed (with a finite penalty it always is).
  */
 double slot_cost(const struct slot *s, double b_kw, double e_kw, double *grid_kw);
+/** What of that is import_on. */
+double slot_import_on(const struct slot *s, double b_kw, double e_kw);
 
 /** As slot_cost with the best power of the car when a kWh in it is worth @mu; *e_kw receives it. */
 double slot_best(const struct slot *s, double b_kw, double mu, double *e_kw);

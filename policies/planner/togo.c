@@ -236,31 +236,40 @@ static void put_reversed(struct writer *w, const struct slot_point *p, int n)
 	}
 }
 
-int togo_step_fixed(struct togo *g, int t, const struct slot_point *p, int n, const struct togo_cut *cut)
+int togo_step_fixed(struct togo *g, int t, const struct slot_point *p, int n, double stop_kwh, const struct togo_cut *cut)
 {
 	const struct togo_row *next = &g->row[t + 1];
 	const struct togo_segment *v;
 	struct writer w;
 	bool charging = n > 0 && p[n - 1].d_kwh > ENERGY_EPS;
-	int rc;
+	int k = 0;
 
 	if (n == 0)
 		return -EDOM;
 	if (begin(g, t, n, &w, cut))
 		return -ENOMEM;
 	v = g->segment + next->first;
-	/* Charging: shifted row, then less and less up to its upper end. Discharging: the other way round. */
+	/* Charging: shifted row, then less and less up to its upper end. Discharging: the other way round, below the stop rest. */
 	w.at_kwh = w.row->low_kwh = next->low_kwh - p[n - 1].d_kwh;
 	w.row->value = next->value + p[n - 1].cost;
-	if (!charging)
+	if (!charging) {
+		double len = 0;
+
+		for (; k < next->n && w.at_kwh + v[k].len_kwh <= stop_kwh; k++)
+			put_cut(&w, v[k].len_kwh, v[k].slope);
+		if (k < next->n && w.at_kwh < stop_kwh)
+			put_cut(&w, len = stop_kwh - w.at_kwh, v[k].slope);
 		put_reversed(&w, p, n);
-	for (int k = 0; k < next->n; k++)
+		if (k < next->n)
+			put_cut(&w, v[k].len_kwh - len, v[k].slope);
+		k++;
+	}
+	for (; k < next->n; k++)
 		put_cut(&w, v[k].len_kwh, v[k].slope);
 	if (charging)
 		put_reversed(&w, p, n);
 	pool(g, w.row);
-	rc = finish(&w);
-	return rc;
+	return finish(&w);
 }
 
 double togo_high(const struct togo *g, int t)

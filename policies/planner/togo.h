@@ -41,8 +41,9 @@ int togo_end(struct togo *g, double worth, const struct togo_cut *cut);
 int togo_step(struct togo *g, int t, const struct slot_point *p, int n, const struct togo_cut *cut);
 
 /** The same for an ordered power: the stored energy moves by the last (charging) or first (discharging) point's d_kwh,
- *  less only at the ends of row[t + 1]. Not convex by nature: keeps the envelope. */
-int togo_step_fixed(struct togo *g, int t, const struct slot_point *p, int n, const struct togo_cut *cut);
+ *  less only at the upper end of row[t + 1] and at @stop_kwh, below which it does not discharge. Not convex by nature: keeps
+ *  the envelope. */
+int togo_step_fixed(struct togo *g, int t, const struct slot_point *p, int n, double stop_kwh, const struct togo_cut *cut);
 
 double togo_high(const struct togo *g, int t);
 /** Value at @kwh; outside the row INFINITY beyond rounding. */

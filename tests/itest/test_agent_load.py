@@ -1,8 +1,11 @@
 """The load people are told does not jump by the car's power, though the charger is read every ten seconds and the meter each one. Real
 agent, simulated home, real broker."""
-from agenttest import Home, R
+import time
+
+from agenttest import Home, R, stamp
 from hearthtest import run_tests
 
+ASKED_WH = 100
 home = None
 
 
@@ -21,6 +24,22 @@ def test_a_car_starts_and_stops():
     assert all(w is None or abs(w - 600) < 700 for w in told), told
 
 
+def test_a_car_gets_what_was_asked_and_no_more():
+    """`ev ready --energy`: what it takes is counted; then it is left alone."""
+    home.sim.control("set", load_w=600, pv_w=0, car={"plugged": True, "soc_pct": 20})
+    home.sim.wait(lambda s: s["car"]["plugged"], 10)
+    taken = home.sim.get()["car"]["session_wh"]
+    deadline = time.time() + 150  # so near that it begins at once
+    home.ctl("ev", "ready", "--by", stamp(deadline), "--energy", f"{ASKED_WH}Wh")
+    home.sim.wait(lambda s: s["car"]["session_wh"] - taken > ASKED_WH / 3, 120)
+    home.sim.wait(lambda s: s["car"]["session_wh"] - taken > 0.9 * ASKED_WH and s["car_w"] == 0, 120)
+    assert time.time() < deadline, "it ended with the deadline, not with the energy"
+    time.sleep(5)
+    got = home.sim.get()["car"]["session_wh"] - taken
+    print(f"     {got:.0f} Wh of {ASKED_WH} Wh")
+    assert got < 1.5 * ASKED_WH and home.sim.get()["car_w"] == 0, got
+
+
 if __name__ == "__main__":
-    with Home() as home:
-        run_tests([test_a_car_starts_and_stops])
+    with Home(tariff="0.30") as home:
+        run_tests([test_a_car_starts_and_stops, test_a_car_gets_what_was_asked_and_no_more])

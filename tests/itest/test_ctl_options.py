@@ -1,10 +1,13 @@
 """What hearthctl makes of its options and of an agent's answers, and hearthd of a configuration it is only to check. The agent
 is played by this program, on a real broker."""
+import fcntl
 import json
 import os
 import pty
 import re
+import struct
 import subprocess
+import termios
 import threading
 import time
 
@@ -74,6 +77,27 @@ def check_secrets():
         assert done.returncode == code and words in done.stderr, f"{text!r}: exit {done.returncode}, {done.stderr!r}"
 
 
+def on_terminal(words, columns=200, **env):
+    """What hearthctl writes to a terminal that wide. Nothing of ours but @env says how to write."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    clean = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR", "LC_ALL", "LC_CTYPE", "LANG")}
+    with subprocess.Popen([program("hearthctl"), *words], stdout=theirs, stderr=theirs, env={**clean, "TZ": "UTC", "TERM": "xterm", **env}) as p:
+        os.close(theirs)
+        text = b""
+        while True:
+            try:
+                more = os.read(ours, 65536)
+            except OSError:  # the other end is closed
+                more = b""
+            if not more:
+                break
+            text += more
+        p.wait(60)
+    os.close(ours)
+    return text.decode().replace("\r\n", "\n")
+
+
 class Agent:
     """Answers requests with what `state` and `answers` say."""
 
@@ -105,23 +129,8 @@ class Agent:
         return done.returncode, done.stdout, done.stderr
 
     def seen(self, *words):
-        """What a terminal shows."""
-        ours, theirs = pty.openpty()
-        with subprocess.Popen([program("hearthctl"), "--port", str(self.broker.port), "--site", "home", *words], stdout=theirs, stderr=theirs,
-                              env={**os.environ, "TZ": "UTC"}) as p:
-            os.close(theirs)
-            text = b""
-            while True:
-                try:
-                    more = os.read(ours, 65536)
-                except OSError:  # the other end is closed
-                    more = b""
-                if not more:
-                    break
-                text += more
-            p.wait(60)
-        os.close(ours)
-        return text.decode().replace("\r\n", "\n").replace("\033[1m", "").replace("\033[0m", "")
+        """What a terminal shows, without what is bold."""
+        return on_terminal(["--port", str(self.broker.port), "--site", "home", *words]).replace("\033[1m", "").replace("\033[0m", "")
 
     def __enter__(self):
         return self
@@ -192,7 +201,7 @@ def retry():
             code, text, err = agent.ctl("outbox", "retry")
             assert code == 0 and text == want + "\n", (code, text, err)
         code, text, err = agent.ctl("outbox", "retry", "--json")
-        assert code == 0 and json.loads(text) == {"rows": 2016}, text
+        assert code == 0 and json.loads(text) == {"rows": 2016, "verb": "outbox.retry", "args": {}, "done": "2016 rows are due again"}, text
         assert agent.asked[-1] == ("outbox.retry", {}), agent.asked[-1]
         assert agent.ctl("outbox", "again")[0] == 2
         agent.answers["tariff.refresh"] = {"status": "error", "error": {"code": "busy", "message": "FlatPeak is asked again at 18:15"}}
@@ -250,6 +259,11 @@ USAGE = [
     (["ev", "ready", "--energy", "20kW"], "Wh, kWh or MWh"), (["ev", "now", "--energy=nan"], "Wh, kWh or MWh"),
     (["reserve", "0x1e"], "30%"), (["event", "reserve", "7d", "inf"], "30%"), (["why", "--since", "2x"], "s, min (m), h or d"),
     (["why", "--historie"], "'--historie' is not understood, did you mean --history?"), (["why", "a", "b"], "usage: hearthctl why"),
+    (["savings", "30"], "hearthctl: savings: '30' is not understood\nusage: hearthctl savings"), (["ev", "chaep"], "ev: 'chaep' is not understood\n"),
+    (["plan", "refresh", "x"], "plan: 'x' is not understood\n"), (["plan", "freshen"], "plan: 'freshen' is not understood\n"),
+    (["forecast", "clear", "x"], "forecast: 'x' is not understood\n"), (["override", "resume", "x"], "override: 'x' is not understood\n"),
+    (["status", "--watch", "x"], "status: 'x' is not understood\n"), (["devices", "x"], "devices: 'x' is not understood\n"),
+    (["sav"], "did you mean savings?"), (["simulate", "x", "--csv", "a", "--html", "a"], "--csv and --html: 'a' cannot be both"),
     (["why", "--since"], "usage: hearthctl why"), (["ping", "--json=yes"], "takes no value"), (["why", "--history=1"], "takes no value"),
 ]
 
@@ -320,6 +334,17 @@ def understood():
             code, text, err = agent.ctl(*words)
             asked = [a for v, a in agent.asked if v == verb][-1]
             assert (code, text.strip(), err) == (0, want, "") and asked == args, (words, code, text, err, asked)
+            # for programs the same, as it was sent, beside what the agent answers
+            code, text, err = agent.ctl(*words, "--json")
+            assert code == 0 and json.loads(text) == {"verb": verb, "args": args, "done": want.split("; now ")[0]}, (words, text)
+        code, text, err = agent.ctl("ev", "cheap")
+        assert code == 0 and "nothing is planned until it is said what it needs by when" in text and "what the sun leaves" in text, text
+        for words, want in ((["events"], "no event is known"), (["commands"], "no command is known")):
+            agent.state.update({"owner": {"evs": []}, "events": [], "commands": []})
+            assert agent.ctl(*words)[1] == "" and want in agent.ctl(*words)[2] and agent.ctl(*words)[0] == 0, (words, agent.ctl(*words))
+        agent.state["devices"] = {"battery": {"kinds": ["battery"], "battery": {}}}
+        assert agent.ctl("ev") == (0, "", "hearthctl: no charger is configured\n"), agent.ctl("ev")
+        agent.state["devices"] = DEVICES
         # a duration ends by the site's clock, and "18:00" is one there
         for words, unit, said in ((["--for", "2"], 2, "2 s"), (["--for=90min"], 5400, "1 h 30 min"), (["--for", "1h30m"], 5400, "1 h 30 min")):
             until = {berlin(f"now + {unit + s} seconds") for s in (-1, 0, 1)}
@@ -402,4 +427,5 @@ def tariff():
         assert code == 0 and "FlatPeak has given none yet" in err and "or [flatpeak]" not in err, (text, err)
 
 
-run_tests([options, usage, helps, understood, demand, show_json, check, check_secrets, outbox, retry, sites, tariff])
+if __name__ == "__main__":
+    run_tests([options, usage, helps, understood, demand, show_json, check, check_secrets, outbox, retry, sites, tariff])

@@ -1,6 +1,9 @@
 """What the manual and the help show as an example works: every configuration passes hearthd --check without a note, every command line
-of hearthctl is understood (nobody is there to answer it), and what is a role is one. Bash completion knows the devices."""
+of hearthctl is understood (nobody is there to answer it), every scenario and instance is taken, and what is a role is one. Bash
+completion knows the devices and the scenarios."""
+import datetime
 import glob
+import json
 import os
 import re
 import shlex
@@ -62,18 +65,63 @@ def command_lines():
         lines += ["hearthctl " + example for example in re.findall(r'EXAMPLE "([a-z][^"\\]*)', f.read())]
     assert len(lines) > 30, lines
     wrong = []
-    config = os.path.join(scratch(), "hearth.conf")
+    folder = scratch()
+    config = os.path.join(folder, "hearth.conf")
     with open(config, "w", encoding="utf-8") as f:
         f.write("[site]\nid = x\n")
+    with open(os.path.join(folder, "mine.json"), "w", encoding="utf-8") as f:
+        f.write('{"format": "hearth-scenario/1", "days": 1, "battery": {"capacity_wh": 5000}}')
     for line in lines:
         words = [w for w in shlex.split(line)[1:] if not w.endswith("password")]
         words = [w for w in words if w != "--password-file"]
         if words[:2] == ["config", "check"]:
             words.append(config)
-        done = subprocess.run([program("hearthctl"), "--port", "1", *words], capture_output=True, text=True, timeout=60, env=ENV)
+        done = subprocess.run([program("hearthctl"), "--port", "1", *words], capture_output=True, text=True, timeout=60, env=ENV, cwd=folder)
         if done.returncode not in UNDERSTOOD:
             wrong.append(f"{line}: exit {done.returncode}, {done.stderr}")
     assert not wrong, "\n".join(wrong)
+
+
+def documents():
+    """The examples of the JSON formats are taken as they stand, by what the manual says reads them."""
+    readers = {"hearth-scenario/1": ["simulate", "-", "--days", "1", "--quiet"], "ems-instance/1": ["plan", "solve", "-"]}
+    seen = set()
+    for page in pages():
+        for block in blocks(page):
+            if not block.startswith("{\n"):
+                continue
+            kind = json.loads(block)["format"]
+            seen.add(kind)
+            done = subprocess.run([program("hearthctl"), *readers[kind]], input=block, capture_output=True, text=True, timeout=60, env=ENV)
+            assert (done.returncode, done.stderr) == (0, ""), (page, done)
+    assert seen == set(readers), seen
+
+
+def ranges():
+    """A number just outside of what hearth-scenario(5) allows is refused with the same range, one at its ends is not."""
+    with open(os.path.join(SOURCE, "packaging", "man", "hearth-scenario.5"), encoding="utf-8") as f:
+        text = re.sub(r"\\f.|\\", "", f.read())
+    keys = re.search(r"^\.SH KEYS\n(.*?)^\.SH ", text, re.M | re.S).group(1)
+    checked, wrong = 0, []
+    for part in re.split(r"^\.SS ", "\n" + keys, flags=re.M):
+        name, _, body = part.partition("\n")
+        for entry in re.split(r"^\.TP\n", body, flags=re.M):
+            tag, _, words = entry.partition("\n")
+            spans = re.findall(r"(-?[\d.]+)\.\.(-?\d+(?:\.\d+)?)", words)
+            named = re.findall(r"\b([a-z_]+)\b", tag.replace(".BR", "").replace(".B", ""))
+            for i, key in enumerate(named if spans and named and "market" not in named else []):
+                low, high = spans[i if len(spans) == len(named) else 0]
+                low = low.rstrip(".")
+                value = float(high) + 1
+                inner = {key: value, **({"capacity_wh": 5000} if name == "battery" and key != "capacity_wh" else {})}
+                whole = {"format": "hearth-scenario/1", **({name: [inner] if name == "events" else inner} if name else inner)}
+                done = subprocess.run([program("hearthctl"), "simulate", "-"], input=json.dumps(whole), capture_output=True, text=True, timeout=60, env=ENV)
+                said = re.search(r"outside (\S+)\.\.(\S+)", done.stderr)
+                checked += 1
+                if done.returncode != 1 or not said or (float(said[1]), float(said[2])) != (float(low), float(high)):
+                    wrong.append(f"{name} {key}: the page says {low}..{high}, hearthctl: {done.stderr.strip()}")
+    assert not wrong, "\n".join(wrong)
+    assert checked > 30, checked
 
 
 def roles():
@@ -93,7 +141,7 @@ def completion():
         script = (f'source {SOURCE}/packaging/completion/hearthctl.bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _hearthctl; '
                   'printf "%s\\n" "${COMPREPLY[@]}"')
         path = f"{os.path.dirname(program('hearthctl'))}:{os.environ['PATH']}"
-        done = subprocess.run(["bash", "-c", script, "bash", "hearthctl", *words], capture_output=True, text=True, timeout=60, env={**os.environ, "PATH": path})
+        done = subprocess.run(["bash", "-c", script, "bash", "hearthctl", *words], capture_output=True, text=True, timeout=60, env={**ENV, "PATH": path})
         return set(done.stdout.split())
 
     with Home() as home:
@@ -107,6 +155,13 @@ def completion():
         assert complete(home, "limit", "set", "--import", "=", "") == {"none", "--json"}
         assert complete(home, "limit", "set", "--import", "=") == {"none", "--json"}
         assert "status" in complete(home, "help", "st") and "limit" in complete(home, "li")
+        for words, want in ((["plan", ""], {"solve", "refresh", "--json"}), (["ev", ""], {"off", "solar", "cheap", "now", "ready", "--json"}),
+                            (["forecast", ""], {"set", "clear", "--json"}), (["savings", ""], {"--month", "--days", "--json"}),
+                            (["simulate", "two-rate-ev"], {"two-rate-ev-week", "two-rate-ev-year"}), (["simulate", "--"], {"--list", "--history"}),
+                            (["simulate", "--history", "30d", "--"], {"--battery", "--power", "--csv", "--html", "--quiet", "--json"}),
+                            (["simulate", "agile-week", "--"], {"--days", "--seed", "--csv", "--html", "--quiet", "--json"}),
+                            (["savings", "--month", datetime.date.today().strftime("%Y-%m")], {datetime.date.today().strftime("%Y-%m")})):
+            assert complete(home, *words) == want, (words, complete(home, *words))
 
 
-run_tests([configurations, command_lines, roles, completion])
+run_tests([configurations, command_lines, documents, ranges, roles, completion])

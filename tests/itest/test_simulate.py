@@ -6,6 +6,7 @@ import html.parser
 import json
 import os
 import pty
+import signal
 import subprocess
 import threading
 
@@ -55,6 +56,9 @@ def written():
     rows = {r["name"]: r for r in result["rows"]}
     assert result["format"] == "hearth-simulation/1" and list(rows) == ROWS and result["days"] == 2
     assert rows["hearth"]["floor_violations"] == 0 and rows["clairvoyant"]["of_clairvoyant_pct"] == 100
+    assert result["least_total"] <= rows["clairvoyant"]["total"] + 1e-3 and 90 < rows["clairvoyant"]["of_most_pct"] <= 100.01, result["least_total"]
+    most = rows["no_battery"]["total"] - result["least_total"]
+    assert abs(rows["hearth"]["of_most_pct"] - 100 * rows["hearth"]["saving"] / most) < 0.05, rows["hearth"]
     assert abs(rows["hearth"]["saving"] - (rows["no_battery"]["total"] - rows["hearth"]["total"])) < 1e-3
     with open(out, encoding="ascii", newline="") as f:
         lines = list(csv.DictReader(f))
@@ -98,6 +102,10 @@ def by_name_and_file():
     assert [line.split("\t")[0] for line in plain.stdout.splitlines()] == ["no battery", "self-use", "time switch", "Hearth", "clairvoyant"]
     with open(page, encoding="utf-8") as f:
         assert "<b>" not in f.read()
+    listed = json.loads(run("simulate", "--list", "--json").stdout)
+    assert [x["name"] for x in listed] == names and all(x["about"] and x["days"] > 0 for x in listed), listed
+    nowhere = run("simulate", "--list", folder="/no/such/folder")
+    assert nowhere.returncode == 1 and "HEARTH_SCENARIOS" in nowhere.stderr, nowhere
     quiet = run("simulate", "flat-week", "--days", "1", "--quiet")
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
@@ -123,6 +131,34 @@ def on_a_terminal():
     assert "\r[" in text and "% " in text and " left\x1b[K" in text and "of best" in text and "clairvoyant knew every price" in text, text
 
 
+def files():
+    """A file is there as a whole or not at all: Ctrl-C, a mistake with the second one, a file that may not be replaced, a link."""
+    folder = scratch()
+    out, page = os.path.join(folder, "a.csv"), os.path.join(folder, "a.html")
+    with open(out, "w", encoding="ascii") as f:
+        f.write("mine\n")
+    os.symlink("a.csv", os.path.join(folder, "link.csv"))
+    done = subprocess.Popen([program("hearthctl"), "simulate", "agile-ev-year", "--csv", out, "--html", page], stderr=subprocess.PIPE, text=True,
+                            env={**os.environ, "HEARTH_SCENARIOS": FOLDER})
+    wait_for(lambda: len(os.listdir(folder)) == 4, 20, "the files it is going to write")
+    done.send_signal(signal.SIGINT)
+    assert "stopped, nothing is written" in done.communicate(timeout=20 * SLOW)[1] and done.returncode == -signal.SIGINT, done
+    assert sorted(os.listdir(folder)) == ["a.csv", "link.csv"]
+    done = run("simulate", "flat-week", "--days", "1", "--csv", out, "--html", folder + "/none/a.html")
+    assert done.returncode == 1 and "none/a.html" in done.stderr and sorted(os.listdir(folder)) == ["a.csv", "link.csv"], done
+    with open(out, encoding="ascii") as f:
+        assert f.read() == "mine\n"
+    old = os.umask(0o027)
+    done = run("simulate", "flat-week", "--days", "1", "--csv", os.path.join(folder, "link.csv"), "--html", page)
+    os.umask(old)
+    with open(out, encoding="ascii") as f:
+        assert done.returncode == 0 and f.read(5) == "time,", done
+    assert os.path.islink(os.path.join(folder, "link.csv")) and os.stat(page).st_mode & 0o777 == 0o640 and len(os.listdir(folder)) == 3
+    piped = run("simulate", "flat-week", "--days", "1", "--csv", "-")
+    with open(out, encoding="ascii") as f:
+        assert piped.returncode == 0 and piped.stdout == f.read(), piped.stderr
+
+
 REFUSED = [
     # words, exit, part of stderr
     ([], 2, "usage: hearthctl simulate"), (["a", "b"], 2, "usage:"), (["--list", "x"], 2, "usage:"), (["flat-week", "--days"], 2, "usage:"),
@@ -131,12 +167,15 @@ REFUSED = [
     (["flat-week", "--battery", "10kWh"], 2, "usage:"), (["--history", "30d"], 2, "usage:"), (["--history", "x", "--battery", "1kWh"], 2, "--history"),
     (["--history", "30d", "--battery", "0"], 2, "--battery"), (["--history", "900d", "--battery", "1kWh"], 2, "--history: 1d to"),
     (["--history=2d", "--battery=1kWh"], 3, "no broker"),
-    (["flat-weak"], 1, "did you mean flat-week?"), (["nothing-like-it"], 1, "--list"), (["/no/such/file.json"], 1, "No such file"),
+    (["flat-weak"], 1, "did you mean flat-week?"), (["nothing-like-it"], 1, "; there are: agile-ev-month, agile-ev-year, "), (["/no/such/file.json"], 1, "No such file"),
+    (["flat-week", "--csv", "-", "--html", "-"], 2, "can go to standard output"), (["flat-week", "--csv", "-", "--json"], 2, "only one of"),
+    (["agile-year", "--csv", "/no/such/folder/a.csv"], 1, "No such file"),  # said before the year is run, which takes longer than this test waits
     (["flat-week", "--days", "1", "--csv", "/no/such/folder/a.csv"], 1, "/no/such/folder/a.csv: No such file"),
     (["flat-week", "--days", "1", "--html", "/dev/full"], 1, "/dev/full: "),
 ]
 BAD_FILES = [
-    ("", "JSON: empty"), ("{", "ends early"), ("[" * 100, "nested deeper"), ('{"format": "hearth-scenario/1", "days": NaN}', "not understood"),
+    ("", "JSON: empty"), ("{\n{", "-:2:2: JSON: ends early"), ("[" * 100, "nested deeper"), ('{"format": "hearth-scenario/1", "days": NaN}', "-:1:41: days: NaN is not a number in JSON"),
+    ('{"format": "hearth-scenario/1",\n "battery": [{"capacity_wh": 5000},\n {"capacity_wh": 1}]}', "-:3: battery[1].capacity_wh: 1"),
     ('{"format": "hearth-scenario/1", "batery": []}', "batery: there is no such key, did you mean battery?"),
     ('{"format": "hearth-scenario/1", "days": 10000}', "days: 10000 is outside 1..800"),
     ('{"format": "hearth-scenario/1", "timezone": "Europe/Nowhere"}', "Europe/Nowhere"),
@@ -152,7 +191,7 @@ def refused():
             wrong.append(f"{words}: exit {done.returncode}, {done.stderr.strip()}")
     for text, want in BAD_FILES:
         done = run("simulate", "-", text=text)
-        if done.returncode != 1 or want not in done.stderr or not done.stderr.startswith("hearthctl: -: "):
+        if done.returncode != 1 or want not in done.stderr or not done.stderr.startswith("hearthctl: -:"):
             wrong.append(f"{text[:60]}: exit {done.returncode}, {done.stderr.strip()}")
     assert not wrong, "\n".join(wrong)
 
@@ -218,4 +257,4 @@ def history():
 
 
 if __name__ == "__main__":
-    run_tests([written, same_again, by_name_and_file, on_a_terminal, refused, history])
+    run_tests([written, same_again, by_name_and_file, on_a_terminal, files, refused, history])

@@ -1,5 +1,8 @@
-"""The manual knows every configuration key, every verb and option of hearthctl, and every option of hearthd. That its examples work:
+"""The manual knows every configuration key, every verb and option of hearthctl and what it reads from the environment, every option of
+hearthd, and every key of a scenario and of a planner's instance. That its examples work:
 tests/itest/test_manual.py."""
+import glob
+import os
 import re
 import sys
 
@@ -44,5 +47,29 @@ for option in re.findall(r'\{ "([a-z]+)", (?:no|required)_argument', read("agent
 verbs = re.findall(r'^\t\{ "([a-z_.]+)", USER_', read("agent/flow/local/verbs.c"), re.M)
 if len(verbs) < 30:
     missing.append("agent/flow/local/verbs.c: the table of verbs was not understood")
+# the tables of the scenario's keys, each told in its section of the page; "" is what stands before the first
+scenario = re.search(r"^\.SH KEYS\n(.*?)^\.SH ", plain(read("packaging/man/hearth-scenario.5")), re.M | re.S).group(1)
+sections = {part.split("\n", 1)[0]: part for part in re.split(r"^\.SS ", "\n" + scenario, flags=re.M)}
+SECTION = {"TOP": "", "PLACE": "place", "TARIFF": "tariff", "DIRECTION": "tariff", "MARKET": "tariff", "BATTERY": "battery", "PV": "pv", "LOAD": "load",
+           "CAR": "car", "EVENT": "events", "SITE": "site", "PLAN": "plan"}
+tables = re.findall(r"^static const struct key (\w+)\[\] = \{(.*?)\};", read("agent/simulate/scenario.c"), re.M | re.S)
+for name, rows in tables:
+    for key in re.findall(r'\{ "([a-z_]+)", [A-Z]', rows):
+        if key not in SECTION.values() and not re.search(rf'^(?:\.BR? .*|.*\.BR? .*|[^a-z].*)\b{key}\b', sections.get(SECTION.get(name, "?"), ""), re.M):
+            missing.append(f"packaging/man/hearth-scenario.5: {key} of {name} in agent/simulate/scenario.c is not described")
+if {name for name, _ in tables} != set(SECTION):
+    missing.append("agent/simulate/scenario.c: the tables of keys were not understood")
+instance = plain(read("packaging/man/hearth-instance.5"))
+known = re.findall(r'(?:series|number|flag)\(&?\w+, "([a-z_]+)"', read("policies/planner/instance.c"))
+if len(known) < 20:
+    missing.append("policies/planner/instance.c: the keys were not understood")
+for key in known:
+    if not re.search(rf"^\.BR? .*\b{key}\b", instance, re.M):
+        missing.append(f"packaging/man/hearth-instance.5: {key} of policies/planner/instance.c is not described")
+environment = re.search(r"^\.SH ENVIRONMENT\n(.*?)^\.SH ", ctl, re.M | re.S).group(1)
+for path in sorted(glob.glob(f"{source}/agent/ctl/*.c")):
+    for name in re.findall(r'getenv\("([A-Z_]+)"\)', read(os.path.relpath(path, source))):
+        if name not in environment:
+            missing.append(f"packaging/man/hearthctl.1: {name}, which {os.path.basename(path)} reads, is not under ENVIRONMENT")
 print("\n".join(missing) if missing else f"the manual knows {len(verbs)} verbs and all keys")
 sys.exit(1 if missing else 0)

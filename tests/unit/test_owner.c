@@ -145,14 +145,14 @@ static void test_pause_through_steps(void **state)
 }
 
 static const struct { const char *name; struct owner_ev v; int result; } EVS[] = {
-	{ "no mode", { "car", EV_UNSET, NAN, NAN, 0 }, -EINVAL },
-	{ "no device", { "", EV_NOW, NAN, NAN, 0 }, -EINVAL },
-	{ "energy and soc", { "car", EV_CHEAP, 1000, 50, 0 }, -EINVAL },
-	{ "energy negative", { "car", EV_CHEAP, -5, NAN, 0 }, -ERANGE },
-	{ "soc 101", { "car", EV_CHEAP, NAN, 101, 0 }, -ERANGE },
-	{ "ready in the past", { "car", EV_CHEAP, NAN, NAN, T }, -ERANGE },
-	{ "ready in a year", { "car", EV_CHEAP, NAN, NAN, T + 365 * 24 * H }, -ERANGE },
-	{ "cheap by morning", { "car", EV_CHEAP, 20000, NAN, T + 8 * H }, 0 },
+	{ "no mode", { "car", EV_UNSET, NAN, NAN, 0, 0 }, -EINVAL },
+	{ "no device", { "", EV_NOW, NAN, NAN, 0, 0 }, -EINVAL },
+	{ "energy and soc", { "car", EV_CHEAP, 1000, 50, 0, 0 }, -EINVAL },
+	{ "energy negative", { "car", EV_CHEAP, -5, NAN, 0, 0 }, -ERANGE },
+	{ "soc 101", { "car", EV_CHEAP, NAN, 101, 0, 0 }, -ERANGE },
+	{ "ready in the past", { "car", EV_CHEAP, NAN, NAN, T, 0 }, -ERANGE },
+	{ "ready in a year", { "car", EV_CHEAP, NAN, NAN, T + 365 * 24 * H, 0 }, -ERANGE },
+	{ "cheap by morning", { "car", EV_CHEAP, 20000, NAN, T + 8 * H, 0 }, 0 },
 };
 
 /* "for an hour" is an hour, whatever the wall clock does meanwhile; "until six" is six o'clock. */
@@ -209,6 +209,37 @@ static void test_ev(void **state)
 	assert_int_equal(owner_ev_of(&o, "car")->mode, EV_CHEAP); /* the wish is over, the mode stays */
 	assert_true(isnan(owner_ev_of(&o, "car")->energy_wh));
 	assert_null(owner_ev_of(&o, "other"));
+}
+
+/* What the car took counts against what it was to get; done stays done over a restart, and begins anew with the next wish. */
+static void test_taken(void **state)
+{
+	const struct owner_ev wish = { "car", EV_CHEAP, 2000, NAN, T + 8 * H, 0 }, open = { "van", EV_CHEAP, NAN, NAN, 0, 0 };
+	struct owner o, back;
+	cJSON *j;
+
+	(void)state;
+	owner_init(&o);
+	owner_ev_set(&o, &wish, T, NULL);
+	owner_ev_set(&o, &open, T, NULL);
+	assert_false(owner_ev_took(&o, "car", 499));
+	assert_true(owner_ev_took(&o, "car", 2)); /* half a kWh */
+	assert_false(owner_ev_took(&o, "car", -100));
+	assert_false(owner_ev_took(&o, "car", NAN));
+	assert_true(fabs(owner_ev_left_wh(owner_ev_of(&o, "car")) - 1499) < 1e-9);
+	assert_true(owner_ev_took(&o, "car", 1600));
+	assert_false(owner_ev_took(&o, "car", 1600));
+	assert_false(owner_ev_took(&o, "van", 1600));
+	assert_false(owner_ev_took(&o, "nobody", 1600));
+	assert_true(isnan(owner_ev_left_wh(owner_ev_of(&o, "van"))));
+	j = owner_encode(&o);
+	assert_int_equal(owner_decode(j, &back, NULL), 0);
+	cJSON_Delete(j);
+	assert_true(fabs(owner_ev_left_wh(owner_ev_of(&back, "car"))) < 1e-9);
+	owner_ev_set(&back, &wish, T, NULL);
+	assert_true(fabs(owner_ev_left_wh(owner_ev_of(&back, "car")) - 2000) < 1e-9);
+	assert_true(owner_expire(&o, T + 8 * H));
+	assert_true(isnan(owner_ev_left_wh(owner_ev_of(&o, "car"))) && owner_ev_of(&o, "car")->taken_wh < 1);
 }
 
 static void test_round_trip(void **state)
@@ -336,7 +367,7 @@ static void test_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_overrides), cmocka_unit_test(test_reserve), cmocka_unit_test(test_pause), cmocka_unit_test(test_pause_through_steps), cmocka_unit_test(test_override_through_steps), cmocka_unit_test(test_ev),
+		cmocka_unit_test(test_overrides), cmocka_unit_test(test_reserve), cmocka_unit_test(test_pause), cmocka_unit_test(test_pause_through_steps), cmocka_unit_test(test_override_through_steps), cmocka_unit_test(test_ev), cmocka_unit_test(test_taken),
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_bad_store), cmocka_unit_test(test_parts), cmocka_unit_test(test_words),
 	};
 

@@ -44,10 +44,10 @@ static cJSON *plan_make(int slots, double hours)
 	return o;
 }
 
-/* The caller frees both. */
-static char *draw(cJSON *plan, int width, bool color, const struct zone *zone)
+/* The caller frees the text. */
+static char *draw_in(cJSON *plan, int width, bool color, const struct zone *zone, const char *currency)
 {
-	const struct plan_draw_options o = { width, color, zone };
+	const struct plan_draw_options o = { width, color, zone, currency };
 	size_t size;
 	char *text = NULL;
 	FILE *f = open_memstream(&text, &size);
@@ -56,6 +56,11 @@ static char *draw(cJSON *plan, int width, bool color, const struct zone *zone)
 	fclose(f);
 	cJSON_Delete(plan);
 	return text;
+}
+
+static char *draw(cJSON *plan, int width, bool color, const struct zone *zone)
+{
+	return draw_in(plan, width, color, zone, NULL);
 }
 
 static void must_be(char *text, const char *expected)
@@ -87,6 +92,45 @@ static void test_exact(void **context)
 		"           20  Fri 04  08  12  16\n");
 }
 
+/* Where there is no room beside the drawing its numbers stand above and below it; the currency is one of them. */
+static void test_narrow(void **context)
+{
+	(void)context;
+	must_be(draw_in(plan_make(24, 1), 33, false, NULL, "EUR"),
+		"import   0.10..0.40 EUR/kWh\n"
+		"         ██████      ████████████\n"
+		"         ██████▄▄▄▄▄▄████████████\n"
+		"export   0.05..0.05 EUR/kWh\n"
+		"                                 \n"
+		"         ▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂\n"
+		"garage-b charge 1.0 kW\n"
+		"               ██████            \n"
+		"               ██████            \n"
+		"         ────────────────────────\n"
+		"                     ██████      \n"
+		"                                 \n"
+		"         give 0.5 kW\n"
+		"stored   2.0..7.8 kWh, ▒ floor 2.0\n"
+		"                  ▁▄▇▇▆▄▃▁       \n"
+		"                ▃▆█████████▇▇▇▇▇▇\n"
+		"         ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒\n"
+		"wallbox  car 7.4 kW\n"
+		"         ██                      \n"
+		"         ──┴───┼───┴───┴───┴───┴─\n"
+		"           20  Fri 04  08  12  16\n");
+}
+
+/* Beside the drawing the currency takes its room from it. */
+static void test_currency(void **context)
+{
+	char *text = draw_in(plan_make(20, 1), 50, false, NULL, "EUR");
+
+	(void)context;
+	assert_memory_equal(text, "import   ", 9);
+	assert_non_null(strstr(text, "  0.10..0.40 EUR/kWh\n         ██████▄▄▄▄▄▄████████\n"));
+	free(text);
+}
+
 /* Slots of any length give the same picture: a column is time. */
 static void test_lengths(void **context)
 {
@@ -103,8 +147,8 @@ static void test_widths(void **context)
 {
 	(void)context;
 	for (int width = 0; width < 300; width += 7) {
-		char *text = draw(plan_make(48, 1), width, false, NULL);
-		int most = width < 50 ? 50 : width, n = 0, lines = 0;
+		char *text = draw_in(plan_make(48, 1), width, false, NULL, width % 2 ? "GBP" : NULL);
+		int most = width < 34 ? 34 : width, n = 0, lines = 0; /* "stored   2.0..7.8 kWh, floor 2.0" */
 
 		for (const char *c = text; *c; c++) {
 			n += (*c & 0xC0) != 0x80 && *c != '\n';
@@ -115,7 +159,7 @@ static void test_widths(void **context)
 			lines++;
 			n = 0;
 		}
-		assert_int_equal(lines, 15);
+		assert_int_equal(lines, width < 50 ? 21 : 15);
 		free(text);
 	}
 }
@@ -169,7 +213,7 @@ static void test_parts(void **context)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exact), cmocka_unit_test(test_lengths), cmocka_unit_test(test_widths),
+		cmocka_unit_test(test_exact), cmocka_unit_test(test_narrow), cmocka_unit_test(test_currency), cmocka_unit_test(test_lengths), cmocka_unit_test(test_widths),
 		cmocka_unit_test(test_site_time), cmocka_unit_test(test_color), cmocka_unit_test(test_parts),
 	};
 

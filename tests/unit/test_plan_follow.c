@@ -68,6 +68,33 @@ static void value_against_price(void **state)
 	}
 }
 
+/* Export dearer than import: buying for later and selling what is there pay both. The plan knows which comes first. */
+static void both_directions_pay(void **state)
+{
+	static const struct { const char *name; double planned_w; bool grid_charging, battery_export; enum what must; } ROWS[] = {
+		{ "the plan buys", 3000, true, true, CHARGE },
+		{ "the plan sells", -3000, true, true, SELL },
+		{ "the plan rests", 0, true, true, CHARGE },
+		{ "the plan sells, the site may not", -3000, true, false, CHARGE },
+		{ "the plan buys, the site may not", 3000, false, true, SELL },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int b;
+
+		desk_init(&s);
+		b = desk_battery(&s, 30);
+		guide(&s.dev[b], 0.20, 0.20);
+		s.dev[b].guide.planned_w = ROWS[r].planned_w;
+		s.import_price = 0.09;
+		s.export_price = 0.30;
+		s.site.grid_charging = ROWS[r].grid_charging;
+		s.site.battery_export = ROWS[r].battery_export;
+		assert_row(ROWS[r].name, what_of(desk_order(desk_step(&POLICY_PLAN_FOLLOW, &s, NULL), b, RANK_NONE)) == ROWS[r].must);
+	}
+}
+
 /* A plan that charges from the grid, spoilt in one way each. */
 static void what_keeps_it_from_charging(void **state)
 {
@@ -323,6 +350,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(value_against_price),
+		cmocka_unit_test(both_directions_pay),
 		cmocka_unit_test(what_keeps_it_from_charging),
 		cmocka_unit_test(selling_waits_for_the_car),
 		cmocka_unit_test(no_flapping_around_a_tie),

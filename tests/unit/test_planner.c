@@ -233,6 +233,93 @@ static void test_fixed_orders(void **context)
 	instance_deinit(&in);
 }
 
+/* More sun than the limit of export lets out, and none of it can be curtailed: that is named, and no car is overfilled for it. */
+static void test_no_car_overfilled(void **context)
+{
+	struct plan_instance in;
+	struct plan p;
+	double kwh = 0;
+
+	(void)context;
+	home(&in, 48, 1);
+	for (int t = 0; t < in.slots; t++) {
+		in.slot_h[t] = 0.5;
+		in.pv_kw[t] = 20;
+		in.curtail_max_kw[t] = 0;
+		in.export_max_kw[t] = 5;
+	}
+	in.ev[0] = (struct plan_ev){ "car", 2, 20, 6, 1.4, 7 };
+	solve(&in, &p);
+	assert_int_equal(p.status, PLAN_INFEASIBLE);
+	assert_non_null(strstr(p.why, "grid.export_max_kw"));
+	for (int t = 0; t < in.slots; t++)
+		kwh += p.ev_kw[0][t] * 0.5;
+	assert_true(fabs(kwh - 6) < 1e-6);
+	plan_deinit(&p);
+	instance_deinit(&in);
+}
+
+/* A soft floor above the start ends an order, not what is stored: once the bound took the order for one that goes on below,
+ * and dear energy bought to follow it was called the optimum. */
+static void test_order_ends_at_soft_floor(void **context)
+{
+	struct plan_instance in;
+	struct plan p;
+
+	(void)context;
+	home(&in, 4, 0);
+	for (int t = 0; t <= 4; t++)
+		in.battery[0].floor_kwh[t] = 4;
+	in.battery[0].soc_kwh = 3;
+	in.floor_price = 1e3;
+	in.battery[0].fixed_kw[2] = -3;
+	solve(&in, &p);
+	assert_int_equal(p.status, PLAN_OPTIMAL);
+	assert_true(fabs(p.cost - 0.834568) < 1e-6); /* at the floor before the order: buying for it does not pay */
+	assert_true(plan_check(&in, &p).worst < 1e-4);
+	plan_deinit(&p);
+	instance_deinit(&in);
+}
+
+/* A slot in which the battery may not charge, and rests so that the car may have the sun: the one power it can have there. */
+static void test_rest_beside_car(void **context)
+{
+	struct plan_instance in;
+	struct errbuf err = { "" };
+	struct plan p;
+	size_t len;
+	char *text = plan_check_read("tests/data/plan/rest-bonus-ev-3600.json", &len);
+
+	(void)context;
+	assert_non_null(text);
+	assert_int_equal(instance_parse(text, len, &in, &err), 0);
+	free(text);
+	solve(&in, &p);
+	assert_true(p.bound <= -28.024917 + 1e-6 && p.cost < -28.024917 + 1e-4);
+	plan_deinit(&p);
+	instance_deinit(&in);
+}
+
+/* One battery's order and the other's wish to charge meet in a slot; the way out is to have the first empty by then. */
+static void test_order_beside_charging(void **context)
+{
+	struct plan_instance in;
+	struct errbuf err = { "" };
+	struct plan p;
+	size_t len;
+	char *text = plan_check_read("tests/data/plan/two-batteries-order-bonus-3600.json", &len);
+
+	(void)context;
+	assert_non_null(text);
+	assert_int_equal(instance_parse(text, len, &in, &err), 0);
+	free(text);
+	solve(&in, &p);
+	assert_int_equal(p.status, PLAN_FEASIBLE);
+	assert_true(p.cost < -4.388603 + 1e-4);
+	plan_deinit(&p);
+	instance_deinit(&in);
+}
+
 static bool at_once(void *context)
 {
 	(void)context;
@@ -435,6 +522,10 @@ int main(void)
 		cmocka_unit_test(test_car_energy_cannot_fit),
 		cmocka_unit_test(test_start_below_floor),
 		cmocka_unit_test(test_fixed_orders),
+		cmocka_unit_test(test_no_car_overfilled),
+		cmocka_unit_test(test_order_ends_at_soft_floor),
+		cmocka_unit_test(test_rest_beside_car),
+		cmocka_unit_test(test_order_beside_charging),
 		cmocka_unit_test(test_no_time_still_a_plan),
 		cmocka_unit_test(test_scaled_prices),
 		cmocka_unit_test(test_battery_of_nothing),

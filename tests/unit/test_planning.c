@@ -2,6 +2,7 @@
 #include "flow/control/planning.h"
 
 #include "core/json.h"
+#include "support/cm.h"
 #include "support/plan_check.h"
 #include "support/plan_world.h"
 
@@ -12,6 +13,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -386,6 +388,61 @@ static void test_on_a_worker(void **context)
 	free(w);
 }
 
+/* A reload makes the battery another one: the plan for the old one says nothing to it, and one that is under way is not taken. */
+static void test_another_battery(void **context)
+{
+	static const struct { const char *name; double capacity_wh, charge_max_w; uint32_t roles; bool enabled, kept; } ROWS[] = {
+		{ "the same", 10000, 5000, ROLE_BATTERY, true, true },  { "larger", 20000, 5000, ROLE_BATTERY, true, false },
+		{ "slower", 10000, 2000, ROLE_BATTERY, true, false },   { "not said", NAN, 5000, ROLE_BATTERY, true, false },
+		{ "a load", 10000, 5000, ROLE_LOAD, true, false },      { "out of use", 10000, 5000, ROLE_BATTERY, false, false },
+	};
+	struct replan_expected expected;
+	struct plan_guide g;
+
+	(void)context;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		struct world *w = world_make();
+		struct config_device *d = &w->config.device[1];
+		struct planning *p = NULL;
+		uv_loop_t loop;
+
+		for (int k = 0; k < w->s.n_devices; k++)
+			w->config.device[k] = (struct config_device){ .enabled = true, .capacity_wh = NAN, .charge_max_w = NAN, .discharge_max_w = NAN };
+		for (int k = w->config.n_devices = w->s.n_devices; k-- > 0;)
+			memcpy(w->config.device[k].id, w->s.dev[k].id, sizeof(w->s.dev[k].id));
+		d->roles = ROLE_BATTERY;
+		d->capacity_wh = 10000;
+		d->charge_max_w = 5000;
+		assert_int_equal(uv_loop_init(&loop), 0);
+		assert_int_equal(planning_start(&p, &loop, &(struct planning_options){ &w->config, &w->zone, changed, w, &w->forecast }, NULL), 0);
+		assert_int_equal(planning_request(p, &w->in), 0);
+		run_until_changed(&loop, w, 1);
+		assert_int_equal(planning_request(p, &w->in), 0); /* under way while the devices change */
+		d->capacity_wh = ROWS[i].capacity_wh;
+		d->charge_max_w = ROWS[i].charge_max_w;
+		d->roles = ROWS[i].roles;
+		d->enabled = ROWS[i].enabled;
+		planning_configure(p, &w->config, &w->zone);
+		planning_configure(p, &w->config, &w->zone);      /* the rest of a reload says it again */
+		planning_guide(p, w->s.dev[1].id, NOW, &g);
+		assert_row(ROWS[i].name, g.valid == ROWS[i].kept);
+		planning_expect(p, NOW, &expected);
+		assert_row(ROWS[i].name, expected.valid && isnan(expected.stored_wh[1]) == !ROWS[i].kept);
+		planning_guide(p, w->s.dev[2].id, NOW, &g);
+		assert_row(ROWS[i].name, g.valid);                /* the car is what it was */
+		usleep(10000);                                    /* else the next request would replace the one under way */
+		w->s.dev[1].capacity_wh = ROWS[i].kept ? 10000 : 20000;
+		assert_int_equal(planning_request(p, &w->in), 0);
+		run_until_changed(&loop, w, 2);
+		planning_guide(p, w->s.dev[1].id, NOW, &g);
+		assert_row(ROWS[i].name, g.valid && strstr(planning_text(p), ROWS[i].kept ? "\"capacity_kwh\":10" : "\"capacity_kwh\":20"));
+		planning_stop(p);
+		uv_run(&loop, UV_RUN_DEFAULT);
+		assert_int_equal(uv_loop_close(&loop), 0);
+		free(w);
+	}
+}
+
 /* What was known when it was asked counts, whatever becomes of it; and all of it, not the first hour only. */
 static void test_by_value(void **context)
 {
@@ -533,7 +590,7 @@ int main(void)
 		cmocka_unit_test(test_orders_fit),      cmocka_unit_test(test_orders_share),
 		cmocka_unit_test(test_softened),        cmocka_unit_test(test_softened_on_a_worker),
 		cmocka_unit_test(test_measure),         cmocka_unit_test(test_on_a_worker),
-		cmocka_unit_test(test_by_value),
+		cmocka_unit_test(test_another_battery), cmocka_unit_test(test_by_value),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -230,12 +230,94 @@ static void test_standing_events_sun(void **state)
 	end(v);
 }
 
+/* A night that fills the battery is no loss: what it holds counts, from end to end of intervals that follow each other, and is kept. */
+static void test_stored(void **state)
+{
+	const int64_t t = utc("2026-01-15T00:00:00Z");
+	struct interval_report r = { .start_utc_ms = t, .duration_s = 300, .n = 2 };
+	struct savings *v = begin();
+
+	(void)state;
+	config.n_devices = 1;
+	snprintf(config.device[0].id, sizeof(config.device[0].id), "battery");
+	config.device[0].capacity_wh = 10000;
+	r.grid.measured_s = r.home.measured_s = r.solar.measured_s = 300;
+	r.grid.in_wh = 500;
+	r.home.in_wh = 100;
+	snprintf(r.device[0].id, sizeof(r.device[0].id), "battery");
+	r.device[0].roles = ROLE_BATTERY;
+	r.device[0].capacity_wh = NAN;                       /* it does not say: the owner did */
+	r.device[1].roles = ROLE_PV;
+	r.device[1].soc_pct = r.device[1].capacity_wh = NAN;
+	r.device[0].soc_pct = 20;                            /* since when, nobody knows */
+	savings_ended(v, &r, 0.10, 0.05, "GBP");
+	for (r.device[0].soc_pct = 24; r.device[0].soc_pct <= 40; r.device[0].soc_pct += 4) {
+		r.start_utc_ms += 300000;
+		savings_ended(v, &r, 0.10, 0.05, "GBP");
+		fake_commit(0);
+	}
+	assert_true(near(total(v, "{\"days\":1}", t + 1800000, "stored_kwh"), 2) && near(total(v, "{\"days\":1}", t + 1800000, "stored_value"), 0.2));
+	assert_true(near(total(v, "{\"days\":1}", t + 1800000, "saved"), 6 * (0.01 - 0.05) + 0.2)); /* what went in and is not held: 0.04 */
+	config.device[0].capacity_wh = 20000;                /* another battery: 4 kWh came with it */
+	r.start_utc_ms += 300000;
+	savings_ended(v, &r, 0.10, 0.05, "GBP");
+	r.start_utc_ms += 600000;                            /* nobody looked for five minutes */
+	r.device[0].soc_pct = 80;
+	savings_ended(v, &r, 0.10, NAN, "GBP");
+	fake_commit(0);
+	assert_true(near(total(v, "{\"days\":1}", t + 3600000, "stored_kwh"), 2));
+	r.start_utc_ms += 300000;                            /* taken out again, to the grid, which paid nobody knows what */
+	r.device[0].soc_pct = 50;
+	r.grid.in_wh = 0;
+	r.grid.out_wh = 5000;
+	savings_ended(v, &r, 0.10, NAN, "GBP");
+	fake_commit(0);
+	assert_true(near(total(v, "{\"days\":1}", t + 3600000, "stored_kwh"), -4) && near(total(v, "{\"days\":1}", t + 3600000, "unpriced_kwh"), 5));
+	end(v);
+	v = begin();
+	assert_true(near(total(v, "{\"days\":1}", t + 3600000, "stored_value"), -0.4) && near(total(v, "{\"days\":1}", t + 3600000, "unpriced_kwh"), 5));
+	end(v);
+	config.n_devices = 0;
+}
+
+/* A silence between two ticks is not time in which the sun was held back. */
+static void test_gap(void **state)
+{
+	static const struct { int64_t ms; double s; } ROWS[] = { { 15000, 15 }, { 15001, 0 }, { 0, 0 }, { -1000, 0 } };
+	const int64_t t = utc("2026-01-15T12:00:00Z");
+	static struct snapshot s;
+	static struct decisions d;
+
+	s.n_devices = d.n = 1;
+	s.dev[0].roles = ROLE_PV;
+	d.d[0].order.kind = ORDER_POWER;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		struct savings *v;
+
+		setup(state);
+		v = begin();
+		for (int k = 0; k < 13; k++) {
+			s.now_ms = 5000000;
+			savings_observe(v, &s, &d);
+			s.now_ms += ROWS[i].ms;
+			savings_observe(v, &s, &d);
+			s.now_ms = 0;                        /* far back: never counted */
+			savings_observe(v, &s, &d);
+		}
+		ended_at(v, t, 300, "GBP");
+		assert_true(near(total(v, "{\"days\":1}", t + 300000, "curtailed_min"), round(13 * ROWS[i].s / 60)));
+		end(v);
+	}
+}
+
 /* A store that refuses, or is killed: the next interval writes the whole day again. Rows nobody can read are left out. */
 static void test_store(void **state)
 {
 	static const char *const BAD[] = {
-		"", "s1", "s1 GBP", "s2 GBP 1 1 1 1 1 1 1 1 1 1", "s1 GBP 1 1 1 1 1 1 1 1 1", "s1 GBP 1 1 1 1 1 1 1 1 1 1 1", "s1 EURO 1 1 1 1 1 1 1 1 1 1",
-		"s1 GBP nan 1 1 1 1 1 1 1 1 1", "s1 GBP -1 1 1 1 1 1 1 1 1 1", "s1 GBP 1 1 1 1 1e300 1 1 1 1 1", "s1 GBP 1 1 1 1 1 1 1 1 1 1 ", "s1 GBP 1 1 1 1 x 1 1 1 1 1",
+		"", "s2", "s2 GBP", "s1 GBP 1 1 1 1 1 1 1 1 1 1 1 1 1", "s2 GBP 1 1 1 1 1 1 1 1 1 1 1 1", "s2 GBP 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+		"s2 EURO 1 1 1 1 1 1 1 1 1 1 1 1 1", "s2 GBP nan 1 1 1 1 1 1 1 1 1 1 1 1", "s2 GBP -1 1 1 1 1 1 1 1 1 1 1 1 1",
+		"s2 GBP 1 1 1 1 1e300 1 1 1 1 1 1 1 1", "s2 GBP 1 1 1 1 1 1 1 1 1 1 1 1 1 ", "s2 GBP 1 1 1 1 x 1 1 1 1 1 1 1 1",
+		"s2 GBP 1 1 1 1 1 1 1 1 1 1 1 1 -1",
 	};
 	const int64_t t = utc("2026-01-15T12:00:00Z");
 	struct savings *v = begin();
@@ -259,7 +341,7 @@ static void test_store(void **state)
 		assert_row(BAD[i], savings_load(v, &row)); /* ours, but the day stays as it is */
 		assert_row(BAD[i], near(total(v, "{\"days\":2}", t + 600000, "bill"), 0.09));
 	}
-	assert_true(savings_load(v, &(struct store_row){ .key = "+savings/2026-02-30", .kind = "", .body = "s1 GBP 1 1 1 1 1 1 1 1 1 1" }));
+	assert_true(savings_load(v, &(struct store_row){ .key = "+savings/2026-02-30", .kind = "", .body = "s2 GBP 1 1 1 1 1 1 1 1 1 1 1 1 1" }));
 	assert_false(savings_load(v, &(struct store_row){ .key = "battery/2026-01-15", .kind = "", .body = "1 1 1 1" }));
 	assert_false(savings_load(v, &(struct store_row){ .key = "demand", .kind = "", .body = "{}" }));
 	end(v);
@@ -302,6 +384,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_days, setup),    cmocka_unit_test_setup(test_clock_steps, setup),
 		cmocka_unit_test_setup(test_unknown, setup), cmocka_unit_test_setup(test_standing_events_sun, setup),
+		cmocka_unit_test_setup(test_stored, setup),  cmocka_unit_test_setup(test_gap, setup),
 		cmocka_unit_test_setup(test_store, setup),   cmocka_unit_test_setup(test_full, setup),
 		cmocka_unit_test_setup(test_due, setup),
 	};

@@ -90,6 +90,8 @@ static void test_by_hand(void **state)
 	near("cycles", r.row[ROW_TIMER].cycles, (5 + 9) / 2.0 / 10, 0.01);
 	near("self-use own", r.row[ROW_SELF_USE].self_sufficiency_pct, 100 * 3.8 / 24, 0.1);
 	near("best", r.row[ROW_CLAIRVOYANT].of_clairvoyant, 100, 1e-9);
+	near("bound", r.least_total, r.row[ROW_CLAIRVOYANT].total, 1e-6); /* it is known by hand: nothing is better */
+	near("of most", r.row[ROW_HEARTH].of_most, r.row[ROW_HEARTH].of_clairvoyant, 1e-3);
 	near("point", (double)r.row[ROW_NO_BATTERY].point[20].grid_kw, 1, 1e-3);
 	near("point's cost", (double)r.row[ROW_NO_BATTERY].point[20].cost, 0.15, 1e-3);
 	simulate_result_deinit(&r);
@@ -203,6 +205,10 @@ static void judge(const char *name, uint64_t seed, const struct simulate_result 
 		if (r->row[ROW_CLAIRVOYANT].total > r->row[i].total + NOT_BETTER * bill)
 			fail_msg("%s, seed %d: %s costs %.3f, the clairvoyant %.3f", name, (int)seed, simulate_row_name((enum simulate_row_kind)i),
 				 r->row[i].total, r->row[ROW_CLAIRVOYANT].total);
+	if (!(r->least_total <= r->row[ROW_CLAIRVOYANT].total + 1e-6)) /* is it a bound? */
+		fail_msg("%s, seed %d: the bound is %.3f, the clairvoyant costs %.3f", name, (int)seed, r->least_total, r->row[ROW_CLAIRVOYANT].total);
+	if (!(r->row[ROW_CLAIRVOYANT].of_most >= (strstr(name, "event") ? 92 : 99.7))) /* and of any use? */
+		fail_msg("%s, seed %d: the clairvoyant reaches %.3f %% of the bound", name, (int)seed, r->row[ROW_CLAIRVOYANT].of_most);
 	if (r->row[ROW_HEARTH].total > r->row[ROW_SELF_USE].total + NOT_WORSE * bill)
 		fail_msg("%s, seed %d: Hearth costs %.3f, self-use %.3f", name, (int)seed, r->row[ROW_HEARTH].total, r->row[ROW_SELF_USE].total);
 	assert_int_equal(r->row[ROW_HEARTH].floor_violations, 0);
@@ -272,6 +278,40 @@ static void test_same_again(void **state)
 	truth_deinit(&tb);
 	truth_deinit(&tc);
 	scenario_deinit(&s);
+}
+
+/* What a car wants is told, or guessed from what the hub has seen: who has seen nothing charges nothing but sun, and there is none. */
+static void test_car_by_habit(void **state)
+{
+	static const struct { bool by_habit; int learned_days; double short_least, short_most; } ROWS[] = {
+		{ false, 0, 0, 0.02 }, { true, 0, 1, 1 }, { true, 28, 0, 0.25 },
+	};
+
+	(void)state;
+	for (size_t i = getenv("HEARTH_SLOW") ? 1 : 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		struct scenario s = home(TWO_RATE, CAR);
+		struct simulate_result r;
+		double wanted_kwh = 0, share;
+		struct truth t;
+
+		s.days = 5;
+		s.pv.peak_w = 0;
+		s.car.by_habit = ROWS[i].by_habit;
+		s.learned_days = ROWS[i].learned_days;
+		simulate(&s, &t, &r);
+		assert_int_equal(t.n_sessions, 2);
+		assert_true(s.learned_days ? t.n_before >= 18 && t.before[t.n_before - 1].to_utc_ms <= t.start_utc_ms : t.n_before == 0);
+		for (int k = 0; k < t.n_sessions; k++)
+			wanted_kwh += t.session[k].wh / 1e3;
+		share = r.row[ROW_HEARTH].car_short_kwh / wanted_kwh;
+		if (share < ROWS[i].short_least - 1e-9 || share > ROWS[i].short_most)
+			fail_msg("row %d: %.3f of the car's energy is short", (int)i, share);
+		if (s.learned_days) /* at night, which nobody told */
+			assert_true(r.row[ROW_HEARTH].bill < r.row[ROW_SELF_USE].bill - 0.15 * wanted_kwh * (1 - share));
+		simulate_result_deinit(&r);
+		truth_deinit(&t);
+		scenario_deinit(&s);
+	}
 }
 
 /* ---- what happens ---- */
@@ -344,7 +384,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_by_hand), cmocka_unit_test(test_reserve),	   cmocka_unit_test(test_stop),	 cmocka_unit_test(test_sky),
-		cmocka_unit_test(test_truth),	cmocka_unit_test(test_same_again), cmocka_unit_test(test_homes),
+		cmocka_unit_test(test_truth),	cmocka_unit_test(test_same_again), cmocka_unit_test(test_homes), cmocka_unit_test(test_car_by_habit),
 	};
 
 	return cmocka_run_group_tests(tests, load_zone, NULL);

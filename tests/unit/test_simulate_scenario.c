@@ -47,6 +47,8 @@ static const struct {
 	{ "car time", "{" FORMAT ",\"car\":{\"arrives\":\"25:00\"}}", "car.arrives: not a time of day" },
 	{ "car stays", "{" FORMAT ",\"car\":{\"arrives\":\"08:00\",\"leaves\":\"08:00\"}}", "car.leaves: not the time it arrives" },
 	{ "car of two phases", "{" FORMAT ",\"car\":{\"phases\":2}}", "car.phases: 1 or 3" },
+	{ "car known", "{" FORMAT ",\"car\":{\"known\":\"habbit\"}}", "car.known: \"told\" or \"habit\"" },
+	{ "car by habit", "{" FORMAT ",\"car\":{\"known\":\"habit\"}}", "" },
 	{ "car mode", "{" FORMAT ",\"car\":{\"mode\":\"solar\"}}", "car.mode: \"cheap\" or" },
 	{ "event", "{" FORMAT ",\"events\":[{\"day\":\"wed\"},{\"minutes\":1}]}", "events[1].minutes: 1 is outside 5..720" },
 	{ "events no list", "{" FORMAT ",\"events\":{}}", "events: a list of at most 8" },

@@ -18,6 +18,14 @@
 #define JOB_KEY 1 /* latest wins */
 #define HOUR_MS 3600000
 
+/* What of a device a plan is cut to. */
+struct shape {
+	char id[DEVICE_ID_MAX];
+	uint32_t roles;
+	int phases;
+	double capacity_wh, charge_max_w, discharge_max_w; /* NAN = not set */
+};
+
 /* What the hub knew when it asked, by value. About 250 KB: the thread drops it as soon as the instance is made. */
 struct question {
 	struct planning_inputs inputs;
@@ -38,6 +46,9 @@ struct job {
 	struct { char device[DEVICE_ID_MAX], words[EV_HABIT_TEXT_MAX]; } habit[PLAN_EVS_MAX]; /* cars planned by habit; words "" = by the owner's word */
 	char *text; /* R/plan without "at" */
 	bool solved;
+	int reshaped; /* that of the planning when it was asked for */
+	char other[DEVICE_MAX][DEVICE_ID_MAX]; /* devices that are not any more what they were planned as */
+	int n_other;
 	struct errbuf err;
 };
 
@@ -49,6 +60,8 @@ struct planning {
 	bool stopping;
 	struct job *force; /* the last good plan, NULL = none yet */
 	struct price_series asked_import, asked_export; /* prices of the last request */
+	struct shape shape[DEVICE_MAX];
+	int n_shapes, reshaped; /* how often one of them became another */
 	char status[240];
 };
 
@@ -230,10 +243,10 @@ static void on_reply(void *context, const void *reply)
 	struct job *j;
 
 	memcpy(&j, reply, sizeof(j));
-	if (p->stopping || !j->solved) {
-		if (!p->stopping)
+	if (p->stopping || !j->solved || j->reshaped != p->reshaped) {
+		if (!p->stopping && j->reshaped == p->reshaped)
 			say(p, j->err.text);
-		job_free(j);
+		job_free(j); /* a plan for devices of another size: who changed them asks anew */
 		return;
 	}
 	job_free(p->force);
@@ -280,8 +293,61 @@ int planning_start(struct planning **out, uv_loop_t *loop, const struct planning
 	return 0;
 }
 
+static struct shape shape_of(const struct config_device *d)
+{
+	struct shape s = { .roles = d->enabled ? d->roles : UINT32_MAX, .phases = d->phases, .capacity_wh = d->capacity_wh,
+			   .charge_max_w = d->charge_max_w, .discharge_max_w = d->discharge_max_w };
+
+	memcpy(s.id, d->id, sizeof(s.id));
+	return s;
+}
+
+static bool number_same(double a, double b)
+{
+	return a == b || (isnan(a) && isnan(b));
+}
+
+static bool shape_same(const struct shape *a, const struct shape *b)
+{
+	return a->roles == b->roles && a->phases == b->phases && number_same(a->capacity_wh, b->capacity_wh) &&
+	       number_same(a->charge_max_w, b->charge_max_w) && number_same(a->discharge_max_w, b->discharge_max_w);
+}
+
+/* The plan in force says nothing to a device that became another one. */
+static void leave_out(struct job *j, const char *id)
+{
+	for (int i = 0; j && i < j->n_other; i++)
+		if (!strcmp(j->other[i], id))
+			return;
+	if (j && j->n_other < DEVICE_MAX)
+		snprintf(j->other[j->n_other++], DEVICE_ID_MAX, "%.*s", DEVICE_ID_MAX - 1, id);
+}
+
+static bool left_out(const struct job *j, const char *id)
+{
+	for (int i = 0; i < j->n_other; i++)
+		if (!strcmp(j->other[i], id))
+			return true;
+	return false;
+}
+
 void planning_configure(struct planning *p, const struct config *config, const struct zone *zone)
 {
+	struct shape now[DEVICE_MAX];
+	bool changed = false;
+
+	for (int i = 0; i < config->n_devices; i++) {
+		now[i] = shape_of(&config->device[i]);
+		for (int k = 0; k < p->n_shapes; k++) {
+			if (strcmp(now[i].id, p->shape[k].id) != 0 || shape_same(&now[i], &p->shape[k]))
+				continue;
+			leave_out(p->force, now[i].id);
+			changed = true;
+		}
+	}
+	memcpy(p->shape, now, sizeof(now[0]) * (size_t)config->n_devices);
+	p->n_shapes = config->n_devices;
+	p->reshaped += changed;
 	p->home.config = config;
 	p->home.zone = zone;
 }
@@ -353,8 +419,10 @@ int planning_request(struct planning *p, const struct planning_inputs *in)
 	bool was_replaced;
 	int rc;
 
-	if (j)
+	if (j) {
 		j->question = question_make(in, &p->home);
+		j->reshaped = p->reshaped;
+	}
 	if (!j || !j->question) {
 		job_free(j);
 		return -ENOMEM;
@@ -380,7 +448,7 @@ void planning_guide(const struct planning *p, const char *id, int64_t utc_ms, st
 	const struct job *j = p->force;
 
 	memset(out, 0, sizeof(*out));
-	if (!j)
+	if (!j || left_out(j, id))
 		return;
 	for (int b = 0; b < j->in.n_batteries; b++)
 		if (strcmp(j->in.battery[b].id, id) == 0)
@@ -393,8 +461,12 @@ void planning_guide(const struct planning *p, const char *id, int64_t utc_ms, st
 void planning_expect(const struct planning *p, int64_t utc_ms, struct replan_expected *out)
 {
 	memset(out, 0, sizeof(*out));
-	if (p->force)
-		replan_expect(&p->force->plan, &p->force->in, p->force->map.battery_device, utc_ms, out);
+	if (!p->force)
+		return;
+	replan_expect(&p->force->plan, &p->force->in, p->force->map.battery_device, utc_ms, out);
+	for (int b = 0; b < p->force->in.n_batteries; b++)
+		if (left_out(p->force, p->force->in.battery[b].id))
+			out->stored_wh[p->force->map.battery_device[b]] = NAN;
 }
 
 const char *planning_text(const struct planning *p)

@@ -29,7 +29,8 @@ struct planning_options {
 /** Starts the worker. Returns 0 or a negative errno. */
 int planning_start(struct planning **out, uv_loop_t *loop, const struct planning_options *o, struct errbuf *err);
 
-/** After a reload: other configuration, same worker, same forecast; the plan in force stays until the next one. */
+/** After a reload: other configuration, same worker, same forecast; the plan in force stays until the next one, but says nothing any
+ *  more to a device that has another size, rating or role now, and a plan that is being made for the old ones is dropped: ask anew. */
 void planning_configure(struct planning *p, const struct config *config, const struct zone *zone);
 
 /**

@@ -84,7 +84,7 @@ static void freeze_owner(struct tick *t, struct snap_device *d)
 	if (v)
 		d->override = (struct override_view){ v->mode, v->power_w, v->until_utc_ms };
 	d->ev_mode = ev ? ev->mode : EV_UNSET;
-	d->ev_energy_wh = ev ? ev->energy_wh : NAN;
+	d->ev_energy_wh = ev ? owner_ev_left_wh(ev) : NAN;
 	d->ev_ready_by_utc_ms = ev ? ev->ready_by_utc_ms : 0;
 	d->ev_habit[0] = '\0';
 	if (t->s.clock_trusted && ev && ev->mode == EV_CHEAP && isnan(ev->energy_wh) && isnan(ev->soc_pct) && ev->ready_by_utc_ms == 0)

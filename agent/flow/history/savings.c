@@ -14,7 +14,8 @@
 #define KEY_BEGIN "+savings/"
 #define BODY_MAX 320
 #define GAP_MS 15000           /* between two ticks: longer, and nobody looked */
-#define NUMBERS 10
+#define JOIN_MS 1000           /* an interval's end is told in whole seconds */
+#define NUMBERS 13
 
 int savings_start(struct savings **out, const struct savings_options *options, struct errbuf *err)
 {
@@ -71,12 +72,13 @@ static struct savings_day *day_open(struct savings *v, int32_t date)
 	return &v->day[i];
 }
 
-/* "s1 EUR" and numbers; the s keeps it apart from the daily sums of devices. */
+/* "s2 EUR" and numbers; the s keeps it apart from the daily sums of devices. */
 static int pack(const struct savings_day *d, char *out, size_t size)
 {
-	return snprintf(out, size, "s1 %s %.3f %.3f %.3f %.3f %.6f %.6f %.6f %.3f %lld %lld", d->currency[0] ? d->currency : "-",
+	return snprintf(out, size, "s2 %s %.3f %.3f %.3f %.3f %.6f %.6f %.6f %.3f %lld %lld %.3f %.3f %.3f", d->currency[0] ? d->currency : "-",
 			d->sums.measured_s, d->sums.curtailed_s, d->sums.import_wh, d->sums.export_wh, d->sums.paid, d->sums.bare,
-			d->standing, d->event_wh, (long long)d->start_utc_ms, (long long)d->billed_utc_ms);
+			d->standing, d->event_wh, (long long)d->start_utc_ms, (long long)d->billed_utc_ms, d->sums.stored_wh, d->sums.price_s,
+			d->sums.unpriced_wh);
 }
 
 /* Exactly the numbers there are, all finite. */
@@ -97,17 +99,17 @@ static bool numbers(const char *text, double out[NUMBERS])
 
 static bool unpack(const char *body, struct savings_day *d)
 {
-	const size_t word = strncmp(body, "s1 ", 3) == 0 ? strcspn(body + 3, " ") : 0;
+	const size_t word = strncmp(body, "s2 ", 3) == 0 ? strcspn(body + 3, " ") : 0;
 	double n[NUMBERS];
 
 	if (word < 1 || word > 3 || !numbers(body + 3 + word, n))
 		return false;
 	for (int i = 0; i < NUMBERS; i++)
-		if (n[i] < 0 && i != 4 && i != 5) /* money may be earned */
+		if (n[i] < 0 && i != 4 && i != 5 && i != 10 && i != 11) /* money may be earned, energy taken out, prices negative */
 			return false;
 	if (body[3] != '-')
 		memcpy(d->currency, body + 3, word);
-	d->sums = (struct bill){ n[0], n[1], n[2], n[3], n[4], n[5] };
+	d->sums = (struct bill){ n[0], n[1], n[2], n[3], n[4], n[5], n[10], n[11], n[12] };
 	d->standing = n[6];
 	d->event_wh = n[7];
 	d->start_utc_ms = (int64_t)n[8];
@@ -237,6 +239,37 @@ static void money_match(struct savings_day *d, const char *currency)
 	snprintf(d->currency, sizeof(d->currency), "%.3s", currency);
 }
 
+static double capacity_wh(const struct savings *v, const struct interval_device *d)
+{
+	const struct config *c = v->o.config;
+
+	for (int i = 0; i < c->n_devices; i++)
+		if (!strcmp(c->device[i].id, d->id) && c->device[i].capacity_wh > 0)
+			return c->device[i].capacity_wh;
+	return d->capacity_wh;
+}
+
+/* What the batteries hold more than at the end of the interval before: known where one follows the other and they are the same
+ * batteries. NAN = not known. */
+static double stored_more(struct savings *v, const struct interval_report *r)
+{
+	const bool follows = llabs(r->start_utc_ms - v->end_utc_ms) <= JOIN_MS;
+	double held_wh = 0, capacity = 0, more_wh;
+
+	for (int k = 0; k < r->n; k++) {
+		const struct interval_device *d = &r->device[k];
+
+		if (!(d->roles & ROLE_BATTERY))
+			continue;
+		held_wh += d->soc_pct / 100 * capacity_wh(v, d);
+		capacity += capacity_wh(v, d);
+	}
+	more_wh = follows && fabs(capacity - v->capacity_wh) < 1 ? held_wh - v->held_wh : NAN;
+	v->held_wh = held_wh;
+	v->capacity_wh = capacity;
+	return more_wh;
+}
+
 void savings_ended(struct savings *v, const struct interval_report *r, double import_price, double export_price, const char *currency)
 {
 	struct bill_interval i = {
@@ -252,6 +285,7 @@ void savings_ended(struct savings *v, const struct interval_report *r, double im
 	v->curtailed_s = 0;
 	for (int k = 0; k < r->n; k++)
 		i.battery |= (r->device[k].roles & ROLE_BATTERY) != 0;
+	i.stored_wh = stored_more(v, r);
 	d = day_of(v, r->start_utc_ms);
 	if (!d)
 		return;

@@ -51,8 +51,10 @@ struct savings_query {
 };
 /** savings.get's arguments; nothing said = 7 days. 0 or -EINVAL, -ERANGE, explained. */
 int savings_query_decode(const cJSON *args, struct savings_query *out, struct errbuf *err);
-/** {currency, step: day|month, rows: [{period, bill, without_battery, saved, standing, import_kwh, export_kwh, curtailed_min, event_kwh,
- *  measured_pct}] oldest first, total}; no money where nothing was measured. @utc_ms: now. The caller owns it. */
+/** {currency, step: day|month, rows: [{period, bill, without_battery, saved, stored_kwh, stored_value, standing, import_kwh, export_kwh,
+ *  unpriced_kwh, curtailed_min, event_kwh, measured_pct}] oldest first, total}; no money where nothing was measured. saved =
+ *  without_battery - bill + stored_value: what the batteries hold more at the end than at the beginning, at the mean import price.
+ *  unpriced_kwh: was exported, or would have been without the battery, while no export price was known, and counts as paid nothing. @utc_ms: now. The caller owns it. */
 cJSON *savings_answer(const struct savings *v, const struct savings_query *q, int64_t utc_ms);
 
 /** Stores what is not on disk yet; memory goes with the store's last callback. Before store_close. NULL is fine. */

@@ -21,6 +21,7 @@ struct savings {
 	double curtailed_s;          /* of the interval that runs */
 	int64_t tick_ms;             /* monotonic; 0 = none yet */
 	int64_t end_utc_ms;          /* of the last interval; 0 = none yet */
+	double held_wh, capacity_wh; /* of all batteries, at its end; NAN = not known */
 	char currency[4];            /* of the last one */
 	bool changed;
 	int64_t published_ms;        /* monotonic; 0 = never */

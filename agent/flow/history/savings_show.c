@@ -102,10 +102,13 @@ static cJSON *encode_period(const struct savings *v, const struct period *p, int
 	if (sums.measured_s > 0) {
 		json_add_number(o, "bill", sums.paid + standing, 4);
 		json_add_number(o, "without_battery", sums.bare + standing, 4);
-		json_add_number(o, "saved", sums.bare - sums.paid, 4);
+		json_add_number(o, "saved", sums.bare - sums.paid + bill_stored_value(&sums), 4);
+		json_add_number(o, "stored_kwh", sums.stored_wh / 1000, 3);
+		json_add_number(o, "stored_value", bill_stored_value(&sums), 4);
 		json_add_number(o, "standing", standing, 4);
 		json_add_number(o, "import_kwh", sums.import_wh / 1000, 3);
 		json_add_number(o, "export_kwh", sums.export_wh / 1000, 3);
+		json_add_number(o, "unpriced_kwh", sums.unpriced_wh / 1000, 3);
 		json_add_number(o, "curtailed_min", sums.curtailed_s / 60, 0);
 	}
 	json_add_number(o, "event_kwh", event_wh / 1000, 3);

@@ -59,7 +59,10 @@ static uint64_t device_hash(const struct snap_device *d, uint64_t fields)
 
 static struct discovery_names names(const struct discovery_link *l)
 {
-	return (struct discovery_names){ &l->hub->root, l->site, l->hub->cfg.site.name, l->hub->cfg.tariff.currency };
+	const struct hub *h = l->hub;
+	const char *currency = h->cfg.tariff.currency[0] ? h->cfg.tariff.currency : h->import_prices->currency; /* nobody said: that of the prices */
+
+	return (struct discovery_names){ &h->root, l->site, h->cfg.site.name, currency };
 }
 
 /* 0, or negative: tried again with the next tick. */
@@ -103,7 +106,7 @@ static void announce_site(struct discovery_link *l, const struct snapshot *s)
 
 	for (int i = 0; i < s->n_devices; i++)
 		roles |= s->dev[i].roles;
-	hash = hash_text(hash_bytes(14695981039346656037u, &roles, sizeof(roles)), n.name) | 1;
+	hash = hash_text(hash_text(hash_bytes(14695981039346656037u, &roles, sizeof(roles)), n.name), n.currency) | 1;
 	if (hash != l->site_hash && announce(l, NULL, discovery_site_text(&n, roles, l->text, sizeof(l->text))) == 0)
 		l->site_hash = hash;
 }
