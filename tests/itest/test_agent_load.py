@@ -41,5 +41,4 @@ def test_a_car_gets_what_was_asked_and_no_more():
 
 
 if __name__ == "__main__":
-    with Home(tariff="0.30") as home:
-        run_tests([test_a_car_starts_and_stops, test_a_car_gets_what_was_asked_and_no_more])
+    run_tests([test_a_car_starts_and_stops, test_a_car_gets_what_was_asked_and_no_more], home=Home)  # a charger rests between cars
