@@ -282,7 +282,8 @@ void links_offline(struct links *l)
 {
 	l->left = true;
 	if (l->hub && l->hub->mqtt)
-		mqtt_publish(l->hub->mqtt, l->status_topic, "offline", 7, 1, true, NULL);
+		/* at QoS 1 it would wait behind answers the broker has not acknowledged yet, and the goodbye does not wait for these */
+		mqtt_publish(l->hub->mqtt, l->status_topic, "offline", 7, 0, true, NULL);
 }
 
 /* Another site id or root: what stands retained below the old one would stand there for ever. */
