@@ -171,7 +171,8 @@ static void on_rows(void *context, const struct store_row *rows, int n)
 	e = n < 0 ? n : n == 0 ? -ESHUTDOWN : read_page(r, on_rows); /* without prices: hearthd is stopping */
 	if (e == 0)
 		return;
-	request_error(r->rq, e == -EAGAIN ? "busy" : "unavailable", "the history cannot be read (%s)", strerror(-e));
+	request_error(r->rq, e == -EAGAIN ? "busy" : "unavailable", "the history cannot be read (%s)",
+		      e == -ESHUTDOWN ? "hearthd is stopping" : strerror(-e));
 	free(r);
 }
 
