@@ -147,8 +147,10 @@ int ctl_config(struct ctl *c)
 	bool check = c->argc >= 1 && !strcmp(c->argv[0], "check");
 	int r;
 
-	if (c->argc < 1 || c->argc > 2 || (!check && strcmp(c->argv[0], "show") != 0))
+	if (c->argc < 1)
 		return ctl_usage(c);
+	if (c->argc > 2 || (!check && strcmp(c->argv[0], "show") != 0))
+		return ctl_usage_of(c, c->argv[!check && strcmp(c->argv[0], "show") != 0 ? 0 : 2]);
 	r = conffile_load(path, &cfg, &errors);
 	if (c->json && check) {
 		print_checked(&errors);

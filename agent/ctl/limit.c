@@ -22,6 +22,26 @@ static bool side_failsafe(const cJSON *o, const char *w, const char *state)
 	       (!strcmp(show_word(o, state), "failsafe") || !strcmp(show_word(o, state), "init"));
 }
 
+/* The agent's word for a state, as a person would say it; "" where the limits say it themselves. */
+static const char *state_words(const cJSON *o, const char *key)
+{
+	static const char *const WORDS[][2] = { { "init", "waiting for the source" }, { "unlimited_controlled", "" }, { "failsafe", "failsafe" } };
+	const char *state = show_word(o, key);
+
+	for (size_t i = 0; i < sizeof(WORDS) / sizeof(WORDS[0]); i++)
+		if (!strcmp(state, WORDS[i][0]))
+			return WORDS[i][1];
+	return state;
+}
+
+static void print_state(const cJSON *o, const char *key, const char *before, const char *behind)
+{
+	const char *words = state_words(o, key);
+
+	if (*words)
+		printf("%s%s%s", before, words, behind);
+}
+
 static void print_limit(const cJSON *o)
 {
 	const cJSON *warning;
@@ -30,13 +50,13 @@ static void print_limit(const cJSON *o)
 	const bool apart = import != export;
 
 	if (!apart)
-		printf("%s: ", show_word(o, "state"));
+		print_state(o, "state", "", ": ");
 	print_side(o, "import", "import_w", "import_until");
 	if (apart)
-		printf(" (%s)", show_word(o, "import_state"));
+		print_state(o, "import_state", " (", ")");
 	print_side(o, ", export", "export_w", "export_until");
 	if (apart)
-		printf(" (%s)", show_word(o, "export_state"));
+		print_state(o, "export_state", " (", ")");
 	if (cJSON_HasObjectItem(o, "source"))
 		printf("; last said by %s", show_word(o, "source"));
 	if (cJSON_IsNumber(age) && age->valuedouble > 0)

@@ -83,30 +83,31 @@ static const char *bar(const cJSON *row, double most, char out[BAR_MAX * 3 + 1])
 }
 
 /* Less than half a cent lost is nothing lost: no "-0.00". */
-static const char *show_saved(const cJSON *row)
+static const char *show_money(const cJSON *row, const char *key)
 {
-	return fabs(number(row, "saved")) < 0.005 ? "0.00" : show(row, "saved", 2, "");
+	return fabs(number(row, key)) < 0.005 ? "0.00" : show(row, key, 2, "");
 }
 
 static void add_row(struct table *t, const cJSON *row, const char *name, const char *drawn)
 {
 	const bool measured = number(row, "measured_pct") > 0;
 
-	table_row(t, name, show(row, "bill", 2, ""), show(row, "without_battery", 2, ""), show_saved(row),
+	table_row(t, name, show(row, "bill", 2, ""), show(row, "without_battery", 2, ""), show_money(row, "stored_value"), show_money(row, "saved"),
 		  measured ? show(row, "event_kwh", 2, "") : "-", show(row, "measured_pct", 0, "%"), drawn);
 }
 
 static void say_meaning(const cJSON *data)
 {
-	const double stored = number(cJSON_GetObjectItemCaseSensitive(data, "total"), "stored_value");
+	const double unpriced = number(cJSON_GetObjectItemCaseSensitive(data, "total"), "unpriced_kwh");
 	const char *currency = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(data, "currency"));
-	char text[320];
+	char text[400];
 	size_t n = currency && *currency ? (size_t)snprintf(text, sizeof(text), "In %s, standing charge included.", currency)
 					 : (size_t)snprintf(text, sizeof(text), "Standing charge included.");
 
-	if (fabs(stored) >= 0.005)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, " Saved counts what the batteries hold %s at the end than at the beginning, worth %.2f.",
-				      stored > 0 ? "more" : "less", fabs(stored));
+	n += (size_t)snprintf(text + n, sizeof(text) - n, " Stored: what the batteries hold more at the end than at the beginning is worth;"
+			      " saved = without battery - bill + stored.");
+	if (unpriced >= 0.005)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, " For %.2f kWh of exports no price was known: they count as paid nothing.", unpriced);
 	snprintf(text + n, sizeof(text) - n, " Measured: of how much of the time bill and saving are known. Bars: what was saved, hollow what was lost.");
 	terminal_wrap(0, text);
 }
@@ -128,9 +129,10 @@ static void print_savings(const struct ctl *c, const cJSON *data, const char *mo
 {
 	const cJSON *rows = cJSON_GetObjectItemCaseSensitive(data, "rows"), *row;
 	const char *period = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(rows, 0), "period"));
-	const char *const headers[] = { period && strlen(period) == 7 ? "month" : "day", "bill", "without battery", "saved", "events kWh", "measured", "" };
+	const char *const headers[] = { period && strlen(period) == 7 ? "month" : "day", "bill", "without battery", "stored", "saved", "events kWh",
+					  "measured", "" };
 	const bool people = terminal_is();
-	struct table *t = table_new(headers, 7);
+	struct table *t = table_new(headers, 8);
 	char drawn[BAR_MAX * 3 + 1];
 	double most = 0, measured = 0;
 

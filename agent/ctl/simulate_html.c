@@ -189,7 +189,7 @@ static void table(const struct simulation *s, FILE *out)
 	if (!isnan(s->result.load_error_pct))
 		fprintf(out, " The forecast of the next day was off by %.0f %% of the load.", s->result.load_error_pct);
 	fprintf(out, " What is stored more or less at the end than at the start counts %.3f a kWh. The clairvoyant knew everything "
-		"before it came; it ignores what happens within five minutes.</p>\n", s->result.stored_value);
+		"before it came; it ignores what happens within a minute (with a car: five).</p>\n", s->result.stored_value);
 }
 
 int simulate_html(const struct simulation *s, FILE *out)

@@ -28,7 +28,7 @@ static void notes(const struct simulation *s)
 		 "the start, at %.3f %s a kWh, and with what a car did not get. Of best: share of the clairvoyant's saving.",
 		 s->scenario.currency, r->stored_value, s->scenario.currency);
 	terminal_wrap(0, text);
-	snprintf(text, sizeof(text), "The clairvoyant knew every price, load, cloud and car before it came; it ignores what happens within five minutes. %s%s%s",
+	snprintf(text, sizeof(text), "The clairvoyant knew every price, load, cloud and car before it came; it ignores what happens within a minute (with a car: five). %s%s%s",
 		 isnan(r->least_total) ? "It is no proven bound." : "It saved ", isnan(r->least_total) ? "" : number(r->row[ROW_CLAIRVOYANT].of_most, 2),
 		 isnan(r->least_total) ? "" : " % of what no control could have exceeded.");
 	terminal_wrap(0, text);

@@ -63,7 +63,8 @@ const struct ctl_verb CTL_VERBS[] = {
 	{ "savings", ctl_savings,
 	  { { "[--days N]", "what energy cost and what the battery saved, the last days, 7 unless said" }, { "--month", "month by month, 13 months" },
 	    { "--month YYYY-MM", "a month, day by day" } },
-	  "Shown: money in the tariff's currency, events in kWh, and of how much of the time both are known.\n"
+	  "Shown: money in the tariff's currency (saved = without battery - bill + stored, the worth of what the batteries hold more at the end),\n"
+	  "events in kWh, and of how much of the time both are known.\n"
 	  EXAMPLE "savings --days 30\n" EXAMPLE "savings --month 2026-01\n", false },
 	{ "log", ctl_log, { { "[N]", "the agent's last N log lines, 50 unless said" } }, EXAMPLE "log 20\n", false },
 	{ "config", ctl_config, { { "check [FILE]", "checks a configuration; needs no agent" }, { "show [FILE]", "the effective one, with defaults and units" } },

@@ -175,6 +175,17 @@ int ctl_commands(struct ctl *c)
 	return CTL_DONE;
 }
 
+/* The verb without an id or a share, a word it does not have, or a word too many. */
+static int event_usage(const struct ctl *c)
+{
+	static const struct { const char *word; int argc; } FORMS[] = { { "opt-out", 2 }, { "opt-in", 2 }, { "reserve", 3 } };
+
+	for (size_t i = 0; c->argc > 0 && i < sizeof(FORMS) / sizeof(FORMS[0]); i++)
+		if (!strcmp(c->argv[0], FORMS[i].word))
+			return c->argc > FORMS[i].argc ? ctl_usage_of(c, c->argv[FORMS[i].argc]) : ctl_usage(c);
+	return c->argc > 0 ? ctl_usage_of(c, c->argv[0]) : ctl_usage(c);
+}
+
 int ctl_event(struct ctl *c)
 {
 	cJSON *args;
@@ -206,5 +217,5 @@ int ctl_event(struct ctl *c)
 		snprintf(done, sizeof(done), "the reserve for event %.40s is %s", id, quantity_text(QUANTITY_PERCENT, pct, text));
 		return ctl_change(c, "event.participate", args, done);
 	}
-	return ctl_usage(c);
+	return event_usage(c);
 }

@@ -51,8 +51,11 @@ static bool take_words(const struct ctl *c, struct words *w)
 		} else if (c->argv[i][0] == '-' && strcmp(c->argv[i], "--since") != 0) {
 			ctl_unknown(c, OPTIONS, c->argv[i]);
 			return false;
-		} else {
+		} else if (c->argv[i][0] == '-') { /* --since without its time */
 			ctl_usage(c);
+			return false;
+		} else {
+			ctl_usage_of(c, c->argv[i]);
 			return false;
 		}
 	}

@@ -69,6 +69,7 @@ struct hub {
 	struct inbox *inbox;
 	struct discovery_link *discovery;
 	struct flip_link *flip;
+	int history_reads[2];           /* answers of history.get under way: to users, to the hub's own tools */
 
 	char damaged[ERR_TEXT_MAX];     /* the store had to begin anew: what was said */
 	char owner_unread[304];         /* of the owner's settings not all could be read: what was said */

@@ -312,7 +312,7 @@ static void replan_watch(struct hub *h, const struct snapshot *s)
 	if (!s->clock_trusted)
 		return;
 	home_measure(s, &load_w, &pv_w);
-	planning_expect(h->planning, s->utc_ms, &expected);
+	planning_expect(h->planning, s, &expected);
 	if (replan_look(&h->replan, s, load_w, pv_w, &expected, why))
 		hub_replan(h, why);
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define FILE_MAX (1024 * 1024)
+#define PATH_TEXT_MAX 700    /* a folder of 400 and a name */
 #define FILES_MAX 64
 #define PROFILE_DEPTH 16
 #define SECRET_MODE 0600
@@ -265,7 +266,7 @@ static int is_conf(const struct dirent *e)
 struct file_list {
 	int n;
 	struct config_file file[FILES_MAX];
-	char path[FILES_MAX][512];
+	char path[FILES_MAX][PATH_TEXT_MAX];
 	char *text[FILES_MAX];
 };
 
@@ -294,7 +295,7 @@ static int list_add(struct file_list *l, const char *path, struct config_errors 
 static void list_add_folder(struct file_list *l, const char *path, struct config_errors *unread)
 {
 	const char *slash = strrchr(path, '/');
-	char folder[400], file[700];
+	char folder[400], file[PATH_TEXT_MAX];
 	struct dirent **names = NULL;
 	int n;
 

@@ -12,10 +12,10 @@ struct clairvoyant_options {
 };
 
 /**
- * Plans in windows of 14 days, of which the first 10 are kept (with a car of 3 days, of which one is kept), with the true means of
- * slots of five minutes. Fills bill, energies, points. What it ignores: what happens within five minutes, dead times, ramps, and
- * the steps of a tick. Returns 0, -ENOMEM or -ECANCELED.
- * @least_total  no control of this home costs less (its `total`), in slots of five minutes, that keeps to limits, rules, events and
+ * Plans in windows of 7 days, of which the first 5 are kept (with a car of 3 days, of which one is kept), with the truth of minutes, or of
+ * five where their mean tells all; in a home with a car always of five. Fills bill, energies, points. What it ignores: what happens
+ * within a slot, dead times, ramps, and the steps of a tick. Returns 0, -ENOMEM or -ECANCELED.
+ * @least_total  no control of this home costs less (its `total`), in those slots, that keeps to limits, rules, events and
  *               floors and gives cars what they want; proven by the planner's own bounds. NAN = no such bound is known
  */
 int clairvoyant_run(const struct scenario *s, const struct truth *t, const struct clairvoyant_options *o, struct simulate_row *row,

@@ -209,8 +209,7 @@ static const struct forecast_quantiles *yield_at(const struct forecast *f, int64
 	return &f->yield[forecast_ring(utc_ms / FORECAST_QUARTER_MS, FORECAST_DAY)];
 }
 
-/* No more than the inverters can; where nobody says what they can, not much more than they were seen to give. */
-static double cut(const struct forecast *f, double w)
+double forecast_most_w(const struct forecast *f, double w)
 {
 	if (f->site.max_w > 0)
 		return fmin(w, f->site.max_w);
@@ -234,9 +233,9 @@ void forecast_pv(const struct forecast *f, int64_t now_utc_ms, int64_t at_utc_ms
 	else
 		now = sky;
 	sky += (now - sky) * exp(-h / SKY_NOW_H);
-	out->mid_w = cut(f, fmax(0, clear * (double)y->mid * sky));
-	out->low_w = fmin(cut(f, fmax(0, clear * (double)y->low * fmin(1, sky))), out->mid_w);
-	out->high_w = fmax(cut(f, fmax(0, clear * (double)y->high)), out->mid_w);
+	out->mid_w = forecast_most_w(f, fmax(0, clear * (double)y->mid * sky));
+	out->low_w = fmin(forecast_most_w(f, fmax(0, clear * (double)y->low * fmin(1, sky))), out->mid_w);
+	out->high_w = fmax(forecast_most_w(f, fmax(0, clear * (double)y->high)), out->mid_w);
 	out->pushed = false;
 }
 

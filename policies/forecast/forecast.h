@@ -32,10 +32,6 @@ struct forecast_meter {
 
 struct forecast_quantiles { float low, mid, high; };
 
-/* A whole day: what came of load and sun as a share of what was usual of them. */
-struct forecast_day { float load, sun, weight; };
-#define FORECAST_DAYS_MAX 37                 /* four weeks, and what is thought of days at first */
-
 /* Rings by quarter hour of UTC (utc_ms / 15 min, modulo the length); NAN = not known. */
 struct forecast {
 	int64_t last;                       /* newest quarter hour that is over; 0 = none yet */
@@ -47,8 +43,6 @@ struct forecast {
 	struct forecast_quantiles yield[FORECAST_DAY];                          /* share of the model, by UTC time of day */
 	double load_scale_w;                /* of the standard household, from what was seen */
 	double hours_w, days_w;             /* how much more than usual the house drew in the last hours, the last days */
-	struct forecast_day day[FORECAST_DAYS_MAX]; /* how far days differ */
-	int n_days;
 	double day_sky;                     /* sun of the last day as a share of the usual */
 	double most_pv_w;                   /* most of a quarter hour in the ring */
 	struct forecast_site site;
@@ -113,6 +107,10 @@ void forecast_yields(struct forecast *f);
 /** The value of a ring at a quarter hour; NAN outside of what it holds. */
 double forecast_past_load(const struct forecast *f, int64_t quarter);
 double forecast_past_pv(const struct forecast *f, int64_t quarter);
+/** The sun that came, but no more than twice what is seldom exceeded then: that is a meter that told nonsense. */
+double forecast_plausible_pv(const struct forecast *f, int64_t quarter);
+/** @w of sun, but no more than the inverters can; where nobody says what they can, not much more than they were seen to give. */
+double forecast_most_w(const struct forecast *f, double w);
 /** What is usual then, without the corrections by the last hours. */
 const struct forecast_quantiles *forecast_usual(const struct forecast *f, const struct zone *z, int64_t utc_ms);
 

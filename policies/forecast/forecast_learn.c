@@ -19,12 +19,10 @@
 #define HOURS_FADE 0.93      /* a quarter hour: 3.5 h */
 #define DAYS_FADE 0.99       /* 25 h */
 #define SKY_FADE 0.95        /* 5 h */
+#define SKY_MOST 2.0         /* times what is seldom exceeded: more is a meter that told nonsense */
 #define LEVEL_SPAN (3 * FORECAST_DAY)
 #define SCALE_SPAN (7 * FORECAST_DAY)
 #define YOUNG_H 48
-#define SPREAD_DAYS 28
-#define DAY_KNOWN (FORECAST_DAY * 3 / 4)
-#define COLD_DAYS 2.0        /* weight of what is thought of days before any were seen */
 
 /* One day's word on a quarter hour. */
 struct word { double w, weight; };
@@ -41,6 +39,15 @@ double forecast_past_pv(const struct forecast *f, int64_t quarter)
 	bool held = quarter > 0 && quarter <= f->last && quarter > f->last - FORECAST_PV_MAX;
 
 	return held ? (double)f->pv_w[forecast_ring(quarter, FORECAST_PV_MAX)] : NAN;
+}
+
+double forecast_plausible_pv(const struct forecast *f, int64_t quarter)
+{
+	const double w = forecast_past_pv(f, quarter);
+
+	if (isnan(w))
+		return NAN;
+	return fmin(w, SKY_MOST * (double)f->yield[forecast_ring(quarter, FORECAST_DAY)].high * (double)f->clear_w[forecast_ring(quarter, FORECAST_PV_MAX)]);
 }
 
 static bool weekend(int weekday)
@@ -250,7 +257,7 @@ static void levels_make(struct forecast *f, const struct zone *z)
 
 	for (int64_t q = f->last - LEVEL_SPAN + 1; q <= f->last; q++) {
 		const struct forecast_quantiles *u = forecast_usual(f, z, q * FORECAST_QUARTER_MS);
-		double load = forecast_past_load(f, q), pv = forecast_past_pv(f, q), band = fmax(2 * (double)(u->high - u->low), 100);
+		double load = forecast_past_load(f, q), pv = forecast_plausible_pv(f, q), band = fmax(2 * (double)(u->high - u->low), 100);
 		bool known = !isnan(load);
 		double more = known ? fmin(fmax(load - (double)u->mid, -band), band) : 0;
 
@@ -262,48 +269,6 @@ static void levels_make(struct forecast *f, const struct zone *z)
 	f->hours_w = hours.sum / (hours.weight + 4);
 	f->days_w = days.sum / (days.weight + 24);
 	f->day_sky = (sky.sum + 200) / (sky.weight + 200);
-}
-
-/* ---- how far whole days differ ---- */
-
-/* One day out of the rings. Of load or sun that is not known for most of it, or never came, nothing is said: as usual. */
-static void day_add(struct forecast *f, const struct zone *z, int64_t last, double weight)
-{
-	double load = 0, load_usual = 0, sun = 0, sun_usual = 0;
-	struct forecast_day d = { 1, 1, (float)weight };
-	int n_load = 0, n_sun = 0;
-
-	for (int64_t q = last - FORECAST_DAY + 1; q <= last; q++) {
-		double w = forecast_past_load(f, q), pv = forecast_past_pv(f, q);
-
-		if (!isnan(w)) {
-			load += w;
-			load_usual += (double)forecast_usual(f, z, q * FORECAST_QUARTER_MS)->mid;
-			n_load++;
-		}
-		if (!isnan(pv)) {
-			sun += pv;
-			sun_usual += (double)(f->yield[forecast_ring(q, FORECAST_DAY)].mid * f->clear_w[forecast_ring(q, FORECAST_PV_MAX)]);
-			n_sun++;
-		}
-	}
-	if (n_load >= DAY_KNOWN && load_usual > 0)
-		d.load = (float)fmax(0, load / load_usual);
-	if (n_sun >= DAY_KNOWN && sun_usual > 0)
-		d.sun = (float)(sun / sun_usual);
-	if (n_load >= DAY_KNOWN || n_sun >= DAY_KNOWN)
-		f->day[f->n_days++] = d;
-}
-
-static void days_make(struct forecast *f, const struct zone *z)
-{
-	static const float LOAD[3] = { 0.75F, 1, 1.3F }, SUN[3] = { 0.3F, 1, 1.5F };
-
-	f->n_days = 0;
-	for (int i = 0; i < 9; i++)
-		f->day[f->n_days++] = (struct forecast_day){ LOAD[i / 3], SUN[i % 3], (float)(COLD_DAYS / 9) };
-	for (int day = 0; day < SPREAD_DAYS; day++)
-		day_add(f, z, f->last - day * FORECAST_DAY, pow(PV_FADE, day));
 }
 
 static void most_make(struct forecast *f)
@@ -323,7 +288,6 @@ void forecast_tables(struct forecast *f, const struct zone *z)
 	forecast_yields(f);
 	most_make(f);
 	levels_make(f, z);
-	days_make(f, z);
 }
 
 void forecast_settle(struct forecast *f, const struct zone *z)
@@ -336,6 +300,4 @@ void forecast_settle(struct forecast *f, const struct zone *z)
 	yield_bin(f, f->last);
 	most_make(f);
 	levels_make(f, z);
-	if ((f->last + 1) % FORECAST_DAY == 0)
-		days_make(f, z);
 }

@@ -9,9 +9,9 @@
 
 #define ROUNDS 6           /* of turns from one start */
 #define JOINTS 3           /* tries of each two batteries, the first at the very worth of energy */
-#define STARTS 24
+#define STARTS 120
 #define STARTS_BROKEN 6    /* as long as no plan keeps to all limits: there may be none */
-#define WORK_SLOTS 600    /* slots in all starts: long plans get few of them */
+#define WORK_SLOTS 1200    /* slots in all starts: long plans get few of them */
 
 struct many {
 	struct solver *v;
@@ -89,6 +89,19 @@ static int start_shares(struct many *m, bool even)
 	}
 	v->share = 0;
 	return rc;
+}
+
+/* The only car as it would charge beside one battery that is as good as all together; the batteries then go first around it. */
+static int start_merged(struct many *m)
+{
+	struct solver *v = m->v;
+	struct pair_result r = { v->spare[0], v->plan->ev_kw[0], 0, 0, 0, 0 };
+	int rc;
+
+	solver_merge(v);
+	v->pair.waste_kwh = 0;
+	rc = pair_solve(&v->pair, &r);
+	return rc == -EDOM ? 0 : rc;
 }
 
 /* @from: which device is first. To its end even when time is up in the first round of all, so that every car has its energy. */
@@ -216,6 +229,7 @@ static int search(struct many *m)
 {
 	struct solver *v = m->v;
 	int n = v->in->n_batteries + v->in->n_evs, most = WORK_SLOTS / v->in->slots, rc = 0;
+	bool merged = v->in->n_evs == 1;
 
 	most = most > STARTS ? STARTS : most < 2 ? 2 : most;
 	for (int i = 0; i < most && !rc && (i == 0 || !late(v)) && (i < STARTS_BROKEN || m->best_broken <= 0); i++) {
@@ -223,9 +237,11 @@ static int search(struct many *m)
 			clear(v);
 		else
 			shake(m);
-		if (i > 0 && v->in->n_batteries > 1 && i % 2)
-			rc = start_shares(m, i == 1);
-		rc = rc ? rc : settle(m, i == 0 ? 0 : (int)(chance(m) * n), i == 0);
+		if (i == 1 && merged)
+			rc = start_merged(m);
+		else if (i > 0 && v->in->n_batteries > 1 && i % 2)
+			rc = start_shares(m, i == (merged ? 3 : 1));
+		rc = rc ? rc : settle(m, i == 0 ? 0 : i == 1 && merged ? 1 : (int)(chance(m) * n), i == 0);
 		if (rc || (i > 0 && !better(m->broken, m->cost, m->best_broken, m->best_cost)))
 			continue;
 		m->best_cost = m->cost;

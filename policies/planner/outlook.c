@@ -1,74 +1,59 @@
 /* See outlook.h. */
 #include "policies/planner/outlook.h"
 
+#include "policies/forecast/analog.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define FUTURES 10
-#define DAY_H 24
+#define ENOUGH 10 /* futures of several batteries are made also when the time for the plan is over: the newest days */
 #define UNKNOWN_AFTER_H 2.0 /* how fast what is seen now stops telling what the day will be */
 
 struct future_site { double *load_kw, *pv_kw; };
 
-/* One step function of several: a value each at the same energy. */
-struct steps {
-	const struct plan_slope *s;
-	int n, at;
-	double weight;
-};
+/* The values of stored energy, averaged over equal parts of the store. */
+struct parts { double width_kwh, sum[GUIDE_SEGMENTS_MAX], weight; };
 
-/* The mean of @f's steps, in ascending order of energy; @out has room for those of all. Returns how many. */
-static int mean_steps(struct steps *f, int n, struct plan_slope *out)
+/* Adds one future's steps, in ascending order of energy; beyond the last its value holds. */
+static void parts_add(struct parts *p, const struct plan_slope *s, int n, double weight)
 {
-	int count = 0;
-	float upto = 0;
+	double at = 0;
+	int i = 0;
 
-	while (isfinite(upto)) {
-		double value = 0, last = 0;
+	for (int k = 0; k < GUIDE_SEGMENTS_MAX; k++) {
+		const double end = (k + 1) * p->width_kwh;
 
-		upto = INFINITY;
-		for (int k = 0; k < n; k++) {
-			value += f[k].weight * (double)f[k].s[f[k].at].value;
-			last = fmax(last, (double)f[k].s[f[k].n - 1].upto_kwh);
-			if (f[k].at < f[k].n - 1)
-				upto = fminf(upto, f[k].s[f[k].at].upto_kwh);
+		while (i < n - 1 && (double)s[i].upto_kwh < end) {
+			p->sum[k] += weight * ((double)s[i].upto_kwh - at) * (double)s[i].value;
+			at = (double)s[i++].upto_kwh;
 		}
-		out[count++] = (struct plan_slope){ isfinite(upto) ? upto : (float)last, (float)value };
-		for (int k = 0; k < n; k++)
-			while (f[k].at < f[k].n - 1 && f[k].s[f[k].at].upto_kwh <= upto)
-				f[k].at++;
+		p->sum[k] += weight * (end - at) * (double)s[i].value;
+		at = end;
 	}
-	return count;
+	p->weight += weight;
 }
 
-/* At most GUIDE_SEGMENTS_MAX of them: more are averaged over equal parts of the store, which keeps them falling. */
-static int shorten(struct plan_slope *s, int n)
+/* @out has room for GUIDE_SEGMENTS_MAX; neighbours alike are one. Returns how many. */
+static int parts_mean(const struct parts *p, struct plan_slope *out)
 {
-	double part, begun = 0, sum = 0, at = 0;
-	int kept = 0;
+	int n = 0;
 
-	if (n <= GUIDE_SEGMENTS_MAX)
-		return n;
-	part = (double)s[n - 1].upto_kwh / (GUIDE_SEGMENTS_MAX - 1);
-	for (int i = 0; i < n; i++) {
-		sum += ((double)s[i].upto_kwh - at) * (double)s[i].value;
-		at = (double)s[i].upto_kwh;
-		if (i + 1 < n && at - begun < part)
-			continue;
-		s[kept++] = (struct plan_slope){ (float)at, (float)(sum / fmax(at - begun, 1e-9)) };
-		begun = at;
-		sum = 0;
+	for (int k = 0; k < GUIDE_SEGMENTS_MAX; k++) {
+		const struct plan_slope s = { (float)((k + 1) * p->width_kwh), (float)(p->sum[k] / (p->width_kwh * p->weight)) };
+
+		if (n && s.value >= out[n - 1].value)
+			out[n - 1].upto_kwh = s.upto_kwh;
+		else
+			out[n++] = s;
 	}
-	return kept;
+	return n;
 }
 
 /* Puts the mean of the futures' values into @p. -ENOMEM leaves it as it is. */
 static int mix(struct plan *p, const struct plan *future, const double *weight, int n, int b)
 {
-	/* the last boundary may take the room of all of them */
-	struct plan_slope *slope = malloc(((size_t)p->slots + FUTURES) * GUIDE_SEGMENTS_MAX * sizeof(*slope)), *less;
+	struct plan_slope *slope = malloc(((size_t)p->slots + 1) * GUIDE_SEGMENTS_MAX * sizeof(*slope)), *less;
 	int *first = malloc(((size_t)p->slots + 2) * sizeof(*first)), used = 0;
 
 	if (!slope || !first) {
@@ -77,23 +62,23 @@ static int mix(struct plan *p, const struct plan *future, const double *weight, 
 		return -ENOMEM;
 	}
 	for (int t = 0; t <= p->slots; t++) {
-		struct steps f[FUTURES];
-		double sum = 0;
-		int m = 0;
+		struct parts parts = { 0 };
 
 		for (int k = 0; k < n; k++) {
-			int from = future[k].slope_first[b][t], count = future[k].slope_first[b][t + 1] - from;
+			const int *at = future[k].slope_first[b] + t;
 
-			if (count == 0)
-				continue;
-			f[m++] = (struct steps){ future[k].slope[b] + from, count, 0, weight[k] };
-			sum += weight[k];
+			if (at[1] > at[0])
+				parts.width_kwh = fmax(parts.width_kwh, (double)future[k].slope[b][at[1] - 1].upto_kwh / GUIDE_SEGMENTS_MAX);
 		}
-		for (int k = 0; k < m; k++)
-			f[k].weight /= sum;
+		for (int k = 0; k < n; k++) {
+			const int *at = future[k].slope_first[b] + t;
+
+			if (at[1] > at[0])
+				parts_add(&parts, future[k].slope[b] + at[0], at[1] - at[0], weight[k]);
+		}
 		first[t] = used;
-		if (m)
-			used += shorten(slope + used, mean_steps(f, m, slope + used));
+		if (parts.weight > 0 && parts.width_kwh > 0)
+			used += parts_mean(&parts, slope + used);
 	}
 	first[p->slots + 1] = used;
 	free(p->slope[b]);
@@ -152,83 +137,48 @@ static void open_make(const struct home *home, const struct plan_instance *in, s
 	}
 }
 
-static void future_make(const struct plan_instance *in, const struct forecast_day *d, const struct future_site *open, struct future_site *out)
+/* One future, as far as it is open. Where it is not known, it is as forecast. */
+static void future_make(const struct home *home, const struct plan_instance *in, const struct forecast_analog *a, const struct future_site *open,
+			struct future_site *out)
 {
+	double at_ms = (double)in->start_utc_ms;
+
 	for (int t = 0; t < in->slots; t++) {
-		out->load_kw[t] = in->load_kw[t] * (1 + ((double)d->load - 1) * open->load_kw[t]);
-		out->pv_kw[t] = in->pv_kw[t] * (1 + ((double)d->sun - 1) * open->pv_kw[t]);
-	}
-}
+		const int64_t from = (int64_t)at_ms, to = (int64_t)(at_ms += in->slot_h[t] * 3.6e6);
+		double load_w = 0, pv_w = 0, n = 0;
 
-struct ranked_day { double need_kwh; const struct forecast_day *d; };
+		for (int64_t q = from / FORECAST_QUARTER_MS; q * FORECAST_QUARTER_MS < to; q++, n++) {
+			double load, pv;
 
-static int by_need(const void *a, const void *b)
-{
-	const struct ranked_day *x = a, *y = b;
-
-	return (x->need_kwh > y->need_kwh) - (x->need_kwh < y->need_kwh);
-}
-
-/* The days that were, in the order of what they would leave to be bought here within a day, cut into parts of equal weight: the mean of each is
- * a future. Returns how many. */
-static int days_choose(const struct forecast *f, const struct plan_instance *in, struct forecast_day out[FUTURES])
-{
-	struct ranked_day day[FORECAST_DAYS_MAX];
-	double load = 0, sun = 0, hours = 0, all = 0, upto = 0;
-	int part = 0;
-
-	if (f->n_days == 0)
-		return 0;
-	for (int t = 0; t < in->slots && hours < DAY_H; t++) {
-		load += in->load_kw[t] * in->slot_h[t];
-		sun += in->pv_kw[t] * in->slot_h[t];
-		hours += in->slot_h[t];
-	}
-	for (int i = 0; i < f->n_days; i++) {
-		day[i] = (struct ranked_day){ load * (double)f->day[i].load - sun * (double)f->day[i].sun, &f->day[i] };
-		all += (double)f->day[i].weight;
-	}
-	qsort(day, (size_t)f->n_days, sizeof(day[0]), by_need);
-	memset(out, 0, FUTURES * sizeof(*out));
-	for (int i = 0; i < f->n_days; i++) {
-		double left = (double)day[i].d->weight;
-
-		while (left > 0) { /* a day may belong to several parts */
-			double take = part < FUTURES - 1 ? fmin(left, all * (part + 1) / FUTURES - upto) : left;
-
-			out[part].load += (float)take * day[i].d->load;
-			out[part].sun += (float)take * day[i].d->sun;
-			out[part].weight += (float)take;
-			upto += take;
-			left -= take;
-			part += left > 0;
+			forecast_analog_at(home->forecast, home->zone, a, q, &load, &pv);
+			load_w += isnan(load) ? in->load_kw[t] * 1e3 : load;
+			pv_w += isnan(pv) ? in->pv_kw[t] * 1e3 : pv;
 		}
+		pv_w += fmax(0, -load_w); /* a house that gives */
+		out->load_kw[t] = in->load_kw[t] + open->load_kw[t] * (fmax(0, load_w) / n / 1e3 - in->load_kw[t]);
+		out->pv_kw[t] = in->pv_kw[t] + open->pv_kw[t] * (pv_w / n / 1e3 - in->pv_kw[t]);
 	}
-	for (int k = 0; k <= part; k++) {
-		out[k].load /= out[k].weight;
-		out[k].sun /= out[k].weight;
-	}
-	return part + 1;
 }
 
 static void solve_futures(const struct home *home, const struct plan_instance *in, double *room, bool (*expired)(void *context), void *context,
 			  struct plan *out)
 {
 	struct future_site open = { room, room + in->slots }, site = { room + 2 * in->slots, room + 3 * in->slots };
-	struct forecast_day day[FUTURES];
-	struct plan future[FUTURES];
-	double weight[FUTURES];
-	int n = 0, n_days = days_choose(home->forecast, in, day);
+	struct forecast_analog a[FORECAST_ANALOGS_MAX];
+	struct plan future[FORECAST_ANALOGS_MAX];
+	double weight[FORECAST_ANALOGS_MAX];
+	const int n_analogs = forecast_analogs(home->forecast, home->zone, a);
+	int n = 0;
 
 	open_make(home, in, &open);
-	for (int k = 0; k < n_days; k++) {
+	for (int k = 0; k < n_analogs && (in->n_batteries == 1 || n < ENOUGH || !expired || !expired(context)); k++) {
 		struct plan_instance other_day;
 
-		future_make(in, &day[k], &open, &site);
+		future_make(home, in, &a[k], &open, &site);
 		if (other(in, out, &site, &other_day))
 			continue;
 		if (solve_values(&other_day, expired, context, &future[n]) == 0)
-			weight[n++] = (double)day[k].weight;
+			weight[n++] = a[k].weight;
 		instance_deinit(&other_day);
 	}
 	for (int b = 0; n > 0 && b < in->n_batteries; b++)

@@ -291,8 +291,9 @@ static int with_car(struct pair *p, struct pair_result *r, const struct pair_att
 		return -EDOM;
 	pair_car_set(p, r->car_kw);
 	rc = pair_sweep(p, p->car_to, 0);
-	if (!rc)
-		rc = refine_turns(p, r, a);
+	if (rc || late(p)) /* what follows would only sweep again */
+		return rc;
+	rc = refine_turns(p, r, a);
 	if (!rc && !pair_good_enough(p, r) && fabs(r->car_kwh - p->car_kwh) <= PAIR_ENERGY_EPS)
 		rc = pair_branch(p, r, a);
 	pair_car_set(p, r->car_kw);

@@ -133,6 +133,14 @@ struct pair_view {
 /** Spreads exactly car_kwh over the window at least cost. Returns the energy placed (short of it when it cannot fit, off
  *  it when the least power does not allow it). @scratch: pair_car_scratch() bytes. */
 double pair_car_fit(const struct pair_view *v, double *e_kw, void *scratch);
+/** What slot @t costs with the car at @e_kw; more than any energy is worth where that is not allowed. */
+double pair_car_cost(const struct pair_view *v, int t, double e_kw);
 size_t pair_car_scratch(const struct pair *p);
+
+/* pair_whole.c */
+/** The car knows one power only and its slots are of different lengths. */
+bool pair_car_whole_needed(const struct pair *p);
+/** Such a car's slots: exactly car_kwh at least cost. False: no choice of slots was found that gives it. */
+bool pair_car_whole(const struct pair_view *v, double *e_kw);
 
 #endif

@@ -52,9 +52,14 @@ struct branch {
 	double closed;             /* least bound of all that was closed */
 };
 
+static bool expired(const struct pair *p)
+{
+	return p->expired && p->expired(p->context);
+}
+
 static bool late(const struct branch *m)
 {
-	return m->work > m->pair->branch_work || (m->pair->expired && m->pair->expired(m->pair->context));
+	return m->work > m->pair->branch_work || expired(m->pair);
 }
 
 /* Where whether the grid gives or takes is a choice that is not convex. */
@@ -189,7 +194,7 @@ static int plans_near(struct branch *m, bool hard)
 	struct pair_exact x = { m->a->b, m->a->e, 0, 0, 0 };
 	int rc = 0;
 
-	for (int k = 0; k < 2 && !rc && m->whole; k++) {
+	for (int k = 0; k < 2 && !rc && m->whole && !expired(p); k++) {
 		double kwh = pair_car_again(p, m->a, k == 1);
 
 		if (k == 0)

@@ -18,7 +18,7 @@ size_t pair_car_scratch(const struct pair *p)
 	return (size_t)(p->car_to - p->car_from + 1) * SEGMENTS_PER_SLOT * sizeof(struct piece);
 }
 
-static double cost_of(const struct pair_view *v, int t, double e_kw)
+double pair_car_cost(const struct pair_view *v, int t, double e_kw)
 {
 	const struct pair *p = v->pair;
 	struct slot s = p->slot[t];
@@ -71,7 +71,7 @@ static int pieces(const struct pair_view *v, int t, struct piece *out)
 	if (s->car_max_kw > s->car_min_kw)
 		at[n++] = s->car_max_kw;
 	for (int i = at[1] > 0 ? 0 : 1; i < n; i++) {
-		double c = cost_of(v, t, at[i]);
+		double c = pair_car_cost(v, t, at[i]);
 
 		while (m >= 2 &&
 		       (c - cost[m - 1]) * (at[m - 1] - at[m - 2]) <= (cost[m - 1] - cost[m - 2]) * (at[i] - at[m - 1]))
@@ -106,7 +106,7 @@ static double shift(const struct pair_view *v, double *e, int k, double kwh)
 			to = fmin(fmax(e[t] + kwh / s->dt_h, s->car_min_kw), s->car_max_kw);
 			if (fabs(to - e[t]) * s->dt_h < ENERGY_EPS)
 				continue;
-			price = (cost_of(v, t, to) - cost_of(v, t, e[t])) / (fabs(to - e[t]) * s->dt_h);
+			price = (pair_car_cost(v, t, to) - pair_car_cost(v, t, e[t])) / (fabs(to - e[t]) * s->dt_h);
 			if (price < best && price <= p->mu_max) {
 				best = price;
 				best_t = t;
@@ -126,7 +126,7 @@ static double total(const struct pair_view *v, const double *e)
 	double sum = 0;
 
 	for (int t = v->pair->car_from; t < v->pair->car_to; t++)
-		sum += cost_of(v, t, e[t]);
+		sum += pair_car_cost(v, t, e[t]);
 	return sum;
 }
 
@@ -168,6 +168,8 @@ double pair_car_fit(const struct pair_view *v, double *e_kw, void *scratch)
 	double left = p->car_kwh;
 	int n = 0, part = -1;
 
+	if (pair_car_whole_needed(p) && pair_car_whole(v, e_kw))
+		return p->car_kwh;
 	for (int t = p->car_from; t < p->car_to; t++) {
 		e_kw[t] = 0;
 		n += pieces(v, t, list + n);

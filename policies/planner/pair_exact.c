@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEGMENTS_MEAN 12 /* of a boundary, and 4000 besides: more, and the envelopes have to do */
+#define SEGMENTS_MEAN 12 /* of a boundary, and 3000 besides: more, and the envelopes have to do */
 #define SAME_KWH 1e-9
 #define REST_KW 1e-10
 #define ASIDE_KWH 1e-6 /* rounding must not close the corridor */
@@ -114,15 +114,18 @@ static int corridor(struct exact *x, double limit)
 static int store(struct exact *x, int t)
 {
 	const struct curve *c = &x->row;
+	int most = 3000 + SEGMENTS_MEAN * x->pair->slots;
 
 	if (c->n == 0)
 		return -EDOM;
-	if (x->kept.n + c->n > 3000 + SEGMENTS_MEAN * x->pair->slots)
+	if (x->kept.n + c->n > most)
 		return -E2BIG;
 	if (x->kept.n + c->n > x->kept.room) {
 		int room = x->kept.room + x->kept.room / 2 + c->n;
-		struct curve_segment *bigger = realloc(x->kept.s, (size_t)room * sizeof(*bigger));
+		struct curve_segment *bigger;
 
+		room = room < most ? room : most;
+		bigger = realloc(x->kept.s, (size_t)room * sizeof(*bigger));
 		if (!bigger)
 			return -ENOMEM;
 		x->kept.s = bigger;

@@ -17,13 +17,21 @@ const char *plan_status_word(enum plan_status s)
 	return "?";
 }
 
-/* Seven decimals: rounding all slots moves no total by more than a tenth of the format's tolerance. */
+/* The nearest number of ten digits: what is said is short, and no price, however high, tells it from what was counted. Powers
+ * below a thousandth of a watt are rounding. */
+static double ten_digits(double v)
+{
+	double unit = fabs(v) < 1e-9 || !isfinite(v) ? INFINITY : pow(10, 10 - ceil(log10(fabs(v))));
+
+	return isinf(unit) ? 0 : round(v * unit) / unit;
+}
+
 static void add_array(cJSON *o, const char *key, const double *v, int n)
 {
 	cJSON *list = cJSON_AddArrayToObject(o, key), *last = NULL;
 
 	for (int i = 0; list && i < n; i++) {
-		cJSON *item = cJSON_CreateNumber(round(v[i] * 1e7) / 1e7 + 0.0);
+		cJSON *item = cJSON_CreateNumber(ten_digits(v[i]) + 0.0);
 
 		if (!item)
 			return;

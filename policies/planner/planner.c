@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BRANCH_WORK 90000    /* see pair.h */
+#define BRANCH_WORK 100000   /* see pair.h */
 #define BRANCH_WORK_SOFT 200 /* one of many turns, or no plan that needs a proof */
 #define STEP_MIN_KWH 1e-3 /* shorter steps of the value say nothing to a control loop */
 static double greatest_price(const struct plan_instance *in)
@@ -238,12 +238,16 @@ void solver_merge(struct solver *v)
 			s->wear_cost = wear;
 		}
 		out_max = fmax(out_max, slot_delta(s, s->battery_max_kw) - slot_delta(s, s->battery_min_kw));
-		for (int e = 0; e < in->n_evs; e++)
+		for (int e = 0; e < in->n_evs && in->n_evs > 1; e++)
 			if (t >= in->ev[e].arrive_slot && t < in->ev[e].depart_slot)
 				s->car_max_kw += in->ev[e].max_kw;
 		s->awkward = awkward(s, in->n_evs > 0);
 	}
 	p->waste_kwh = in->n_batteries > 1 ? out_max : 0;
+	if (in->n_evs == 1) {
+		car_window(v, 0);
+		return;
+	}
 	p->car_to = in->n_evs ? in->slots : 0;
 	for (int e = 0; e < in->n_evs; e++)
 		p->car_kwh += in->ev[e].energy_kwh;

@@ -11,6 +11,8 @@
 #define STILL_KW 1e-3
 #define SHORT_H 0.25
 #define SHORT_KWH 0.05
+#define TINY_H 2.            /* how long a device may move next to nothing and still be said to do what it did before */
+#define CAR_PAUSE_H 0.5      /* a car that stops for less is still charging */
 #define EVENT_APART_H 100
 #define DAY_MS 86400000LL
 #define PLACE_MAX 24
@@ -28,6 +30,7 @@ static const enum story_action ACTIONS[] = {
 struct run {
 	enum does kind;
 	int from, to;                  /* slots */
+	bool pauses;                   /* of a car: not in each of them */
 	double cost, wear, taken, spent;  /* money and stored kWh: of what was given out, what it had cost */
 	int use, last_use;             /* the run most of it is given out in, and the last one; -1 = stays */
 	double use_kwh, last_use_kwh;
@@ -151,12 +154,14 @@ static double hours_of(const struct teller *w, int from, int to)
 }
 
 /* Too little to be told apart from what came before. */
-static bool is_small(const struct teller *w, bool car, int n, int from, int to, double short_h)
+static bool is_small(const struct teller *w, int n, int from, int to, double short_h)
 {
 	double kwh = 0;
 
-	for (int t = from; !car && t < to; t++)
+	for (int t = from; t < to; t++)
 		kwh += fabs(w->p->battery_kw[n][t]) * w->in->slot_h[t];
+	if (kwh > 0 && kwh < SHORT_KWH)
+		short_h = fmax(short_h, TINY_H);
 	return hours_of(w, from, to) < short_h && (kwh < SHORT_KWH || short_h > SHORT_H);
 }
 
@@ -169,12 +174,12 @@ static bool joins(const struct teller *w, bool car, int n, int from, int to, dou
 	if (!last || kind == DOES_NOTHING)
 		return false;
 	if (car)
-		return last->to == from || (short_h > SHORT_H && hours_of(w, last->to, from) < short_h);
+		return hours_of(w, last->to, from) < fmax(short_h, CAR_PAUSE_H) - 1e-9;
 	if (kind == last->kind)
 		return true;
 	if ((is_event(kind) || is_event(last->kind)) && short_h < EVENT_APART_H)
 		return false;
-	return is_small(w, car, n, from, to, short_h);
+	return is_small(w, n, from, to, short_h);
 }
 
 /* The runs of one device behind those there are; false: no room for them. */
@@ -188,6 +193,7 @@ static bool runs_make(struct teller *w, bool car, int n, double short_h, int roo
 
 		to = run_end(w, car, n, from);
 		if (joins(w, car, n, from, to, short_h)) {
+			w->run[s->n - 1].pauses |= car && w->run[s->n - 1].to < from;
 			w->run[s->n - 1].to = to;
 		} else if (kind != DOES_NOTHING) {
 			if (s->n >= w->first + room)
@@ -368,6 +374,12 @@ static const char *place_in_time(const struct teller *w, int64_t utc_ms, char te
 	return text;
 }
 
+/* As it is printed: less than half a cent is nothing, whatever its sign. */
+static double cents(double price)
+{
+	return fabs(price) < 0.005 ? 0 : price;
+}
+
 /* "sells at 0.38 at 17:00": what becomes of what run @r took in. */
 static void use_words(const struct teller *w, int b, int r, char out[STORY_WHY_MAX])
 {
@@ -376,13 +388,13 @@ static void use_words(const struct teller *w, int b, int r, char out[STORY_WHY_M
 	char at[PLACE_MAX];
 
 	if (!use)
-		snprintf(out, STORY_WHY_MAX, "kept to the end, worth %.2f a kWh there", w->in->battery[b].terminal_value);
+		snprintf(out, STORY_WHY_MAX, "kept to the end, worth %.2f a kWh there", cents(w->in->battery[b].terminal_value));
 	else if (is_event(w->run[run->use].kind))
 		snprintf(out, STORY_WHY_MAX, "for the Flip event at %s", place_in_time(w, use->from_utc_ms, at));
 	else if (w->run[run->use].kind == DOES_SELL)
-		snprintf(out, STORY_WHY_MAX, "sells at %.2f at %s", use->price, place_in_time(w, use->from_utc_ms, at));
+		snprintf(out, STORY_WHY_MAX, "sells at %.2f at %s", cents(use->price), place_in_time(w, use->from_utc_ms, at));
 	else
-		snprintf(out, STORY_WHY_MAX, "covers the house at %s instead of %.2f", place_in_time(w, use->from_utc_ms, at), use->price);
+		snprintf(out, STORY_WHY_MAX, "covers the house at %s instead of %.2f", place_in_time(w, use->from_utc_ms, at), cents(use->price));
 }
 
 static void gain_words(double gain, const char *of, char out[48])
@@ -408,11 +420,21 @@ static void hold_words(const struct teller *w, int r, struct story_block *k)
 	char at[PLACE_MAX];
 
 	if (!u)
-		snprintf(k->why, sizeof(k->why), "holds %.1f kWh: later worth more than %.2f now", k->kwh, k->price);
+		snprintf(k->why, sizeof(k->why), "holds %.1f kWh: later worth more than %.2f now", k->kwh, cents(k->price));
 	else if (w->run[use].kind == DOES_EVENT_OUT)
 		snprintf(k->why, sizeof(k->why), "holds %.1f kWh for the Flip event at %s", k->kwh, place_in_time(w, u->from_utc_ms, at));
 	else
-		snprintf(k->why, sizeof(k->why), "holds %.1f kWh for %s at %.2f", k->kwh, place_in_time(w, u->from_utc_ms, at), u->price);
+		snprintf(k->why, sizeof(k->why), "holds %.1f kWh for %s at %.2f", k->kwh, place_in_time(w, u->from_utc_ms, at), cents(u->price));
+}
+
+/* What is kept meanwhile is worth a word only where there is something. */
+static void leave_words(struct story_block *k)
+{
+	char kept[32] = "";
+
+	if (k->kwh >= SHORT_KWH)
+		snprintf(kept, sizeof(kept), ", holds %.1f kWh", k->kwh);
+	snprintf(k->why, sizeof(k->why), "sells the sun at %.2f instead of storing it%s", cents(k->price), kept);
 }
 
 static void out_words(const struct teller *w, int r, struct story_block *k)
@@ -422,11 +444,11 @@ static void out_words(const struct teller *w, int r, struct story_block *k)
 
 	gain_words(run->start_gain, "", gain);
 	if (run->taken > SHORT_KWH)
-		snprintf(paid, sizeof(paid), ", taken in at %.2f", run->spent / run->taken);
+		snprintf(paid, sizeof(paid), ", taken in at %.2f", cents(run->spent / run->taken));
 	if (run->kind == DOES_SELL)
-		snprintf(k->why, sizeof(k->why), "sells %.1f kWh at %.2f%s%s", k->kwh, k->price, paid, gain);
+		snprintf(k->why, sizeof(k->why), "sells %.1f kWh at %.2f%s%s", k->kwh, cents(k->price), paid, gain);
 	else
-		snprintf(k->why, sizeof(k->why), "covers the house at %.2f instead of importing%s%s", k->price, paid, gain);
+		snprintf(k->why, sizeof(k->why), "covers the house at %.2f instead of importing%s%s", cents(k->price), paid, gain);
 }
 
 static void event_words(const struct teller *w, int r, struct story_block *k)
@@ -451,11 +473,11 @@ static void words(const struct teller *w, int n, int r)
 	switch (w->run[r].kind) {
 	case DOES_CHARGE:
 		use_words(w, n, r, use);
-		snprintf(k->why, sizeof(k->why), "charge %.1f kWh at %.2f, %.80s%s", k->kwh, k->price, use, gain);
+		snprintf(k->why, sizeof(k->why), "charge %.1f kWh at %.2f, %.80s%s", k->kwh, cents(k->price), use, gain);
 		break;
 	case DOES_STORE:
 		use_words(w, n, r, use);
-		snprintf(k->why, sizeof(k->why), "stores %.1f kWh of sun at %.2f, %.80s%s", k->kwh, k->price, use, gain);
+		snprintf(k->why, sizeof(k->why), "stores %.1f kWh of sun at %.2f, %.80s%s", k->kwh, cents(k->price), use, gain);
 		break;
 	case DOES_COVER:
 	case DOES_SELL:
@@ -465,7 +487,7 @@ static void words(const struct teller *w, int n, int r)
 		hold_words(w, r, k);
 		break;
 	case DOES_LEAVE:
-		snprintf(k->why, sizeof(k->why), "leaves the sun to the grid, %.1f kWh in store", k->kwh);
+		leave_words(k);
 		break;
 	case DOES_EVENT_IN:
 	case DOES_EVENT_OUT:
@@ -473,8 +495,8 @@ static void words(const struct teller *w, int n, int r)
 		event_words(w, r, k);
 		break;
 	case DOES_CAR:
-		snprintf(k->why, sizeof(k->why), "charges the car with %.1f kWh at %.2f, at once would be %.2f%s", k->kwh, k->price,
-			 w->run[r].spent, gain);
+		snprintf(k->why, sizeof(k->why), "charges the car with %.1f kWh at %.2f%s, at once would be %.2f%s", k->kwh, cents(k->price),
+			 w->run[r].pauses ? ", with pauses" : "", cents(w->run[r].spent), gain);
 		break;
 	case DOES_REST:
 	case DOES_NOTHING:
@@ -490,13 +512,14 @@ static bool takes_in(enum does k)
 	return k == DOES_CHARGE || k == DOES_STORE || k == DOES_EVENT_IN || k == DOES_CAR;
 }
 
-/* Of a hold: what is kept, and what the house pays meanwhile. */
+/* Of a hold: what is kept, and what the house pays meanwhile; where the sun is left over, what the grid pays for it. */
 static void hold_fill(const struct teller *w, int b, const struct run *run, struct story_block *k)
 {
+	const double *price = run->kind == DOES_LEAVE ? w->in->export_price : w->in->import_price;
 	double sum = 0;
 
 	for (int t = run->from; t < run->to; t++)
-		sum += w->in->slot_h[t] * w->in->import_price[t];
+		sum += w->in->slot_h[t] * price[t];
 	k->kwh = fmax(0, w->p->soc_kwh[b][run->to] - lowest(w->p->soc_kwh[b], w->in->slots));
 	k->price = sum / hours_of(w, run->from, run->to);
 }

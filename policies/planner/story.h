@@ -23,7 +23,8 @@ struct story_block {
 	enum story_action action;
 	int64_t from_utc_ms, to_utc_ms;
 	double kwh;      /* at the device's AC side, >= 0; of a hold what is kept above the least the plan ever has */
-	double price;    /* per kWh: what was paid, earned or saved for it; of a hold the mean import price */
+	double price;    /* per kWh: what was paid, earned or saved for it; of a hold the mean import price, of sun left
+			  * to the grid the mean export price */
 	/* In the prices' currency, against a battery at rest and a car that charges as soon as it is there. What one stored kWh earns
 	 * is counted once, where it was taken in; where it is given out only if it was there at the start. So all gains together are
 	 * what the plan saves. */
@@ -37,7 +38,7 @@ struct story {
 };
 
 /** Tells @p, a plan of @in with start_utc_ms set. A run shorter than 15 minutes that moves next to nothing joins the one before
- *  it; where there are too many runs, longer ones do too. @z: zone for sentences, NULL = UTC. @out is large: 40 KiB. */
+ *  it, so does one of less than 0.05 kWh in two hours, and a car's after a pause of less than half an hour; where there are too many runs, longer ones do too. @z: zone for sentences, NULL = UTC. @out is large: 40 KiB. */
 void story_tell(const struct plan *p, const struct plan_instance *in, const struct zone *z, struct story *out);
 
 /** [{from, to, device, action, kwh, price, why, gain}]. The caller's; NULL without memory. */

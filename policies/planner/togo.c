@@ -11,6 +11,7 @@ int togo_init(struct togo *g, int slots)
 {
 	memset(g, 0, sizeof(*g));
 	g->slots = slots;
+	g->most = TOGO_SEGMENTS_ALL / (slots + 1) < TOGO_SEGMENTS_MAX ? TOGO_SEGMENTS_ALL / (slots + 1) : TOGO_SEGMENTS_MAX;
 	g->room = slots * 16 + 256;
 	g->row = calloc((size_t)slots + 1, sizeof(*g->row));
 	g->segment = malloc((size_t)g->room * sizeof(*g->segment));
@@ -119,7 +120,7 @@ static void shorten(struct togo *g, struct togo_row *r)
 {
 	struct togo_segment *s = g->segment + r->first;
 
-	while (r->n > TOGO_SEGMENTS_MAX) {
+	while (r->n > g->most) {
 		int k = 1;
 		double a;
 
@@ -148,6 +149,9 @@ static int finish(struct writer *w)
 	}
 	soften(w->g, r, cut);
 	shorten(w->g, r);
+	r->high_kwh = r->low_kwh;
+	for (int i = 0; i < r->n; i++)
+		r->high_kwh += w->g->segment[r->first + i].len_kwh;
 	w->g->used = r->first + r->n;
 	return 0;
 }
@@ -157,7 +161,7 @@ int togo_end(struct togo *g, double worth, const struct togo_cut *cut)
 	struct writer w = { g, &g->row[g->slots], cut, cut->low_kwh, false };
 
 	g->used = 0;
-	*w.row = (struct togo_row){ cut->low_kwh, -worth * cut->low_kwh, 0, 0 };
+	*w.row = (struct togo_row){ cut->low_kwh, -worth * cut->low_kwh, cut->low_kwh, 0, 0 };
 	if (cut->high_kwh < cut->low_kwh - ENERGY_EPS)
 		return -EDOM;
 	if (reserve(g, 4))
@@ -175,7 +179,7 @@ static int begin(struct togo *g, int t, int n, struct writer *w, const struct to
 	if (reserve(g, next->n + n + 4))
 		return -ENOMEM;
 	*w = (struct writer){ g, &g->row[t], cut, 0, false };
-	*w->row = (struct togo_row){ 0, 0, g->used, 0 };
+	*w->row = (struct togo_row){ 0, 0, 0, g->used, 0 };
 	return 0;
 }
 
@@ -270,16 +274,6 @@ int togo_step_fixed(struct togo *g, int t, const struct slot_point *p, int n, do
 		put_reversed(&w, p, n);
 	pool(g, w.row);
 	return finish(&w);
-}
-
-double togo_high(const struct togo *g, int t)
-{
-	const struct togo_row *r = &g->row[t];
-	double at = r->low_kwh;
-
-	for (int i = 0; i < r->n; i++)
-		at += g->segment[r->first + i].len_kwh;
-	return at;
 }
 
 double togo_at(const struct togo *g, int t, double kwh)

@@ -7,7 +7,8 @@
 
 #include <stddef.h>
 
-#define TOGO_SEGMENTS_MAX 1024 /* of one boundary; beyond, neighbours are joined from below (the bound stays true) */
+#define TOGO_SEGMENTS_MAX 1024     /* of one boundary; beyond, neighbours are joined from below (the bound stays true) */
+#define TOGO_SEGMENTS_ALL (1 << 20) /* of all boundaries, likewise: time and memory of very long plans */
 
 struct togo_segment {
 	double len_kwh, slope;
@@ -15,11 +16,12 @@ struct togo_segment {
 
 struct togo_row {
 	double low_kwh, value;   /* where the function begins, and its value there */
+	double high_kwh;         /* where it ends */
 	int first, n;            /* its segments in the arena */
 };
 
 struct togo {
-	int slots;
+	int slots, most;         /* most: segments of a boundary */
 	struct togo_row *row;    /* slots + 1; row[t] is the cost from boundary t to the end */
 	struct togo_segment *segment;
 	int used, room;
@@ -45,7 +47,10 @@ int togo_step(struct togo *g, int t, const struct slot_point *p, int n, const st
  *  the envelope. */
 int togo_step_fixed(struct togo *g, int t, const struct slot_point *p, int n, double stop_kwh, const struct togo_cut *cut);
 
-double togo_high(const struct togo *g, int t);
+static inline double togo_high(const struct togo *g, int t)
+{
+	return g->row[t].high_kwh;
+}
 /** Value at @kwh; outside the row INFINITY beyond rounding. */
 double togo_at(const struct togo *g, int t, double kwh);
 /** Slope to the right of @kwh; at the upper end to its left. */

@@ -175,7 +175,7 @@ def test_hearthctl():
     assert home.ctl("limit", "--json")["export_w"] is None and home.ctl("limit", "--json")["import_w"] == 6500
     home.ctl("limit", "heartbeat")
     home.ctl("limit", "clear")
-    assert home.ctl("limit").startswith("unlimited_controlled: import not limited, export not limited")
+    assert home.ctl("limit").startswith("import not limited, export not limited")
     for words in (["nonsense"], ["set"], ["set", "--import"], ["set", "--import", "x"], ["set", "--for", "1h"], ["clear", "now"],
                   ["set", "--import", "1", "--import", "2"], ["set", "--import", "5", "--for", "1h", "--until", "18:00"]):
         home.ctl("limit", *words, code=2)

@@ -2,10 +2,11 @@
 import json
 import os
 import signal
+import subprocess
 import time
 
 from agenttest import Home, IN_FORCE, R
-from hearthtest import Program, program, run_tests, wait_for
+from hearthtest import SLOW, Program, program, run_tests, wait_for
 
 home = None
 
@@ -99,6 +100,29 @@ def test_named_users_need_a_role():
     home.mqtt.publish(f"{R}/as/vera/request/ping", {}, response_topic=R + "/request/pause")
     wait_for(lambda: home.mqtt.seen(f"{R}/as/vera/response/ping", since), 10, "answer on her own topic")
     assert not home.mqtt.seen(R + "/request/pause", since)
+
+
+def test_a_flood_of_history():
+    """A viewer asks a thousand times at once: few answers are made, the rest is told to come again, the hub's own tools get theirs."""
+    home.stop()
+    with open(os.path.join(home.agent.state_dir, "users"), "w", encoding="ascii") as f:
+        f.write("vera viewer\n")
+    home.agent.start()
+    home.ready()
+    span = {"from": "2026-01-15T12:00:00Z", "to": "2026-01-17T12:00:00Z"}
+    before, since, asked = home.agent.rss_kib(), home.mqtt.count(), 1000
+    subprocess.run(["mosquitto_pub", "-V", "5", "-p", str(home.broker.port), "-q", "1", "-t", R + "/as/vera/request/history.get", "-l"],
+                   input=asked * (json.dumps(span) + "\n"), text=True, timeout=20 * SLOW, check=True)
+    assert len(home.mqtt.ok(R, "history.get", span)["load_w"]) == 576
+    topic = R + "/as/vera/response/history.get"
+    wait_for(lambda: len(home.mqtt.seen(topic, since)) == asked, 30, "an answer to each")
+    answers = [m.json for m in home.mqtt.seen(topic, since)]
+    refused = [a["error"] for a in answers if a["status"] != "ok"]
+    assert len(refused) > asked / 2 and asked - len(refused) >= 3, len(refused)
+    assert all(e["code"] == "busy" and "try again" in e["message"] for e in refused), refused[0]
+    grown, agent = home.agent.rss_kib() - before, home.mqtt.ok(R, "state.get", {"parts": ["agent"]})["agent"]
+    assert SLOW > 1 or grown < 6000, f"{grown} KiB more"                # a sanitizer keeps what was freed
+    assert agent["loop"]["longest_cpu_ms"] < 20 * SLOW, agent             # processor time: a busy machine is not the loop's fault
 
 
 def test_answers_never_become_requests():
@@ -265,7 +289,8 @@ def test_reload():
 
 if __name__ == "__main__":
     run_tests([test_ping_by_both_ways, test_bad_requests, test_every_verb_answers, test_retained_request_is_refused_and_cleared,
-               test_same_transaction_same_answer, test_named_users_need_a_role, test_answers_never_become_requests,
+               test_same_transaction_same_answer, test_named_users_need_a_role, test_a_flood_of_history,
+               test_answers_never_become_requests,
                test_override_and_pause_through_hearthctl, test_hearthctl_shows_everything,
                test_hearthctl_tells_wish_from_floor, test_hearthctl_shows_what_is_not_measured, test_watch_ends_with_the_agent, test_reload, test_reload_of_the_link_itself,
                test_two_reloads_end_with_the_file, test_disabled_devices_are_left_out, test_a_yielded_reserve_stays_away], abreast=3, home=lambda: Home(soc=60))

@@ -187,7 +187,10 @@ def test_bad_input():
 
 def test_ctl():
     lines = [line.split("\t") for line in home.ctl("savings").splitlines()]
-    assert len(lines) == 8 and all(len(line) == 7 for line in lines) and lines[-1][0] == "total", lines
+    assert len(lines) == 8 and all(len(line) == 8 for line in lines) and lines[-1][0] == "total", lines
+    bill, bare, stored, saved = (float(word) for word in lines[-1][1:5])
+    assert abs(saved - (bare - bill + stored)) < 0.021, lines[-1]            # as printed: each to half a cent
+    assert abs(stored - savings(days=7)["total"]["stored_value"]) < 0.011, lines[-1]
     assert lines[-2][1] != "-" and lines[0][1] == "-", lines
     assert [line[0] for line in lines[:-1]] == [r["period"] for r in savings(days=7)["rows"]]
     assert len(home.ctl("savings", "--days", "3").splitlines()) == 4 and len(home.ctl("savings", "--month").splitlines()) == 14

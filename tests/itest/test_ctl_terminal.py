@@ -28,7 +28,7 @@ STATE = {
 }
 SAVINGS = {"currency": "EUR", "rows": [{"period": "2026-01-14", "bill": 1.5, "without_battery": 3.25, "saved": 1.75, "event_kwh": 0, "measured_pct": 100},
                                        {"period": "2026-01-15", "bill": 2, "without_battery": 1.8, "saved": -0.2, "event_kwh": 1, "measured_pct": 40}],
-           "total": {"stored_value": -0.314, "bill": 3.5, "without_battery": 5.05, "saved": 1.55, "event_kwh": 1, "measured_pct": 70}}
+           "total": {"stored_value": -0.314, "unpriced_kwh": 1.25, "bill": 3.5, "without_battery": 5.05, "saved": 1.55, "event_kwh": 1, "measured_pct": 70}}
 VERBS = (["status"], ["plan"], ["forecast"], ["savings"], ["ev"], ["devices"])
 
 
@@ -61,7 +61,7 @@ def widths():
             for want in ("costs 2.68 EUR in the 24 h", "0.09..0.38 EUR/kWh", "5.0..7.", "covers the house at Fri 07:00 instead of 0.28, gain 1.20"):
                 assert want in text, (columns, want, text)
             text = " ".join(plain(on_terminal(words_of(agent, "savings"), columns)).split())
-            for want in ("In EUR", "less at the end than at the beginning, worth 0.31", "3.25", "-0.20", "70 %", "█"):
+            for want in ("In EUR", "saved = without battery - bill + stored", "-0.31", "For 1.25 kWh of exports no price was known", "3.25", "-0.20", "70 %", "█"):
                 assert want in text, (columns, want, text)
 
 
@@ -105,7 +105,7 @@ def said():
                                                           "measured_pct": 0}], "total": {"saved": -0.001, "event_kwh": 0, "measured_pct": 0}}
         text = plain(on_terminal(words_of(agent, "savings", "--month", "2020-01")))
         assert "Nothing was measured in 2020-01." in text and "yet" not in text and "In " not in text.split("\n")[0], text
-        assert re.search(r"^2020-01-01 +0\.00 +0\.00 +0\.00 +- +0 %\s*$", text, re.M) and not re.search("[█░]", text), text
+        assert re.search(r"^2020-01-01 +0\.00 +0\.00 +- +0\.00 +- +0 %\s*$", text, re.M) and not re.search("[█░]", text), text
         asked = len(agent.asked)
         for month in ("2026-13", "2026-00", "2026-1", "202601", "foo", "2026-01-01", ""):
             code, out, err = agent.ctl("savings", "--month", month)

@@ -45,7 +45,7 @@ MAY_ALLOCATE = {
     "config.c": "parsing at start and reload, freed before it returns",
     "planner.c": "the planner runs on a worker, sized by the instance",
     "togo.c": "planner", "instance.c": "planner", "pair.c": "planner", "curve.c": "planner", "pair_exact.c": "planner", "pair_branch.c": "planner", "many.c": "planner", "outlook.c": "planner", "pair_sweep.c": "planner",
-    "pair_car.c": "planner", "pair_reach.c": "planner",
+    "pair_car.c": "planner", "pair_reach.c": "planner", "pair_whole.c": "planner",
     "flip_api.c": "a list of commands is as long as Flip makes it (at most FLIP_LIST_MAX); made on the HTTPS worker",
     "scenario.c": "a scenario has a list of prices as long as it likes; parsed once", "truth.c": "as long as the simulated time",
     "simulate.c": "half hours of the simulated time", "clairvoyant.c": "one number for each stay of a car", "hub.c": "one struct a run",

@@ -1,5 +1,6 @@
 """Random instances of the plan problem, each out of its seed alone. Every optional field of the format occurs; so do the
 edges: stores of no size, orders beyond the floor, cars that just fit, limits nobody can keep."""
+import itertools
 import random
 
 TARIFFS = ("flat", "two_rate", "agile", "negative", "bonus", "wild")
@@ -165,6 +166,17 @@ def counts(rng):
     if kind < 0.75:
         return 1, 1
     return rng.choice(((2, 0), (2, 1), (1, 2), (0, 1), (2, 2), (3, 0), (0, 0)))
+
+
+def one_power(first, slots_max):
+    """Homes from seed @first on, endlessly: one car that knows one power only, at most one battery, slots of different lengths. Which
+    slots give the car exactly its energy is a subset sum."""
+    for seed in itertools.count(first):
+        inst = instance(seed, slots_max)
+        evs = inst.get("evs") or [x for x in (inst.get("ev"),) if x]
+        one = len(evs) == 1 and evs[0]["min_kw"] == evs[0]["max_kw"] and len(inst.get("batteries", ())) < 2
+        if one and isinstance(inst["slot_s"], list):
+            yield seed
 
 
 def dst_day(rng):

@@ -1,12 +1,12 @@
 /* Solves many instances in one process: one instance a line on stdin, its plan as one line on stdout, in order. A line that
- * cannot be read answers {"error": ...}. What it calls is what `hearthctl plan solve` calls, with the same two seconds. */
+ * cannot be read answers {"error": ...}. What it calls is what `hearthctl plan solve` calls, with the same limit. */
 #include "policies/planner/planner.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define LIMIT_MS 2000.0
+#define LIMIT_MS 1200.0
 
 static double now_ms(clockid_t clock)
 {

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Instances nobody should send, through `hearthctl plan solve -`: a clear word or a plan that names what gives, never silence, and
-within three seconds."""
+within two seconds of processor time."""
 import json
 import math
 import os
+import random
+import resource
 import subprocess
 import sys
-import time
 import unittest
 
 sys.dont_write_bytecode = True
@@ -29,11 +30,29 @@ def home(slots=8, **changes):
     return inst
 
 
+def long_home(devices):
+    """4032 slots of a quarter hour, all prices different, as many batteries and as many cars that stay all the time."""
+    rng, n = random.Random(7), 4032
+    inst = home(slots=n, slot_s=900, battery__wear_cost=0.01, ev__arrive_slot=0, ev__depart_slot=n, ev__energy_kwh=900,
+                import_price=[rng.uniform(0.05, 0.4) for _ in range(n)], load_kw=[rng.uniform(0.2, 3) for _ in range(n)],
+                pv_kw=[rng.uniform(0, 6) * (t % 96 > 40) for t in range(n)])
+    inst["export_price"] = [0.7 * p for p in inst["import_price"]]
+    inst["grid"] = {}
+    inst["batteries"] = [dict(inst["battery"], id=f"b{i}", capacity_kwh=1000, charge_eff=0.95 - 0.01 * i) for i in range(devices)]
+    inst["evs"] = [dict(inst["ev"], id=f"e{i}", energy_kwh=900 - 100 * i) for i in range(devices)]
+    return {k: v for k, v in inst.items() if k not in ("battery", "ev")}
+
+
+def spent():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def solve(text):
-    """Exit code, what was said on stdout and stderr."""
-    begun = time.monotonic()
+    """Exit code, what was said on stdout and stderr, seconds of processor time: the machine may be busy with other things."""
+    begun = spent()
     done = subprocess.run([program("hearthctl"), "plan", "solve", "-"], input=text, capture_output=True, text=True, timeout=30, check=False)
-    return done.returncode, done.stdout, done.stderr, time.monotonic() - begun
+    return done.returncode, done.stdout, done.stderr, spent() - begun
 
 
 # what is sent, and the word the refusal must say
@@ -76,6 +95,7 @@ INFEASIBLE = {
 # odd, but possible
 FEASIBLE = {
     "prices of 1e9": home(import_price=[1e9] * 8, export_price=[-1e9] * 8),
+    "prices of 1e8, all different": home(import_price=[1e8 * (1 + 0.1 * (t % 5)) for t in range(8)], export_price=[3e7] * 8, load_kw=[1 / 3] * 8),
     "below the floor, with a way up": home(battery__soc_kwh=0.2),
     "below the floor, priced": dict(home(battery__soc_kwh=0.2, battery__charge_max_kw=0), floor_price=0.1),
     "a store of nothing": home(battery__capacity_kwh=0, battery__soc_kwh=0, battery__floor_kwh=0),
@@ -83,6 +103,8 @@ FEASIBLE = {
     "slots of a second": home(slot_s=1, ev__energy_kwh=0),
     "one slot": home(slots=1, ev__arrive_slot=0, ev__depart_slot=1, ev__energy_kwh=1),
     "4032 slots": home(slots=4032),
+    "4032 slots, a battery and a car": long_home(1),
+    "4032 slots, four batteries and four cars": long_home(4),
     "1e6 kW": home(load_kw=[0.0] * 8, battery__charge_max_kw=1e6, battery__discharge_max_kw=1e6, grid={}),
 }
 
@@ -95,7 +117,7 @@ class BadInput(unittest.TestCase):
                 self.assertEqual((code, out), (1, ""))
                 self.assertIn(says, err)
                 self.assertGreater(len(err.strip()), 12)
-                self.assertLess(seconds, 3)
+                self.assertLess(seconds, 2)
 
     def test_infeasible(self):
         for name, (inst, limit) in INFEASIBLE.items():
@@ -106,7 +128,7 @@ class BadInput(unittest.TestCase):
                 self.assertIn(limit, {v["limit"] for v in plan["violations"]})
                 self.assertIn(limit, err)
                 self.assertIn(limit, {x[0] for x in judge(Problem(inst), plan).breaks})
-                self.assertLess(seconds, 3)
+                self.assertLess(seconds, 2)
 
     def test_feasible(self):
         for name, inst in FEASIBLE.items():
@@ -116,9 +138,9 @@ class BadInput(unittest.TestCase):
                 self.assertEqual((code, err), (0, ""))
                 verdict = judge(Problem(inst), plan)
                 self.assertFalse(verdict.breaks)
-                self.assertAlmostEqual(verdict.cost, plan["cost"], delta=1e-3 * scale)
+                self.assertAlmostEqual(verdict.cost, plan["cost"], delta=max(1e-3, 1e-8 * abs(plan["cost"])))
                 self.assertLessEqual(plan["bound"], plan["cost"] + 1e-6 * scale)
-                self.assertLess(seconds, 3)
+                self.assertLess(seconds, 2)
 
 
 if __name__ == "__main__":

@@ -47,10 +47,10 @@ bool planning_prices_differ(const struct planning *p, const struct price_series 
 	return prices_differ;
 }
 
-void planning_expect(const struct planning *p, int64_t at, struct replan_expected *out)
+void planning_expect(const struct planning *p, const struct snapshot *now, struct replan_expected *out)
 {
 	(void)p;
-	(void)at;
+	(void)now;
 	memset(out, 0, sizeof(*out));
 }
 

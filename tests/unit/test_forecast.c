@@ -429,43 +429,20 @@ static void test_error_unknown(void **context)
 	assert_true(isnan(e.load_pct) && e.compared_h < 24);
 }
 
-/* How much of the days' weight had so much load and sun. */
-static double share_of_days(float load, float sun)
+/* A meter that told 200 kW of sun for five minutes: what came yesterday is not believed for all of today. */
+static void test_sun_of_nonsense(void **context)
 {
-	double sum = 0, all = 0;
+	double told;
 
-	for (int i = 0; i < f->n_days; i++) {
-		all += (double)f->day[i].weight;
-		sum += fabsf(f->day[i].load - load) < 0.1F && fabsf(f->day[i].sun - sun) < 0.1F ? (double)f->day[i].weight : 0;
-	}
-	return sum / all;
-}
-
-/* Whole days: of every three two bring the usual load and sun, one half of it and a fifth. */
-static void test_days_differ(void **context)
-{
 	(void)context;
 	forecast_place(f, &ROOF);
-	assert_true(f->n_days == 9 && fabs(share_of_days(0.75F, 0.3F) - 1.0 / 9) < 1e-3); /* from the first moment on */
-	for (int64_t t = JUNE; t < JUNE + 27 * DAY; t += 5 * MINUTE) {
-		const bool odd = (t - JUNE) / DAY % 3 == 2;
-
-		forecast_learn(f, t, odd ? 250 : 500, (odd ? 0.1 : 0.5) * forecast_clear_w(&ROOF, t));
-	}
+	for (int64_t t = JUNE; t < JUNE + 20 * DAY; t += 5 * MINUTE)
+		forecast_learn(f, t, 400, 0.5 * forecast_clear_w(&ROOF, t));
 	forecast_refresh(f, &UTC);
-	assert_true(f->n_days == 9 + 27);
-	assert_true(share_of_days(1, 1) > 0.55 && share_of_days(1, 1) < 0.68); /* the rest is what was thought before */
-	assert_true(share_of_days(0.5F, 0.2F) > 0.27 && share_of_days(0.5F, 0.2F) < 0.35);
-	forecast_init(f); /* one day, most of it not known */
-	forecast_place(f, &ROOF);
-	for (int64_t t = JUNE; t < JUNE + 16 * HOUR; t += 5 * MINUTE)
-		forecast_learn(f, t, 500, NAN);
+	told = forecast_pv_w(f, JUNE + 20 * DAY, JUNE + 20 * DAY + 12 * HOUR);
+	f->pv_w[forecast_ring((JUNE + 19 * DAY + 17 * HOUR) / FORECAST_QUARTER_MS, FORECAST_PV_MAX)] = 67000;
 	forecast_refresh(f, &UTC);
-	assert_true(f->n_days == 9);
-	for (int64_t t = JUNE + 16 * HOUR; t < JUNE + 24 * HOUR; t += 5 * MINUTE) /* known, and no sun metered */
-		forecast_learn(f, t, 500, NAN);
-	forecast_refresh(f, &UTC);
-	assert_true(f->n_days == 10 && f->day[9].sun == 1);
+	assert_true(fabs(forecast_pv_w(f, JUNE + 20 * DAY, JUNE + 20 * DAY + 12 * HOUR) / told - 1) < 0.15);
 }
 
 int main(void)
@@ -486,7 +463,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sun_curtailed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sun_nowhere, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pushed, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_days_differ, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sun_of_nonsense, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_error_unknown, setup, teardown),
 	};

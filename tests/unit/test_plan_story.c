@@ -52,7 +52,7 @@ static const struct story_block *find(enum story_action a)
 		if (story.block[i].action == a)
 			return &story.block[i];
 	fail_msg("no block says %s", story_action_word(a));
-	return NULL;
+	return &story.block[0];
 }
 
 static void says(const struct story_block *k, const char *why)
@@ -176,6 +176,62 @@ static void test_car(void **context)
 	assert_true(fabs(k->gain - 8 * 0.20) < 1e-6);
 	says(k, "charges the car with 8.0 kWh at 0.10, at once would be 0.30, gain 1.60");
 	instance_deinit(&in);
+}
+
+/* Slots of a quarter hour, two of them cheap, @apart slots between their beginnings: what stops for less than half an hour is one
+ * block. Returns how many there are. */
+static int car_blocks(int apart, const char *why)
+{
+	struct plan_instance in;
+	int n = 0;
+
+	home_make(&in, 12, 1);
+	in.battery[0].capacity_kwh = in.battery[0].soc_kwh = 0;
+	in.ev[0] = (struct plan_ev){ .id = "wallbox", .depart_slot = 12, .energy_kwh = 2, .min_kw = 4, .max_kw = 4 };
+	for (int t = 0; t < 12; t++)
+		in.slot_h[t] = 0.25;
+	in.import_price[4] = in.import_price[4 + apart] = 0.10;
+	tell(&in, NULL);
+	says(find(STORY_CAR), why);
+	for (int i = 0; i < story.n; i++)
+		n += story.block[i].action == STORY_CAR;
+	instance_deinit(&in);
+	return n;
+}
+
+static void test_car_that_pauses(void **context)
+{
+	(void)context;
+	assert_int_equal(car_blocks(1, "charges the car with 2.0 kWh at 0.10, at once would be 0.30, gain 0.40"), 1);
+	assert_int_equal(car_blocks(2, "charges the car with 2.0 kWh at 0.10, with pauses, at once would be 0.30, gain 0.40"), 1);
+	assert_int_equal(car_blocks(3, "charges the car with 1.0 kWh at 0.10, at once would be 0.30, gain 0.20"), 2);
+}
+
+/* Sun that is sold although there is room, with nothing and with something in store; next to nothing stored is no block. */
+static void test_sun_to_the_grid(void **context)
+{
+	static const char *const WHY[] = { "sells the sun at 0.20 instead of storing it", "sells the sun at 0.20 instead of storing it, holds 1.0 kWh",
+					   "sells the sun at 0.00 instead of storing it" };
+
+	(void)context;
+	for (int i = 0; i < 3; i++) {
+		struct plan_instance in;
+
+		home_make(&in, 8, 0);
+		in.battery[0].capacity_kwh = 3;
+		in.battery[0].soc_kwh = i == 1 ? 1 : 0;
+		in.pv_kw[2] = in.pv_kw[4] = 4;
+		in.pv_kw[5] = 0.03;              /* goes with the sun before it */
+		for (int t = 0; t < 8; t++)
+			in.export_price[t] = t == 2 ? (i == 2 ? -0.001 : 0.20) : t == 4 || t == 5 ? (i == 2 ? -0.01 : 0.05) : i == 2 ? -0.02 : 0.04;
+		in.export_max_kw[2] = 4;         /* of the sun: no room for what is stored */
+		in.load_kw[7] = 5;
+		tell(&in, NULL);
+		says(find(STORY_HOLD), WHY[i]);
+		for (int b = 0; b < story.n; b++)
+			assert_null(strstr(story.block[b].why, " 0.0 kWh"));
+		instance_deinit(&in);
+	}
 }
 
 static double idle_cost(const struct plan_instance *in)
@@ -325,7 +381,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_charge_hold_sell), cmocka_unit_test(test_self_use), cmocka_unit_test(test_event),
-		cmocka_unit_test(test_for_an_event), cmocka_unit_test(test_car), cmocka_unit_test(test_gains_are_the_saving),
+		cmocka_unit_test(test_for_an_event), cmocka_unit_test(test_car), cmocka_unit_test(test_car_that_pauses),
+		cmocka_unit_test(test_sun_to_the_grid), cmocka_unit_test(test_gains_are_the_saving),
 		cmocka_unit_test(test_too_many), cmocka_unit_test(test_encoded),
 	};
 

@@ -259,6 +259,47 @@ static void test_no_car_overfilled(void **context)
 	instance_deinit(&in);
 }
 
+/* A car that is on or off in slots of different lengths: of all choices that give exactly its energy, the cheapest; for each
+ * energy that can be had. */
+static void test_car_of_one_power(void **context)
+{
+	static const int MINUTES[] = { 7, 13, 30, 11, 30, 19, 60, 23, 30, 29, 17, 60 };
+	double best[330];
+	struct plan_instance in;
+
+	(void)context;
+	home(&in, 12, 1);
+	for (int t = 0; t < in.slots; t++) {
+		in.slot_h[t] = MINUTES[t] / 60.0;
+		in.import_price[t] = 0.1 + 0.05 * (t * 5 % 7);
+		in.battery[0].charge_max_kw[t] = in.battery[0].discharge_max_kw[t] = 0;
+	}
+	for (int due = 0; due < 330; due++)
+		best[due] = INFINITY;
+	for (int set = 0; set < 1 << 12; set++) {
+		double cost = 0;
+		int due = 0;
+
+		for (int t = 0; t < in.slots; t++) {
+			due += set >> t & 1 ? MINUTES[t] : 0;
+			cost += in.import_price[t] * in.slot_h[t] * (1 + (set >> t & 1 ? 7 : 0));
+		}
+		best[due] = fmin(best[due], cost);
+	}
+	for (int due = 1; due < 330; due++) {
+		struct plan p;
+
+		in.ev[0] = (struct plan_ev){ "car", 0, 12, 7 * due / 60.0, 7, 7 };
+		solve(&in, &p);
+		if (isinf(best[due]) ? p.status != PLAN_INFEASIBLE
+				     : p.status == PLAN_INFEASIBLE || fabs(p.cost - best[due]) > 1e-9 || p.bound > best[due] + 1e-9)
+			fail_msg("%d minutes: %s, %.9f, bound %.9f, optimum %.9f", due, plan_status_word(p.status), p.cost, p.bound,
+				 best[due]);
+		plan_deinit(&p);
+	}
+	instance_deinit(&in);
+}
+
 /* A soft floor above the start ends an order, not what is stored: once the bound took the order for one that goes on below,
  * and dear energy bought to follow it was called the optimum. */
 static void test_order_ends_at_soft_floor(void **context)
@@ -523,6 +564,7 @@ int main(void)
 		cmocka_unit_test(test_start_below_floor),
 		cmocka_unit_test(test_fixed_orders),
 		cmocka_unit_test(test_no_car_overfilled),
+		cmocka_unit_test(test_car_of_one_power),
 		cmocka_unit_test(test_order_ends_at_soft_floor),
 		cmocka_unit_test(test_rest_beside_car),
 		cmocka_unit_test(test_order_beside_charging),

@@ -426,7 +426,7 @@ static void test_another_battery(void **context)
 		planning_configure(p, &w->config, &w->zone);      /* the rest of a reload says it again */
 		planning_guide(p, w->s.dev[1].id, NOW, &g);
 		assert_row(ROWS[i].name, g.valid == ROWS[i].kept);
-		planning_expect(p, NOW, &expected);
+		planning_expect(p, &w->s, &expected);
 		assert_row(ROWS[i].name, expected.valid && isnan(expected.stored_wh[1]) == !ROWS[i].kept);
 		planning_guide(p, w->s.dev[2].id, NOW, &g);
 		assert_row(ROWS[i].name, g.valid);                /* the car is what it was */
@@ -542,22 +542,25 @@ static void test_prices_differ(void **context)
 static void test_told(void **context)
 {
 	struct world *w = world_make();
-	struct replan_expected x;
+	struct replan_expected x, y;
 	struct planning *p;
 	uv_loop_t loop;
 
 	(void)context;
 	assert_int_equal(uv_loop_init(&loop), 0);
 	assert_int_equal(planning_start(&p, &loop, &(struct planning_options){ &w->config, &w->zone, changed, w, &w->forecast }, NULL), 0);
-	planning_expect(p, NOW, &x);
+	planning_expect(p, &w->s, &x);
 	assert_false(x.valid);
 	strcpy(w->in.trigger, "new prices");
 	w->in.n_events[1] = 1;
 	w->in.event[1][0] = (struct planning_event){ NOW + 6 * HOUR, NOW + 8 * HOUR, -4000, 10 };
 	assert_int_equal(planning_request(p, &w->in), 0);
 	run_until_changed(&loop, w, 1);
-	planning_expect(p, NOW + HOUR, &x);
+	w->s.utc_ms += HOUR;
+	planning_expect(p, &w->s, &x);
 	assert_true(x.valid && x.stored_wh[1] > 0 && fabs(x.load_w - 350) < 1e-6);
+	w->s.dev[2] = w->s.dev[1]; /* a reload moves it to where the car was */
+	planning_expect(p, &w->s, &y), assert_true(y.stored_wh[2] == x.stored_wh[1]);
 	{
 		AUTO_JSON *o = cJSON_Parse(planning_text(p));
 		const cJSON *prices = cJSON_GetObjectItem(cJSON_GetObjectItem(o, "prices"), "import"), *k;

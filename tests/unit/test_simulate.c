@@ -120,6 +120,49 @@ static void test_reserve(void **state)
 	truth_deinit(&t);
 }
 
+/* Peaks of two minutes above what the battery can: their five-minute mean is below it, and nobody can cover them. */
+static void test_peaks_of_minutes(void **state)
+{
+	const struct scenario s = plain_home();
+	const double over_kwh = 4.0 * 2 / 60 * 6; /* of 9 kW less 5, in half an hour */
+	struct errbuf err = { "" };
+	struct simulate_result r;
+	struct truth t;
+
+	(void)state;
+	plain_truth(&s, &t);
+	for (int i = 0; i < t.n; i++)
+		t.load_w[i] = i % 1440 / 60 == 7 && i % 5 < 2 ? 9000 : 0;
+	assert_int_equal(simulate_run(&s, &t, &PLAIN, &r, &err), 0);
+	for (int i = 14; i < 16; i++) /* 07:00 to 08:00 */
+		near("import", (double)r.row[ROW_CLAIRVOYANT].point[i].grid_kw / 2, over_kwh, 1e-3);
+	assert_true(r.least_total <= r.row[ROW_CLAIRVOYANT].total + 1e-6 && r.row[ROW_CLAIRVOYANT].total <= r.row[ROW_HEARTH].total + 0.01);
+	simulate_result_deinit(&r);
+	truth_deinit(&t);
+}
+
+/* Import beside export within five minutes, which nothing can level: it costs what it costs. */
+static void test_import_beside_export(void **state)
+{
+	struct scenario s = plain_home();
+	struct errbuf err = { "" };
+	struct simulate_result r;
+	struct truth t;
+
+	(void)state;
+	s.n_batteries = 0;
+	plain_truth(&s, &t);
+	for (int i = 0; i < t.n; i++)
+		t.pv_w[i] = i % 1440 / 60 == 12 && i % 5 < 2 ? 4000 : 0;
+	assert_int_equal(simulate_run(&s, &t, &PLAIN, &r, &err), 0);
+	assert_true(r.row[ROW_NO_BATTERY].export_kwh > 1.1);
+	near("bill", r.row[ROW_CLAIRVOYANT].bill, r.row[ROW_NO_BATTERY].bill, 1e-3);
+	near("export", r.row[ROW_CLAIRVOYANT].export_kwh, r.row[ROW_NO_BATTERY].export_kwh, 1e-3);
+	near("bound", r.least_total, r.row[ROW_NO_BATTERY].total, 1e-3);
+	simulate_result_deinit(&r);
+	truth_deinit(&t);
+}
+
 static bool stop_at_half(void *context, double done)
 {
 	*(double *)context = done;
@@ -383,7 +426,7 @@ static void test_truth(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_by_hand), cmocka_unit_test(test_reserve),	   cmocka_unit_test(test_stop),	 cmocka_unit_test(test_sky),
+		cmocka_unit_test(test_peaks_of_minutes), cmocka_unit_test(test_import_beside_export), cmocka_unit_test(test_by_hand), cmocka_unit_test(test_reserve),	   cmocka_unit_test(test_stop),	 cmocka_unit_test(test_sky),
 		cmocka_unit_test(test_truth),	cmocka_unit_test(test_same_again), cmocka_unit_test(test_homes), cmocka_unit_test(test_car_by_habit),
 	};
 

@@ -37,6 +37,14 @@ int64_t loop_utc_ms(void)
 	return utc_ms;
 }
 
+static struct snapshot snapshot; /* what the charger can give */
+
+const struct snapshot *tick_snapshot(const struct tick *t)
+{
+	(void)t;
+	return &snapshot;
+}
+
 void tick_now(struct tick *t)
 {
 	(void)t;
@@ -156,6 +164,9 @@ static int setup(void **state)
 	utc_ms = T;
 	n_stores = n_answers = submit_error = 0;
 	memset(answers, 0, sizeof(answers));
+	memset(&snapshot, 0, sizeof(snapshot));
+	snapshot.n_devices = 2;
+	snapshot.dev[1].charge_max_w = NAN;
 	disk[0] = '\0';
 	return 0;
 }
@@ -314,11 +325,50 @@ static void test_car_during_an_event(void **state)
 	}
 }
 
+/* What the charger cannot give until then is asked for all the same, and said. */
+static const struct { const char *name, *mode; double wh, max_w; int in_min; bool trusted; const char *says; } NEEDS[] = {
+	{ "more than it can", "cheap", 20000, 11000, 30, true, "at most 5.5 kWh of these 20.0 kWh by then: the charger gives 11.0 kW and 30 min are left" },
+	{ "at once, but not in time", "now", 20000, 11000, 30, true, "at most 5.5 kWh of these" },
+	{ "just in time", "cheap", 5500, 11000, 30, true, NULL },
+	{ "a charger that does not say", "cheap", 20000, NAN, 30, true, NULL },
+	{ "no energy is asked for", "cheap", NAN, 11000, 30, true, NULL },
+	{ "without an end", "cheap", 20000, 11000, 0, true, NULL },
+	{ "it shall not charge", "off", 20000, 11000, 30, true, NULL },
+	{ "nobody knows the time", "cheap", 20000, 11000, 30, false, NULL },
+};
+
+static void test_car_in_time(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(NEEDS) / sizeof(NEEDS[0]); i++) {
+		char args[200], by[CALENDAR_TEXT_MAX], expected[200];
+		size_t n;
+
+		setup(NULL);
+		hub.clock_trusted = NEEDS[i].trusted;
+		snapshot.dev[1].charge_max_w = NEEDS[i].max_w;
+		calendar_format(T + NEEDS[i].in_min * 60000LL, by);
+		n = (size_t)snprintf(args, sizeof(args), "{\"device\":\"car\",\"mode\":\"%s\"", NEEDS[i].mode);
+		if (!isnan(NEEDS[i].wh))
+			n += (size_t)snprintf(args + n, sizeof(args) - n, ",\"energy_wh\":%.0f", NEEDS[i].wh);
+		if (NEEDS[i].in_min)
+			n += (size_t)snprintf(args + n, sizeof(args) - n, ",\"ready_by\":\"%s\"", by);
+		snprintf(args + n, sizeof(args) - n, "}");
+		ask(verb_ev_set, args);
+		ends(0);
+		snprintf(expected, sizeof(expected), NEEDS[i].says ? "ok {\"warning\":\"%s" : "ok", NEEDS[i].says);
+		if (strncmp(answers[0], expected, strlen(expected)) != 0 || (!NEEDS[i].says && answers[0][2]))
+			fail_msg("%s: %s", NEEDS[i].name, answers[0]);
+		assert_non_null(owner_ev_of(&hub.owner, "car"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_failures_in_flight, setup), cmocka_unit_test_setup(test_refused_by_the_store, setup),
 		cmocka_unit_test_setup(test_pause_has_both_ends, setup), cmocka_unit_test_setup(test_pause_names_limits, setup), cmocka_unit_test_setup(test_car_during_an_event, setup),
+		cmocka_unit_test_setup(test_car_in_time, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

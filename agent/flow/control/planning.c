@@ -230,9 +230,10 @@ static void work(struct worker *w, void *context, const void *message)
 
 static void say(struct planning *p, const char *text)
 {
-	bool news = strcmp(p->status, text) != 0;
+	const int most = sizeof(p->status) - 1;
+	bool news = strncmp(p->status, text, (size_t)most) != 0;
 
-	snprintf(p->status, sizeof(p->status), "%s", text);
+	snprintf(p->status, sizeof(p->status), "%.*s", most, text);
 	if (news && p->changed && !p->stopping)
 		p->changed(p->context);
 }
@@ -458,15 +459,22 @@ void planning_guide(const struct planning *p, const char *id, int64_t utc_ms, st
 			plan_guide_at(&j->plan, &j->in, true, e, utc_ms, out);
 }
 
-void planning_expect(const struct planning *p, int64_t utc_ms, struct replan_expected *out)
+void planning_expect(const struct planning *p, const struct snapshot *s, struct replan_expected *out)
 {
+	const struct job *j = p->force;
+	struct replan_expected planned;
+
 	memset(out, 0, sizeof(*out));
-	if (!p->force)
+	if (!j)
 		return;
-	replan_expect(&p->force->plan, &p->force->in, p->force->map.battery_device, utc_ms, out);
-	for (int b = 0; b < p->force->in.n_batteries; b++)
-		if (left_out(p->force, p->force->in.battery[b].id))
-			out->stored_wh[p->force->map.battery_device[b]] = NAN;
+	replan_expect(&j->plan, &j->in, j->map.battery_device, s->utc_ms, &planned);
+	*out = planned;
+	for (int i = 0; i < DEVICE_MAX; i++)
+		out->stored_wh[i] = NAN;
+	for (int b = 0; b < j->in.n_batteries; b++)
+		for (int i = 0; i < s->n_devices; i++) /* where it stands now: a reload may have moved it */
+			if (!strcmp(s->dev[i].id, j->in.battery[b].id) && !left_out(j, s->dev[i].id))
+				out->stored_wh[i] = planned.stored_wh[j->map.battery_device[b]];
 }
 
 const char *planning_text(const struct planning *p)

@@ -43,8 +43,8 @@ int planning_request(struct planning *p, const struct planning_inputs *in);
 bool planning_prices_differ(const struct planning *p, const struct price_series *import, const struct price_series *export,
 			    int64_t utc_ms);
 
-/** What the plan in force says of this moment. */
-void planning_expect(const struct planning *p, int64_t utc_ms, struct replan_expected *out);
+/** What the plan in force says of the moment of @s, in the order of its devices. */
+void planning_expect(const struct planning *p, const struct snapshot *s, struct replan_expected *out);
 
 /** Guidance for the device of that id; valid = false when no plan covers it. By id, not by place: a reload may move devices while a
  *  plan is in force, or being made. Allocates nothing. */

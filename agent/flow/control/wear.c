@@ -44,11 +44,13 @@ static void address(const struct wear *w, int i, char at[AT_MAX])
 {
 	const struct config_device *c = plant_config(w->hub->plant, i);
 	const struct config_bus *b = &w->hub->cfg.bus[c->bus_index];
+	char whole[160];
 
 	if (b->rtu)
-		snprintf(at, AT_MAX, "%d@%s", c->unit, b->device);
+		snprintf(whole, sizeof(whole), "%d@%s", c->unit, b->device);
 	else
-		snprintf(at, AT_MAX, "%d@%s:%d", c->unit, b->host, b->port);
+		snprintf(whole, sizeof(whole), "%d@%s:%d", c->unit, b->host, b->port);
+	snprintf(at, AT_MAX, "%.*s", AT_MAX - 1, whole);
 }
 
 static bool stands_at(const struct wear *w, const struct worn *d)

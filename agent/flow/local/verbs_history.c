@@ -18,6 +18,7 @@
 #define SPAN_MS (2 * 86400000LL)
 #define STEPS_MAX (SPAN_MS / STEP_MS + 1)
 #define ENOUGH_S (STEP_S / 2)
+#define READS_MAX 3 /* at once, of the users together and of the hub's own tools: each takes 40 KiB, and 1 ms of the loop at its end */
 
 /* What was measured of one step; a reload or a restart may have cut it into several rows. */
 struct step {
@@ -131,19 +132,42 @@ static void add_column(cJSON *o, const char *name, const struct reading *r, enum
 	}
 }
 
+/* What the users ask for takes no place from the hub's own tools. */
+static int *reads_of(const struct request *rq)
+{
+	return &rq->hub->history_reads[rq->role == USER_HUB];
+}
+
+static void reading_end(struct reading *r)
+{
+	--*reads_of(r->rq);
+	free(r);
+}
+
+/* Takes @r over. Ends before the answer, which frees the request. */
+static void fail(struct reading *r, int e)
+{
+	struct request *rq = r->rq;
+
+	reading_end(r);
+	request_error(rq, e == -EAGAIN ? "busy" : "unavailable", "the history cannot be read (%s)",
+		      e == -ESHUTDOWN ? "hearthd is stopping" : e == -EAGAIN ? "the disk is behind: try again" : strerror(-e));
+}
+
 static void answer(struct reading *r)
 {
 	static const char *const NAMES[COLUMNS] = { "load_w", "pv_w", "grid_w", "battery_w", "ev_w", "import_price", "export_price" };
 	const struct price_series *known[2];
+	struct request *rq = r->rq;
 	cJSON *o = cJSON_CreateObject();
 
-	past_series(r->rq->hub->prices, loop_utc_ms(), r->from_ms, r->from_ms + r->n * STEP_MS, &known[0], &known[1]);
+	past_series(rq->hub->prices, loop_utc_ms(), r->from_ms, r->from_ms + r->n * STEP_MS, &known[0], &known[1]);
 	json_add_time(o, "start", r->from_ms);
 	cJSON_AddNumberToObject(o, "step_s", STEP_S);
 	for (int c = 0; c < COLUMNS; c++)
 		add_column(o, NAMES[c], r, (enum column)c, c < COLUMN_IMPORT ? NULL : known[c - COLUMN_IMPORT]);
-	request_ok(r->rq, o);
-	free(r);
+	reading_end(r);
+	request_ok(rq, o);
 }
 
 static int read_page(struct reading *r, store_rows_fn done)
@@ -169,11 +193,8 @@ static void on_rows(void *context, const struct store_row *rows, int n)
 	if (n > 0)
 		r->seq = rows[n - 1].seq + 1;
 	e = n < 0 ? n : n == 0 ? -ESHUTDOWN : read_page(r, on_rows); /* without prices: hearthd is stopping */
-	if (e == 0)
-		return;
-	request_error(r->rq, e == -EAGAIN ? "busy" : "unavailable", "the history cannot be read (%s)",
-		      e == -ESHUTDOWN ? "hearthd is stopping" : strerror(-e));
-	free(r);
+	if (e < 0)
+		fail(r, e);
 }
 
 static int get_time(const cJSON *args, const char *key, int64_t *utc_ms, struct errbuf *err)
@@ -212,11 +233,16 @@ void verb_history_get(struct request *rq)
 		request_error(rq, "bad_request", "%s", err.text);
 		return;
 	}
+	if (*reads_of(rq) >= READS_MAX) {
+		request_error(rq, "busy", "%d pages of the history are being read: try again", READS_MAX);
+		return;
+	}
 	r = calloc(1, sizeof(*r));
 	if (!r) {
 		request_error(rq, "busy", "no memory");
 		return;
 	}
+	++*reads_of(rq);
 	r->rq = rq;
 	r->from_ms = from_ms / STEP_MS * STEP_MS;
 	r->n = (int)((to_ms - r->from_ms + STEP_MS - 1) / STEP_MS);
@@ -224,10 +250,8 @@ void verb_history_get(struct request *rq)
 		if (plant_roles(rq->hub->plant, i) & ROLE_CHARGER)
 			memcpy(r->charger[r->n_chargers++], plant_config(rq->hub->plant, i)->id, DEVICE_ID_MAX);
 	e = read_page(r, on_rows);
-	if (e == 0)
-		return;
-	request_error(rq, e == -EAGAIN ? "busy" : "unavailable", "the history cannot be read (%s)", strerror(-e));
-	free(r);
+	if (e < 0)
+		fail(r, e);
 }
 
 void verb_savings_get(struct request *rq)

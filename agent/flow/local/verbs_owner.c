@@ -5,6 +5,7 @@
 #include "flow/local/request.h"
 #include "flow/local/verbs.h"
 #include "io/loop.h"
+#include "policies/view.h"
 
 #include <errno.h>
 #include <math.h>
@@ -292,6 +293,24 @@ static cJSON *event_warning(const struct hub *h)
 	return NULL;
 }
 
+/* What is asked for is what is tried, also when the charger cannot give it in time: that is said now, not in the morning. */
+static cJSON *time_warning(const struct hub *h, int device, const struct owner_ev *v)
+{
+	const struct snapshot *s = tick_snapshot(h->tick);
+	const double max_w = device < s->n_devices ? view_charge_max(&s->dev[device]) : 0;
+	const double hours = (double)(v->ready_by_utc_ms - loop_utc_ms()) / 3.6e6, most_wh = max_w * hours;
+	char text[160];
+	cJSON *o;
+
+	if (!h->clock_trusted || v->mode == EV_OFF || !v->ready_by_utc_ms || isnan(v->energy_wh) || max_w <= 0 || v->energy_wh <= most_wh)
+		return NULL;
+	snprintf(text, sizeof(text), "at most %.1f kWh of these %.1f kWh by then: the charger gives %.1f kW and %.0f min are left", most_wh / 1e3,
+		 v->energy_wh / 1e3, max_w / 1e3, hours * 60);
+	o = cJSON_CreateObject();
+	cJSON_AddStringToObject(o, "warning", text);
+	return o;
+}
+
 void verb_ev_set(struct request *rq)
 {
 	struct owner before = rq->hub->owner;
@@ -299,6 +318,7 @@ void verb_ev_set(struct request *rq)
 	struct errbuf err = { "" };
 	char mode[16] = "", by[CALENDAR_TEXT_MAX + 8] = "";
 	int i = device_arg(rq, ROLE_CHARGER, "charger"), r;
+	cJSON *warning;
 
 	if (i < 0)
 		return;
@@ -318,10 +338,12 @@ void verb_ev_set(struct request *rq)
 		return;
 	}
 	r = owner_ev_set(&rq->hub->owner, &v, loop_utc_ms(), &err);
-	if (r < 0)
+	if (r < 0) {
 		request_error(rq, code_of(r), "%s", err.text);
-	else
-		keep(rq, &before, v.mode == EV_NOW ? event_warning(rq->hub) : NULL);
+		return;
+	}
+	warning = v.mode == EV_NOW ? event_warning(rq->hub) : NULL;
+	keep(rq, &before, warning ? warning : time_warning(rq->hub, i, &v));
 }
 
 static void on_participation(void *context, uint64_t ticket, int status)

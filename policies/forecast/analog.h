@@ -1,0 +1,27 @@
+/* Futures out of the past: what came after the same time of day so many days ago, moved by how that day and the one before it
+ * differed from ours. An analog ensemble (L. Delle Monache and others, Monthly Weather Review 141 (2013) 3498) of all the days
+ * known, brought to the present by a first-order autoregression instead of chosen by likeness. Pure. See README.md "Futures". */
+#ifndef HEARTH_POLICIES_FORECAST_ANALOG_H
+#define HEARTH_POLICIES_FORECAST_ANALOG_H
+
+#include "policies/forecast/forecast.h"
+
+#define FORECAST_ANALOGS_MAX 37 /* four weeks, and what is thought of days before any were seen */
+
+enum forecast_span { SPAN_TODAY, SPAN_TOMORROW, SPAN_LATER, SPAN_COUNT }; /* the rest of the local day, the next one, all behind */
+
+/* One future. back_days 0: the forecast times load_factor and sun_factor. Else that past, times them, for each span apart. */
+struct forecast_analog {
+	int back_days;
+	double weight;
+	double load_factor[SPAN_COUNT], sun_factor[SPAN_COUNT];
+	int64_t tomorrow;           /* first quarter hour of the next local day */
+};
+
+/** All futures, newest past first. Returns how many, 1..FORECAST_ANALOGS_MAX. */
+int forecast_analogs(const struct forecast *f, const struct zone *z, struct forecast_analog out[FORECAST_ANALOGS_MAX]);
+
+/** What that future brings in the quarter hour @quarter, seen from the newest one that is over. W; NAN = not known: as forecast. */
+void forecast_analog_at(const struct forecast *f, const struct zone *z, const struct forecast_analog *a, int64_t quarter, double *load_w, double *pv_w);
+
+#endif
