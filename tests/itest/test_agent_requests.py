@@ -121,8 +121,10 @@ def test_a_flood_of_history():
     assert len(refused) > asked / 2 and asked - len(refused) >= 3, len(refused)
     assert all(e["code"] == "busy" and "try again" in e["message"] for e in refused), refused[0]
     grown, agent = home.agent.rss_kib() - before, home.mqtt.ok(R, "state.get", {"parts": ["agent"]})["agent"]
-    assert SLOW > 1 or grown < 6000, f"{grown} KiB more"                # a sanitizer keeps what was freed
-    assert agent["loop"]["longest_cpu_ms"] < 20 * SLOW, agent             # processor time: a busy machine is not the loop's fault
+    if SLOW > 1:  # a sanitizer keeps what was freed, and is slow
+        return
+    assert grown < 6000, f"{grown} KiB more"
+    assert agent["loop"]["longest_cpu_ms"] < 20, agent  # processor time: a busy machine is not the loop's fault
 
 
 def test_answers_never_become_requests():
