@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEGMENTS_MEAN 12 /* of a boundary, and 3000 besides: more, and the envelopes have to do */
+#define SEGMENTS_MEAN 12      /* of a boundary, and 3000 besides: more, and the envelopes have to do */
+#define SEGMENTS_MEAN_LONG 60 /* of plans longer than a hub's: a week of minutes with prices below zero needs them */
+#define LONG_SLOTS 1000
 #define SAME_KWH 1e-9
 #define REST_KW 1e-10
 #define ASIDE_KWH 1e-6 /* rounding must not close the corridor */
@@ -114,7 +116,7 @@ static int corridor(struct exact *x, double limit)
 static int store(struct exact *x, int t)
 {
 	const struct curve *c = &x->row;
-	int most = 3000 + SEGMENTS_MEAN * x->pair->slots;
+	int most = 3000 + (x->pair->slots > LONG_SLOTS ? SEGMENTS_MEAN_LONG : SEGMENTS_MEAN) * x->pair->slots;
 
 	if (c->n == 0)
 		return -EDOM;
