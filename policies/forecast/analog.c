@@ -175,22 +175,26 @@ static double load_then(const struct forecast *f, const struct zone *z, int64_t 
 	return usual >= 0 ? fmax(0, w) : w;
 }
 
-static double sun_then(const struct forecast *f, int64_t quarter, int back_days)
+static double sun_then(const struct forecast *f, int64_t quarter, int back_days, double clear_w)
 {
 	const int64_t then = past_quarter(f, quarter, back_days);
 	const double clear_then = (double)f->clear_w[forecast_ring(then, FORECAST_PV_MAX)], w = forecast_plausible_pv(f, then);
-	const double clear = forecast_clear_w(&f->site, quarter * FORECAST_QUARTER_MS + FORECAST_QUARTER_MS / 2);
 
-	return w * (clear_then > 0 ? fmin(clear / clear_then, SEASON_MOST) : 1);
+	return w * (clear_then > 0 ? fmin(clear_w / clear_then, SEASON_MOST) : 1);
 }
 
-void forecast_analog_at(const struct forecast *f, const struct zone *z, const struct forecast_analog *a, int64_t quarter, double *load_w, double *pv_w)
+void forecast_analog_fill(const struct forecast *f, const struct zone *z, const struct forecast_analog *a, int64_t first, int n, const double *clear_w,
+			  double *load_w, double *pv_w)
 {
-	const int64_t now = (f->last + 1) * FORECAST_QUARTER_MS, middle = quarter * FORECAST_QUARTER_MS + FORECAST_QUARTER_MS / 2;
-	const enum forecast_span span = quarter < a->tomorrow ? SPAN_TODAY : quarter < a->tomorrow + FORECAST_DAY ? SPAN_TOMORROW : SPAN_LATER;
+	const int64_t now = (f->last + 1) * FORECAST_QUARTER_MS;
 
-	*load_w = a->load_factor[span] * (a->back_days ? load_then(f, z, quarter, a->back_days) : forecast_load_w(f, z, now, middle));
-	*pv_w = a->sun_factor[span] * (a->back_days ? sun_then(f, quarter, a->back_days) : forecast_pv_w(f, now, middle));
-	if (!isnan(*pv_w))
-		*pv_w = forecast_most_w(f, *pv_w);
+	for (int i = 0; i < n; i++) {
+		const int64_t q = first + i, middle = q * FORECAST_QUARTER_MS + FORECAST_QUARTER_MS / 2;
+		const enum forecast_span span = q < a->tomorrow ? SPAN_TODAY : q < a->tomorrow + FORECAST_DAY ? SPAN_TOMORROW : SPAN_LATER;
+
+		load_w[i] = a->load_factor[span] * (a->back_days ? load_then(f, z, q, a->back_days) : forecast_load_w(f, z, now, middle));
+		pv_w[i] = a->sun_factor[span] * (a->back_days ? sun_then(f, q, a->back_days, clear_w[i]) : forecast_pv_w(f, now, middle));
+		if (!isnan(pv_w[i]))
+			pv_w[i] = forecast_most_w(f, pv_w[i]);
+	}
 }

@@ -21,7 +21,9 @@ struct forecast_analog {
 /** All futures, newest past first. Returns how many, 1..FORECAST_ANALOGS_MAX. */
 int forecast_analogs(const struct forecast *f, const struct zone *z, struct forecast_analog out[FORECAST_ANALOGS_MAX]);
 
-/** What that future brings in the quarter hour @quarter, seen from the newest one that is over. W; NAN = not known: as forecast. */
-void forecast_analog_at(const struct forecast *f, const struct zone *z, const struct forecast_analog *a, int64_t quarter, double *load_w, double *pv_w);
+/** What that future brings in @n quarter hours from @first on, seen from the newest one that is over. W; NAN = not known: as forecast.
+ *  @clear_w  forecast_clear_w in the middle of each: the same for all futures, and dear */
+void forecast_analog_fill(const struct forecast *f, const struct zone *z, const struct forecast_analog *a, int64_t first, int n, const double *clear_w,
+			  double *load_w, double *pv_w);
 
 #endif

@@ -137,45 +137,71 @@ static void open_make(const struct home *home, const struct plan_instance *in, s
 	}
 }
 
+/* What the futures are made from: quarter hours of the forecast, and the room for what is made. */
+struct ahead {
+	int64_t first;
+	int n;
+	double *clear_w, *load_w, *pv_w; /* by quarter hour */
+	struct future_site open, site;   /* by slot */
+};
+
+/* Returns 0 or -ENOMEM. Free *room. */
+static int ahead_make(const struct home *home, const struct plan_instance *in, struct ahead *x, double **room)
+{
+	double hours = 0;
+
+	for (int t = 0; t < in->slots; t++)
+		hours += in->slot_h[t];
+	x->first = in->start_utc_ms / FORECAST_QUARTER_MS;
+	x->n = (int)(((double)(in->start_utc_ms % FORECAST_QUARTER_MS) + hours * 3.6e6) / FORECAST_QUARTER_MS) + 2;
+	*room = malloc((4 * (size_t)in->slots + 3 * (size_t)x->n) * sizeof(**room));
+	if (!*room)
+		return -ENOMEM;
+	x->open = (struct future_site){ *room, *room + in->slots };
+	x->site = (struct future_site){ *room + 2 * in->slots, *room + 3 * in->slots };
+	x->clear_w = *room + 4 * in->slots;
+	x->load_w = x->clear_w + x->n;
+	x->pv_w = x->load_w + x->n;
+	for (int i = 0; i < x->n; i++)
+		x->clear_w[i] = forecast_clear_w(&home->forecast->site, (x->first + i) * FORECAST_QUARTER_MS + FORECAST_QUARTER_MS / 2);
+	open_make(home, in, &x->open);
+	return 0;
+}
+
 /* One future, as far as it is open. Where it is not known, it is as forecast. */
-static void future_make(const struct home *home, const struct plan_instance *in, const struct forecast_analog *a, const struct future_site *open,
-			struct future_site *out)
+static void future_make(const struct home *home, const struct plan_instance *in, const struct forecast_analog *a, struct ahead *x)
 {
 	double at_ms = (double)in->start_utc_ms;
 
+	forecast_analog_fill(home->forecast, home->zone, a, x->first, x->n, x->clear_w, x->load_w, x->pv_w);
 	for (int t = 0; t < in->slots; t++) {
 		const int64_t from = (int64_t)at_ms, to = (int64_t)(at_ms += in->slot_h[t] * 3.6e6);
 		double load_w = 0, pv_w = 0, n = 0;
 
-		for (int64_t q = from / FORECAST_QUARTER_MS; q * FORECAST_QUARTER_MS < to; q++, n++) {
-			double load, pv;
-
-			forecast_analog_at(home->forecast, home->zone, a, q, &load, &pv);
-			load_w += isnan(load) ? in->load_kw[t] * 1e3 : load;
-			pv_w += isnan(pv) ? in->pv_kw[t] * 1e3 : pv;
+		for (int i = (int)(from / FORECAST_QUARTER_MS - x->first); (x->first + i) * FORECAST_QUARTER_MS < to; i++, n++) {
+			load_w += isnan(x->load_w[i]) ? in->load_kw[t] * 1e3 : x->load_w[i];
+			pv_w += isnan(x->pv_w[i]) ? in->pv_kw[t] * 1e3 : x->pv_w[i];
 		}
 		pv_w += fmax(0, -load_w); /* a house that gives */
-		out->load_kw[t] = in->load_kw[t] + open->load_kw[t] * (fmax(0, load_w) / n / 1e3 - in->load_kw[t]);
-		out->pv_kw[t] = in->pv_kw[t] + open->pv_kw[t] * (pv_w / n / 1e3 - in->pv_kw[t]);
+		x->site.load_kw[t] = in->load_kw[t] + x->open.load_kw[t] * (fmax(0, load_w) / n / 1e3 - in->load_kw[t]);
+		x->site.pv_kw[t] = in->pv_kw[t] + x->open.pv_kw[t] * (pv_w / n / 1e3 - in->pv_kw[t]);
 	}
 }
 
-static void solve_futures(const struct home *home, const struct plan_instance *in, double *room, bool (*expired)(void *context), void *context,
+static void solve_futures(const struct home *home, const struct plan_instance *in, struct ahead *x, bool (*expired)(void *context), void *context,
 			  struct plan *out)
 {
-	struct future_site open = { room, room + in->slots }, site = { room + 2 * in->slots, room + 3 * in->slots };
 	struct forecast_analog a[FORECAST_ANALOGS_MAX];
 	struct plan future[FORECAST_ANALOGS_MAX];
 	double weight[FORECAST_ANALOGS_MAX];
 	const int n_analogs = forecast_analogs(home->forecast, home->zone, a);
 	int n = 0;
 
-	open_make(home, in, &open);
 	for (int k = 0; k < n_analogs && (in->n_batteries == 1 || n < ENOUGH || !expired || !expired(context)); k++) {
 		struct plan_instance other_day;
 
-		future_make(home, in, &a[k], &open, &site);
-		if (other(in, out, &site, &other_day))
+		future_make(home, in, &a[k], x);
+		if (other(in, out, &x->site, &other_day))
 			continue;
 		if (solve_values(&other_day, expired, context, &future[n]) == 0)
 			weight[n++] = a[k].weight;
@@ -190,14 +216,15 @@ static void solve_futures(const struct home *home, const struct plan_instance *i
 int outlook_solve(const struct home *home, const struct plan_instance *in, bool (*expired)(void *context), void *context, struct plan *out,
 		  struct errbuf *err)
 {
+	struct ahead ahead;
 	double *room;
 	int rc = planner_solve_soft(in, expired, context, out, err);
 
 	if (rc || in->n_batteries == 0)
 		return rc;
-	room = malloc(4 * (size_t)in->slots * sizeof(*room));
-	if (room) /* else the values of the plan itself have to do */
-		solve_futures(home, in, room, expired, context, out);
-	free(room);
+	if (ahead_make(home, in, &ahead, &room) == 0) { /* else the values of the plan itself have to do */
+		solve_futures(home, in, &ahead, expired, context, out);
+		free(room);
+	}
 	return 0;
 }

@@ -10,7 +10,7 @@ import shlex
 import subprocess
 
 from agenttest import KEY, SITE, Home
-from hearthtest import PROFILES, SOURCE, program, run_tests, scratch, wait_for
+from hearthtest import PROFILES, SLOW, SOURCE, program, run_tests, scratch, wait_for
 
 UNDERSTOOD = (0, 3)  # done, or nobody was there
 ENV = {**os.environ, "HEARTH_PROFILES": PROFILES, "HEARTH_SCENARIOS": os.path.join(SOURCE, "packaging", "scenarios")}
@@ -76,7 +76,7 @@ def command_lines():
         words = [w for w in words if w != "--password-file"]
         if words[:2] == ["config", "check"]:
             words.append(config)
-        done = subprocess.run([program("hearthctl"), "--port", "1", *words], capture_output=True, text=True, timeout=60, env=ENV, cwd=folder)
+        done = subprocess.run([program("hearthctl"), "--port", "1", *words], capture_output=True, text=True, timeout=60 * SLOW, env=ENV, cwd=folder)
         if done.returncode not in UNDERSTOOD:
             wrong.append(f"{line}: exit {done.returncode}, {done.stderr}")
     assert not wrong, "\n".join(wrong)

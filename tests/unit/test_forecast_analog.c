@@ -67,11 +67,18 @@ static int64_t learn_thirds(int n, int last)
 	return learn((const double (*)[2])day, n);
 }
 
+static void at(const struct forecast_analog *x, const struct zone *z, int64_t utc_ms, double *load_w, double *pv_w)
+{
+	const double clear_w = forecast_clear_w(&ROOF, utc_ms / FORECAST_QUARTER_MS * FORECAST_QUARTER_MS + FORECAST_QUARTER_MS / 2);
+
+	forecast_analog_fill(f, z, x, utc_ms / FORECAST_QUARTER_MS, 1, &clear_w, load_w, pv_w);
+}
+
 static double load_at(const struct forecast_analog *x, const struct zone *z, int64_t utc_ms)
 {
 	double load, pv;
 
-	forecast_analog_at(f, z, x, utc_ms / FORECAST_QUARTER_MS, &load, &pv);
+	at(x, z, utc_ms, &load, &pv);
 	return load;
 }
 
@@ -80,7 +87,7 @@ static double sky_at(const struct forecast_analog *x, int64_t utc_ms)
 {
 	double load, pv;
 
-	forecast_analog_at(f, &UTC, x, utc_ms / FORECAST_QUARTER_MS, &load, &pv);
+	at(x, &UTC, utc_ms, &load, &pv);
 	return pv / forecast_clear_w(&ROOF, utc_ms + 450000);
 }
 
