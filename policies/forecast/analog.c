@@ -183,18 +183,17 @@ static double sun_then(const struct forecast *f, int64_t quarter, int back_days,
 	return w * (clear_then > 0 ? fmin(clear_w / clear_then, SEASON_MOST) : 1);
 }
 
-void forecast_analog_fill(const struct forecast *f, const struct zone *z, const struct forecast_analog *a, int64_t first, int n, const double *clear_w,
-			  double *load_w, double *pv_w)
+void forecast_analog_fill(const struct forecast *f, const struct zone *z, const struct forecast_analog *a, struct forecast_ahead *x)
 {
 	const int64_t now = (f->last + 1) * FORECAST_QUARTER_MS;
 
-	for (int i = 0; i < n; i++) {
-		const int64_t q = first + i, middle = q * FORECAST_QUARTER_MS + FORECAST_QUARTER_MS / 2;
+	for (int i = 0; i < x->n; i++) {
+		const int64_t q = x->first + i, middle = q * FORECAST_QUARTER_MS + FORECAST_QUARTER_MS / 2;
 		const enum forecast_span span = q < a->tomorrow ? SPAN_TODAY : q < a->tomorrow + FORECAST_DAY ? SPAN_TOMORROW : SPAN_LATER;
 
-		load_w[i] = a->load_factor[span] * (a->back_days ? load_then(f, z, q, a->back_days) : forecast_load_w(f, z, now, middle));
-		pv_w[i] = a->sun_factor[span] * (a->back_days ? sun_then(f, q, a->back_days, clear_w[i]) : forecast_pv_w(f, now, middle));
-		if (!isnan(pv_w[i]))
-			pv_w[i] = forecast_most_w(f, pv_w[i]);
+		x->load_w[i] = a->load_factor[span] * (a->back_days ? load_then(f, z, q, a->back_days) : forecast_load_w(f, z, now, middle));
+		x->pv_w[i] = a->sun_factor[span] * (a->back_days ? sun_then(f, q, a->back_days, x->clear_w[i]) : forecast_pv_w(f, now, middle));
+		if (!isnan(x->pv_w[i]))
+			x->pv_w[i] = forecast_most_w(f, x->pv_w[i]);
 	}
 }

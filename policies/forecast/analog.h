@@ -21,9 +21,15 @@ struct forecast_analog {
 /** All futures, newest past first. Returns how many, 1..FORECAST_ANALOGS_MAX. */
 int forecast_analogs(const struct forecast *f, const struct zone *z, struct forecast_analog out[FORECAST_ANALOGS_MAX]);
 
-/** What that future brings in @n quarter hours from @first on, seen from the newest one that is over. W; NAN = not known: as forecast.
- *  @clear_w  forecast_clear_w in the middle of each: the same for all futures, and dear */
-void forecast_analog_fill(const struct forecast *f, const struct zone *z, const struct forecast_analog *a, int64_t first, int n, const double *clear_w,
-			  double *load_w, double *pv_w);
+/* Quarter hours ahead, of the caller's memory. */
+struct forecast_ahead {
+	int64_t first;
+	int n;
+	double *clear_w;            /* forecast_clear_w in the middle of each: the same for all futures, and dear */
+	double *load_w, *pv_w;      /* NAN = not known: as forecast */
+};
+
+/** What that future brings, seen from the newest quarter hour that is over, into load_w and pv_w of @x. */
+void forecast_analog_fill(const struct forecast *f, const struct zone *z, const struct forecast_analog *a, struct forecast_ahead *x);
 
 #endif

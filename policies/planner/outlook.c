@@ -139,31 +139,30 @@ static void open_make(const struct home *home, const struct plan_instance *in, s
 
 /* What the futures are made from: quarter hours of the forecast, and the room for what is made. */
 struct ahead {
-	int64_t first;
-	int n;
-	double *clear_w, *load_w, *pv_w; /* by quarter hour */
-	struct future_site open, site;   /* by slot */
+	struct forecast_ahead quarters;
+	struct future_site open, site; /* by slot */
 };
 
 /* Returns 0 or -ENOMEM. Free *room. */
 static int ahead_make(const struct home *home, const struct plan_instance *in, struct ahead *x, double **room)
 {
+	struct forecast_ahead *q = &x->quarters;
 	double hours = 0;
 
 	for (int t = 0; t < in->slots; t++)
 		hours += in->slot_h[t];
-	x->first = in->start_utc_ms / FORECAST_QUARTER_MS;
-	x->n = (int)(((double)(in->start_utc_ms % FORECAST_QUARTER_MS) + hours * 3.6e6) / FORECAST_QUARTER_MS) + 2;
-	*room = malloc((4 * (size_t)in->slots + 3 * (size_t)x->n) * sizeof(**room));
+	q->first = in->start_utc_ms / FORECAST_QUARTER_MS;
+	q->n = (int)(((double)(in->start_utc_ms % FORECAST_QUARTER_MS) + hours * 3.6e6) / FORECAST_QUARTER_MS) + 2;
+	*room = malloc((4 * (size_t)in->slots + 3 * (size_t)q->n) * sizeof(**room));
 	if (!*room)
 		return -ENOMEM;
 	x->open = (struct future_site){ *room, *room + in->slots };
 	x->site = (struct future_site){ *room + 2 * in->slots, *room + 3 * in->slots };
-	x->clear_w = *room + 4 * in->slots;
-	x->load_w = x->clear_w + x->n;
-	x->pv_w = x->load_w + x->n;
-	for (int i = 0; i < x->n; i++)
-		x->clear_w[i] = forecast_clear_w(&home->forecast->site, (x->first + i) * FORECAST_QUARTER_MS + FORECAST_QUARTER_MS / 2);
+	q->clear_w = *room + 4 * in->slots;
+	q->load_w = q->clear_w + q->n;
+	q->pv_w = q->load_w + q->n;
+	for (int i = 0; i < q->n; i++)
+		q->clear_w[i] = forecast_clear_w(&home->forecast->site, (q->first + i) * FORECAST_QUARTER_MS + FORECAST_QUARTER_MS / 2);
 	open_make(home, in, &x->open);
 	return 0;
 }
@@ -171,16 +170,17 @@ static int ahead_make(const struct home *home, const struct plan_instance *in, s
 /* One future, as far as it is open. Where it is not known, it is as forecast. */
 static void future_make(const struct home *home, const struct plan_instance *in, const struct forecast_analog *a, struct ahead *x)
 {
+	const struct forecast_ahead *q = &x->quarters;
 	double at_ms = (double)in->start_utc_ms;
 
-	forecast_analog_fill(home->forecast, home->zone, a, x->first, x->n, x->clear_w, x->load_w, x->pv_w);
+	forecast_analog_fill(home->forecast, home->zone, a, &x->quarters);
 	for (int t = 0; t < in->slots; t++) {
 		const int64_t from = (int64_t)at_ms, to = (int64_t)(at_ms += in->slot_h[t] * 3.6e6);
 		double load_w = 0, pv_w = 0, n = 0;
 
-		for (int i = (int)(from / FORECAST_QUARTER_MS - x->first); (x->first + i) * FORECAST_QUARTER_MS < to; i++, n++) {
-			load_w += isnan(x->load_w[i]) ? in->load_kw[t] * 1e3 : x->load_w[i];
-			pv_w += isnan(x->pv_w[i]) ? in->pv_kw[t] * 1e3 : x->pv_w[i];
+		for (int i = (int)(from / FORECAST_QUARTER_MS - q->first); (q->first + i) * FORECAST_QUARTER_MS < to; i++, n++) {
+			load_w += isnan(q->load_w[i]) ? in->load_kw[t] * 1e3 : q->load_w[i];
+			pv_w += isnan(q->pv_w[i]) ? in->pv_kw[t] * 1e3 : q->pv_w[i];
 		}
 		pv_w += fmax(0, -load_w); /* a house that gives */
 		x->site.load_kw[t] = in->load_kw[t] + x->open.load_kw[t] * (fmax(0, load_w) / n / 1e3 - in->load_kw[t]);

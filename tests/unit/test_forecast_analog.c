@@ -69,9 +69,11 @@ static int64_t learn_thirds(int n, int last)
 
 static void at(const struct forecast_analog *x, const struct zone *z, int64_t utc_ms, double *load_w, double *pv_w)
 {
-	const double clear_w = forecast_clear_w(&ROOF, utc_ms / FORECAST_QUARTER_MS * FORECAST_QUARTER_MS + FORECAST_QUARTER_MS / 2);
+	const int64_t quarter = utc_ms / FORECAST_QUARTER_MS;
+	double clear_w = forecast_clear_w(&ROOF, quarter * FORECAST_QUARTER_MS + FORECAST_QUARTER_MS / 2);
+	struct forecast_ahead ahead = { quarter, 1, &clear_w, load_w, pv_w };
 
-	forecast_analog_fill(f, z, x, utc_ms / FORECAST_QUARTER_MS, 1, &clear_w, load_w, pv_w);
+	forecast_analog_fill(f, z, x, &ahead);
 }
 
 static double load_at(const struct forecast_analog *x, const struct zone *z, int64_t utc_ms)
