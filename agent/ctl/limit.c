@@ -25,7 +25,7 @@ static bool side_failsafe(const cJSON *o, const char *w, const char *state)
 /* The agent's word for a state, as a person would say it; "" where the limits say it themselves. */
 static const char *state_words(const cJSON *o, const char *key)
 {
-	static const char *const WORDS[][2] = { { "init", "waiting for the source" }, { "unlimited_controlled", "" }, { "failsafe", "failsafe" } };
+	static const char *const WORDS[][2] = { { "init", "waiting for the source" }, { "unlimited_controlled", "" } };
 	const char *state = show_word(o, key);
 
 	for (size_t i = 0; i < sizeof(WORDS) / sizeof(WORDS[0]); i++)

@@ -125,9 +125,10 @@ static void analog_make(const struct forecast *f, const struct zone *z, const st
 	shifts(p->so_far.sun - so_far.sun, p->yesterday.sun - yesterday.sun, p->told.sun, SAME_DAY_SUN, sun);
 	for (int i = 0; i < SPAN_COUNT; i++) {
 		const struct part came = part_of(f, z, span[i], span[i + 1], back);
+		const double most = fmax(p->sun_most, came.sun); /* no whole day may be known yet; NAN loses */
 
 		out->load_factor[i] = came.load > 0 ? fmin(fmax((came.load + load[i]) / came.load, LOAD_LEAST), FACTOR_MOST) : 1;
-		out->sun_factor[i] = came.sun > 0 ? fmin(fmin(fmax(came.sun + sun[i], SUN_LEAST * p->sun_most), p->sun_most) / came.sun, FACTOR_MOST) : 1;
+		out->sun_factor[i] = came.sun > 0 ? fmin(fmin(fmax(came.sun + sun[i], SUN_LEAST * most), most) / came.sun, FACTOR_MOST) : 1;
 	}
 }
 

@@ -6,7 +6,7 @@
 
 #include "policies/forecast/forecast.h"
 
-#define FORECAST_ANALOGS_MAX 37 /* four weeks, and what is thought of days before any were seen */
+#define FORECAST_ANALOGS_MAX 28 /* four weeks; what is thought of days stands beside few of them only */
 
 enum forecast_span { SPAN_TODAY, SPAN_TOMORROW, SPAN_LATER, SPAN_COUNT }; /* the rest of the local day, the next one, all behind */
 

@@ -21,8 +21,11 @@ const char *plan_status_word(enum plan_status s)
  * below a thousandth of a watt are rounding. */
 static double ten_digits(double v)
 {
-	double unit = fabs(v) < 1e-9 || !isfinite(v) ? INFINITY : pow(10, 10 - ceil(log10(fabs(v))));
+	double unit;
 
+	if (!isfinite(v)) /* printed as null: nonsense is not hidden behind a zero */
+		return v;
+	unit = fabs(v) < 1e-9 ? INFINITY : pow(10, 10 - ceil(log10(fabs(v))));
 	return isinf(unit) ? 0 : round(v * unit) / unit;
 }
 

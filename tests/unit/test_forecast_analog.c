@@ -116,6 +116,19 @@ static void test_what_is_thought(void **state)
 	near(sky_at(&a[3], now + 12 * HOUR), 0.3 * sky_at(&a[4], now + 12 * HOUR), 1e-6);
 }
 
+/* Switched on at two in the afternoon: a day later no whole day by the clock is known, and the sun that came is believed all the same. */
+static void test_first_day(void **state)
+{
+	const int64_t begun = JUNE + 14 * HOUR, now = begun + DAY;
+
+	(void)state;
+	for (int64_t t = begun; t < now; t += 5 * MINUTE)
+		forecast_learn(f, t, 500, 0.5 * forecast_clear_w(&ROOF, t));
+	forecast_refresh(f, &UTC);
+	assert_int_equal(forecast_analogs(f, &UTC, a), 1 + 9);
+	near(sky_at(&a[0], now + 22 * HOUR), 0.5, 0.03);
+}
+
 /* Where that past stood as we stand, it is repeated; the newest days are believed more. */
 static void test_same_as_then(void **state)
 {
@@ -222,6 +235,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_what_is_thought, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_first_day, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_same_as_then, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_grey_day_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rest_of_the_day, setup, teardown),
