@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#define FULL_RESUME_PCT 0.25 /* charging resumes so much below the maximum: two steps of a SoC read in tenths */
 #define CAR_PART 0.95   /* of what a car is read to draw counts as drawn, */
 #define CAR_STEP_W 500.0 /* in steps of that: it moves a bound */
 
@@ -69,7 +70,7 @@ static void battery_limits(struct guard_memory *m, const struct snapshot *s, int
 	}
 	if (soc >= full_pct)
 		m->full[i] = true;
-	else if (soc < full_pct - 1)
+	else if (soc < full_pct - FULL_RESUME_PCT)
 		m->full[i] = false;
 	if (m->full[i])
 		wish_limit_device(out, i, -INFINITY, 0, REASON_FULL, "SoC %.1f %% %s at the maximum %.0f %%", soc,

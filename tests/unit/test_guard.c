@@ -264,7 +264,7 @@ static void full_and_empty_by_hardware(void **state)
 {
 	static _Alignas(16) unsigned char memory[POLICY_MEMORY_MAX];
 	static const struct { double soc, lo, hi; } ROWS[] = {
-		{ 89.9, -5000, 5000 }, { 90, -5000, 0 }, { 89.5, -5000, 0 }, { 88.9, -5000, 5000 }, { 5, 0, 5000 }, { 5.1, -5000, 5000 },
+		{ 89.9, -5000, 5000 }, { 90, -5000, 0 }, { 89.8, -5000, 0 }, { 89.7, -5000, 5000 }, { 5, 0, 5000 }, { 5.1, -5000, 5000 },
 	};
 	int b;
 

@@ -232,7 +232,7 @@ static void set_paused(void) { s.paused = true; s.pause_until_utc_ms = s.utc_ms 
 static void set_fault(void) { s.dev[battery].state.availability = AVAIL_FAULT; }
 static void set_soc_unknown(void) { s.dev[battery].state.f[F_BATTERY_SOC_PCT].q = Q_ABSENT; }
 static void set_full(void) { desk_soc(&s, battery, 100); override_set(OVERRIDE_CHARGE, 1000); }
-static void set_was_full(void) { set_full(); desk_chain(&c, &s, &d); desk_soc(&s, battery, 99); }
+static void set_was_full(void) { set_full(); desk_chain(&c, &s, &d); desk_soc(&s, battery, 99.9); }
 static void set_hardware(void) { s.site.reserve_pct = 0; desk_soc(&s, battery, 5); override_set(OVERRIDE_DISCHARGE, 1000); }
 static void set_meter_lost(void) { s.grid_w.q = Q_ABSENT; }
 static void set_meter_lost_car(void) { a_car(EV_UNSET, 7360); s.grid_w.q = Q_ABSENT; }
@@ -372,7 +372,7 @@ static const struct {
 	{ REASON_FULL, BATTERY, set_full,
 	  "holding: SoC 100.0 % is at the maximum 100 %; asked: the owner's charge of 1000 W, until 12:00" },
 	{ REASON_FULL, BATTERY, set_was_full,
-	  "holding: SoC 99.0 % was at the maximum 100 %; asked: the owner's charge of 1000 W, until 12:00" },
+	  "holding: SoC 99.9 % was at the maximum 100 %; asked: the owner's charge of 1000 W, until 12:00" },
 	{ REASON_HARDWARE_MINIMUM, BATTERY, set_hardware,
 	  "holding: SoC 5.0 % is at the hardware minimum 5 %; asked: the owner's discharge of 1000 W, until 12:00" },
 	{ REASON_METER_LOST, BATTERY, set_meter_lost,
