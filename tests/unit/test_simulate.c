@@ -212,7 +212,7 @@ static struct scenario home(const char *tariff, const char *more)
 #define TWO_RATE "\"import\":\"00:00-05:00 0.09, 05:00-24:00 0.30\",\"export\":0.05"
 #define MARKET(f, p) "{\"market\":{\"mean\":0.085,\"winter\":0.15,\"volatility\":0.6,\"factor\":" f ",\"peak_add\":" p ",\"cap\":0.95}}"
 #define AGILE "\"import\":" MARKET("2.2", "0.12") ",\"export\":" MARKET("0.95", "0.06") ",\"known\":\"day-ahead\""
-#define EVENT ",\"events\":[{\"day\":\"wed\",\"power_w\":4000,\"floor_pct\":10,\"pay\":0.5}],\"site\":{\"reserve_pct\":20}"
+#define EVENT ",\"events\":[{\"day\":\"sun\",\"power_w\":4000,\"floor_pct\":10,\"pay\":0.5}],\"site\":{\"reserve_pct\":20}"
 #define CAR ",\"car\":{\"kwh\":12}"
 #define TWO ",\"site\":{\"reserve_pct\":15,\"import_limit_w\":11500}"
 
@@ -240,7 +240,7 @@ static void conserved(const struct scenario *s, const struct truth *t, const str
 	}
 }
 
-static void judge(const char *name, uint64_t seed, const struct simulate_result *r)
+static void judge(const char *name, uint64_t seed, int days, const struct simulate_result *r)
 {
 	const double bill = fabs(r->row[ROW_NO_BATTERY].total) + 1;
 
@@ -256,12 +256,18 @@ static void judge(const char *name, uint64_t seed, const struct simulate_result 
 		fail_msg("%s, seed %d: Hearth costs %.3f, self-use %.3f", name, (int)seed, r->row[ROW_HEARTH].total, r->row[ROW_SELF_USE].total);
 	assert_int_equal(r->row[ROW_HEARTH].floor_violations, 0);
 	assert_int_equal(r->plans_failed, 0);
-	assert_true(r->plans > 600);
+	assert_true(r->plans > 85 * days);
 	if (!(r->load_error_pct >= 30)) /* honest noise: a house that can be foreseen proves nothing */
 		fail_msg("%s, seed %d: the forecast of the load is off by %.1f %% only", name, (int)seed, r->load_error_pct);
 }
 
-/* The week holds the last Sunday of March: a day of 23 hours. */
+/* What runs under sanitizers is looked at for what they see: less of it will do. */
+static bool slow(void)
+{
+	return getenv("HEARTH_SLOW") != NULL;
+}
+
+/* The third day is the last Sunday of March: one of 23 hours. */
 static void test_homes(void **state)
 {
 	static const struct { const char *name, *tariff, *more; } HOMES[] = {
@@ -272,19 +278,20 @@ static void test_homes(void **state)
 	const uint64_t seeds = getenv("HEARTH_LONG") ? 6 : 1;
 
 	(void)state;
-	for (size_t i = getenv("HEARTH_SLOW") ? 3 : 0; i < (getenv("HEARTH_SLOW") ? 5 : sizeof(HOMES) / sizeof(HOMES[0])); i++) {
+	for (size_t i = slow() ? 3 : 0; i < (slow() ? 5 : sizeof(HOMES) / sizeof(HOMES[0])); i++) {
 		for (uint64_t seed = 1; seed <= seeds; seed++) {
 			struct scenario s = home(HOMES[i].tariff, HOMES[i].more);
 			struct simulate_result r;
 			struct truth t;
 
 			s.seed = seed;
+			s.days = slow() ? 3 : 7;
 			simulate(&s, &t, &r);
 			conserved(&s, &t, &r);
-			judge(HOMES[i].name, seed, &r);
-			assert_int_equal(r.row[0].n_points, 7 * 48 - 2);
+			judge(HOMES[i].name, seed, s.days, &r);
+			assert_int_equal(r.row[0].n_points, s.days * 48 - 2);
 			if (s.car.days) {
-				assert_true(t.n_sessions >= 4);
+				assert_true(t.n_sessions >= s.days / 2);
 				for (int k = 0; k < ROW_COUNT; k++)
 					near("car", r.row[k].car_short_kwh, 0, 0.1 * t.n_sessions);
 			}
@@ -304,7 +311,7 @@ static void test_same_again(void **state)
 	struct truth ta, tb, tc;
 
 	(void)state;
-	s.days = 2;
+	s.days = slow() ? 1 : 2;
 	simulate(&s, &ta, &a);
 	simulate(&s, &tb, &b);
 	s.seed = 2;
@@ -331,7 +338,7 @@ static void test_car_by_habit(void **state)
 	};
 
 	(void)state;
-	for (size_t i = getenv("HEARTH_SLOW") ? 1 : 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+	for (size_t i = slow() ? 2 : 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
 		struct scenario s = home(TWO_RATE, CAR);
 		struct simulate_result r;
 		double wanted_kwh = 0, share;
@@ -415,7 +422,7 @@ static void test_truth(void **state)
 		struct civil c;
 
 		calendar_local(&london, t.event[i].from_utc_ms, &c);
-		assert_true(c.weekday == 3 && c.hour == 17 && c.minute == 0);
+		assert_true(c.weekday == 0 && c.hour == 17 && c.minute == 0);
 		assert_ptr_equal(truth_event_at(&t, t.event[i].to_utc_ms - 1), &t.event[i]);
 		assert_null(truth_event_at(&t, t.event[i].to_utc_ms));
 	}
