@@ -104,6 +104,17 @@ static int start_merged(struct many *m)
 	return rc == -EDOM ? 0 : rc;
 }
 
+/* Cars before any battery: what one gives beside a car that comes later may leave that car no room. */
+static int start_cars(struct many *m)
+{
+	double bound;
+	int rc = 0;
+
+	for (int e = 0; e < m->v->in->n_evs && !rc; e++)
+		rc = solver_apply(m->v, -1, e, &bound);
+	return rc;
+}
+
 /* @from: which device is first. To its end even when time is up in the first round of all, so that every car has its energy. */
 static int turns(struct many *m, int from, bool whole)
 {
@@ -237,7 +248,9 @@ static int search(struct many *m)
 			clear(v);
 		else
 			shake(m);
-		if (i == 1 && merged)
+		if (i == 2 && m->best_broken > 0)
+			rc = start_cars(m);
+		else if (i == 1 && merged)
 			rc = start_merged(m);
 		else if (i > 0 && v->in->n_batteries > 1 && i % 2)
 			rc = start_shares(m, i == (merged ? 3 : 1));

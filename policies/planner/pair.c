@@ -277,7 +277,7 @@ static int with_car(struct pair *p, struct pair_result *r, const struct pair_att
 	for (int i = 0; i < 2 && !rc && !late(p) && fabs(r->car_kwh - p->car_kwh) > PAIR_ENERGY_EPS; i++)
 		rc = start_at(p, p->mu_max, a, i > 0, r);
 	/* A hard limit would be called broken: only when it must. Where not even the relaxation has room, it must. */
-	if (!rc && p->car_kwh >= wanted - PAIR_ENERGY_EPS && isinf(p->slot[0].penalty) && isnan(p->floor_price) &&
+	if (!rc && p->car_kwh >= wanted - PAIR_ENERGY_EPS && isinf(p->slot[0].penalty) &&
 	    !(fabs(r->car_kwh - p->car_kwh) <= PAIR_ENERGY_EPS)) {
 		rc = pair_reach(p, a->e);
 		if (rc > 0)
