@@ -320,8 +320,9 @@ static double fill_lead(const struct seer *v, const struct part *x, int lead, st
 		const double full_kw = p->capacity_kwh / p->charge_eff, price = x->from->value[i] * p->charge_eff;
 
 		p->soc_kwh = lowest_kwh(v, i);
+		for (int k = 0; k <= lead; k++) /* a floor of nothing would have what is below searched too */
+			p->floor_kwh[k] = p->soc_kwh;
 		paid += p->soc_kwh * x->from->value[i];
-
 		in->slot_h[i] = 1;
 		in->import_price[i] = in->export_price[i] = price;
 		in->pv_kw[i] = full_kw;

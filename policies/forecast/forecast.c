@@ -7,6 +7,7 @@
 #define SMOOTH_MS 120000.0
 #define GAP_MS 600000       /* after such a silence the present is unknown until the next reading */
 #define AHEAD_BACK_MS (24 * 3600000LL)
+#define ABSURD_W 100000.0   /* no home draws, gives or makes so much: a meter's nonsense, which is not learnt */
 #define PV_MIN_W 50.0       /* below it the ratio of now to usual says nothing */
 #define HALF_MS (FORECAST_QUARTER_MS / 2)
 
@@ -83,7 +84,7 @@ static void keep(struct forecast *f, int64_t quarter, struct forecast_meter *loa
 
 static void add(struct forecast_meter *m, double w)
 {
-	if (!isfinite(w))
+	if (!(fabs(w) < ABSURD_W))
 		return;
 	m->sum += w;
 	m->n += 1;
