@@ -12,10 +12,11 @@ static struct forecast forecast;
 static struct config config;
 static const struct zone zone; /* UTC */
 
-/* Half hours: a cheap night, a dear day with sun at noon that fills the battery in the middle future, not in the lean one. */
-static void instance_make(struct plan_instance *in, int n_evs)
+/* Half hours: a cheap night, a dear day with sun at noon that fills the batteries, which are 10 kWh in all, in the middle future, not in
+ * the lean one. */
+static void instance_make(struct plan_instance *in, int n_batteries, int n_evs)
 {
-	assert_int_equal(instance_alloc(in, SLOTS, 1, n_evs), 0);
+	assert_int_equal(instance_alloc(in, SLOTS, n_batteries, n_evs), 0);
 	in->start_utc_ms = NOW;
 	for (int t = 0; t < SLOTS; t++) {
 		in->slot_h[t] = 0.5;
@@ -24,18 +25,22 @@ static void instance_make(struct plan_instance *in, int n_evs)
 		in->load_kw[t] = 0.4;
 		in->pv_kw[t] = in->curtail_max_kw[t] = t >= 18 && t < 32 ? 1.6 : 0;
 		in->import_max_kw[t] = in->export_max_kw[t] = 20;
-		in->battery[0].charge_max_kw[t] = in->battery[0].discharge_max_kw[t] = 3;
+		for (int b = 0; b < n_batteries; b++)
+			in->battery[b].charge_max_kw[t] = in->battery[b].discharge_max_kw[t] = 3.0 / n_batteries;
 	}
-	in->battery[0].capacity_kwh = 10;
-	in->battery[0].soc_kwh = 3;
-	in->battery[0].charge_eff = in->battery[0].discharge_eff = 0.95;
+	for (int b = 0; b < n_batteries; b++) {
+		in->battery[b].capacity_kwh = 10.0 / n_batteries;
+		in->battery[b].soc_kwh = 3.0 / n_batteries;
+		in->battery[b].charge_eff = in->battery[b].discharge_eff = 0.95;
+	}
 	if (n_evs)
 		in->ev[0] = (struct plan_ev){ .id = "car", .depart_slot = 12, .energy_kwh = 6, .min_kw = 1.4, .max_kw = 3.7 };
 }
 
 /* Of each ten days three brought so little sun, three so much, the others the usual; the load is always the same. What one day brings says
- * nothing of the next: they come in an order in which all follow all. Nobody says where the panels are. */
-static void days(double low, double high)
+ * nothing of the next: they come in an order in which all follow all. Nobody says where the panels are; @hidden: nor that there are any, the
+ * house gives what they make. */
+static void days_of(double low, double high, bool hidden)
 {
 	static const char ORDER[] = "-=+=-+-+==-=+=+--+==-=+-==+=";
 
@@ -43,10 +48,16 @@ static void days(double low, double high)
 	for (int64_t t = NOW - 28 * 86400000LL; t < NOW; t += 300000) {
 		const char kind = ORDER[(t - NOW + 28 * 86400000LL) / 86400000LL];
 		const int hour = (int)(t / 3600000 % 24);
+		const double pv_w = (hour >= 9 && hour < 16 ? 1600 : 0) * (kind == '-' ? low : kind == '+' ? high : 1);
 
-		forecast_learn(&forecast, t, 400, (hour >= 9 && hour < 16 ? 1600 : 0) * (kind == '-' ? low : kind == '+' ? high : 1));
+		forecast_learn(&forecast, t, hidden ? 400 - pv_w : 400, hidden ? 0 : pv_w);
 	}
 	forecast_refresh(&forecast, &zone);
+}
+
+static void days(double low, double high)
+{
+	days_of(low, high, false);
 }
 
 static bool never(void *context)
@@ -101,7 +112,7 @@ static void test_one_future(void **state)
 	struct plan alone, all;
 
 	(void)state;
-	instance_make(&in, 0);
+	instance_make(&in, 1, 0);
 	days(1, 1);
 	assert_int_equal(planner_solve_soft(&in, NULL, NULL, &alone, NULL), 0);
 	solve(&in, never, &all);
@@ -122,7 +133,7 @@ static void test_being_short_costs_more(void **state)
 	struct plan alone, all;
 
 	(void)state;
-	instance_make(&in, 0);
+	instance_make(&in, 1, 0);
 	days(0.1, 1.4);
 	assert_int_equal(planner_solve_soft(&in, NULL, NULL, &alone, NULL), 0);
 	solve(&in, never, &all);
@@ -143,7 +154,7 @@ static void test_sure_forecasts_and_no_time(void **state)
 	struct plan alone, all;
 
 	(void)state;
-	instance_make(&in, 0);
+	instance_make(&in, 1, 0);
 	days(0.1, 1.4);
 	assert_int_equal(planner_solve_soft(&in, NULL, NULL, &alone, NULL), 0);
 	solve(&in, at_once, &all);
@@ -166,7 +177,7 @@ static void test_with_car(void **state)
 	double kwh = 0;
 
 	(void)state;
-	instance_make(&in, 1);
+	instance_make(&in, 1, 1);
 	days(0.1, 1.4);
 	solve(&in, never, &all);
 	well_made(&all);
@@ -178,6 +189,84 @@ static void test_with_car(void **state)
 	instance_deinit(&in);
 }
 
+/* A car that charges before the sun comes, out of the battery where that holds enough: what is stored for it is worth the import. */
+static void test_car_in_the_morning(void **state)
+{
+	struct plan_instance in;
+	struct plan with, without;
+
+	(void)state;
+	days(0.1, 1.4);
+	instance_make(&in, 1, 0);
+	solve(&in, never, &without);
+	assert_true(value_at(&without, &in, 8) < 0.2);
+	instance_deinit(&in);
+	instance_make(&in, 1, 1);
+	in.battery_to_ev = true;
+	in.ev[0].arrive_slot = 12;
+	in.ev[0].depart_slot = 18;
+	solve(&in, never, &with);
+	assert_true(value_at(&with, &in, 8) > value_at(&without, &in, 8) + 0.05);
+	plan_deinit(&with);
+	plan_deinit(&without);
+	instance_deinit(&in);
+}
+
+/* Sun that nobody measures for itself comes as a house that gives: the same futures. */
+static void test_house_that_gives(void **state)
+{
+	struct plan_instance in;
+	struct plan seen, hidden;
+
+	(void)state;
+	instance_make(&in, 1, 0);
+	days(0.1, 1.4);
+	solve(&in, never, &seen);
+	days_of(0.1, 1.4, true);
+	for (int t = 18; t < 32; t++) {
+		in.load_kw[t] = 0;
+		in.pv_kw[t] = in.curtail_max_kw[t] = 1.2;
+	}
+	solve(&in, never, &hidden);
+	for (double kwh = 1; kwh < 10; kwh += 2)
+		assert_float_equal(value_at(&hidden, &in, kwh), value_at(&seen, &in, kwh), 0.02);
+	plan_deinit(&seen);
+	plan_deinit(&hidden);
+	instance_deinit(&in);
+}
+
+/* Sun that may be curtailed whatever it is: no future has to pay for its export, and none has less to store for it. */
+static void test_curtailed_sun(void **state)
+{
+	struct plan_instance in;
+	struct plan all;
+
+	(void)state;
+	instance_make(&in, 1, 0);
+	for (int t = 0; t < SLOTS; t++)
+		in.export_price[t] = -0.2;
+	days(0.1, 2.5);
+	solve(&in, never, &all);
+	assert_true(value_at(&all, &in, 9.5) > -1e-6);
+	plan_deinit(&all);
+	instance_deinit(&in);
+}
+
+/* The futures of several batteries take longer; when time is over the newest of them have been made. */
+static void test_two_batteries_without_time(void **state)
+{
+	struct plan_instance in;
+	struct plan all;
+
+	(void)state;
+	instance_make(&in, 2, 0);
+	days(0.1, 1.4);
+	solve(&in, at_once, &all);
+	assert_true(value_at(&all, &in, 2.5) > 0.09 / 0.95);
+	plan_deinit(&all);
+	instance_deinit(&in);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +274,10 @@ int main(void)
 		cmocka_unit_test(test_being_short_costs_more),
 		cmocka_unit_test(test_sure_forecasts_and_no_time),
 		cmocka_unit_test(test_with_car),
+		cmocka_unit_test(test_car_in_the_morning),
+		cmocka_unit_test(test_house_that_gives),
+		cmocka_unit_test(test_curtailed_sun),
+		cmocka_unit_test(test_two_batteries_without_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
