@@ -9,6 +9,7 @@
 
 #define DAY_MS 86400000
 #define WHAT_MAX 64
+#define PHASE_DRAWS_A 1.0
 #define DRAWS_W 100.0 /* less is no charge */
 
 static int64_t local_ms(const struct snapshot *s, int64_t utc_ms)
@@ -92,9 +93,20 @@ static void battery_what(const struct order *o, char text[WHAT_MAX])
 		snprintf(text, WHAT_MAX, "discharging %.0f W", -o->w);
 }
 
+/* Of those its charger has: a car may draw on fewer, and then all of its power on them. */
+static int phases_drawn(const struct snap_device *d)
+{
+	static const enum field CURRENT[] = { F_CHARGER_CURRENT_L1_A, F_CHARGER_CURRENT_L2_A, F_CHARGER_CURRENT_L3_A };
+	int n = 0;
+
+	for (int i = 0; i < 3; i++)
+		n += value_usable(&d->state.f[CURRENT[i]]) && d->state.f[CURRENT[i]].v >= PHASE_DRAWS_A;
+	return n == 1 ? 1 : view_phases(d);
+}
+
 static void car_what(const struct work_device *d, char text[WHAT_MAX])
 {
-	int phases = d->order.phases ? d->order.phases : view_phases(d->dev);
+	int phases = d->order.phases ? d->order.phases : phases_drawn(d->dev);
 	double amps = d->order.w / (view_amps_to_w(d->dev, 1) / view_phases(d->dev)) / phases;
 
 	if (d->order.w == 0)

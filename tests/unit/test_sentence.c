@@ -109,7 +109,7 @@ static void no_word_is_cut_in_two(void **state)
 /* What stands before the first colon. */
 static void what_a_device_does(void **state)
 {
-	enum { BATTERY_W, CAR_W, SUN_W };
+	enum { BATTERY_W, CAR_W, SUN_W, CAR_ONE_W, CAR_TWO_W };
 	static const struct {
 		const char *name;
 		int device;
@@ -132,12 +132,14 @@ static void what_a_device_does(void **state)
 		{ "a car", CAR_W, { .kind = ORDER_POWER, .w = 1380 }, "charging the car with 6.0 A (1380 W)" },
 		{ "a car on three phases", CAR_W, { .kind = ORDER_POWER, .w = 4140, .phases = 3 }, "charging the car with 3 x 6.0 A (4140 W)" },
 		{ "a car on one", CAR_W, { .kind = ORDER_POWER, .w = 2300, .phases = 1 }, "charging the car with 10.0 A (2300 W)" },
+		{ "a car of one phase on three", CAR_ONE_W, { .kind = ORDER_POWER, .w = 3680 }, "charging the car with 16.0 A (3680 W)" },
+		{ "a car of two phases on three", CAR_TWO_W, { .kind = ORDER_POWER, .w = 6900 }, "charging the car with 3 x 10.0 A (6900 W)" },
 		{ "a car that waits", CAR_W, { .kind = ORDER_POWER }, "not charging the car" },
 		{ "the sun", SUN_W, { .kind = ORDER_POWER, .w = -1200.4 }, "producing at most 1200 W" },
 		{ "no sun", SUN_W, { .kind = ORDER_POWER }, "producing at most 0 W" },
 	};
 	static struct work_device w;
-	static struct snap_device dev[3];
+	static struct snap_device dev[5];
 	static const struct order_wish wish = { .why = "because" };
 	char out[DECISION_WHY_MAX], expected[DECISION_WHY_MAX];
 
@@ -145,12 +147,19 @@ static void what_a_device_does(void **state)
 	dev[BATTERY_W].roles = ROLE_BATTERY;
 	dev[CAR_W].roles = ROLE_CHARGER;
 	dev[CAR_W].phases = 1;
+	for (int i = CAR_ONE_W; i <= CAR_TWO_W; i++) {
+		dev[i].roles = ROLE_CHARGER;
+		dev[i].phases = 3;
+		value_set(&dev[i].state.f[F_CHARGER_CURRENT_L1_A], 0.2, 1, Q_GOOD);
+		value_set(&dev[i].state.f[F_CHARGER_CURRENT_L2_A], 15.8, 1, Q_GOOD);
+		value_set(&dev[i].state.f[F_CHARGER_CURRENT_L3_A], 9, 1, i == CAR_ONE_W ? Q_ABSENT : Q_GOOD);
+	}
 	dev[SUN_W].roles = ROLE_PV;
 	dev[SUN_W].state.caps.can_curtail = true;
 	w.wish = &wish;
 	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
 		w.dev = &dev[ROWS[r].device];
-		w.charger = ROWS[r].device == CAR_W;
+		w.charger = ROWS[r].device == CAR_W || ROWS[r].device >= CAR_ONE_W;
 		w.order = ROWS[r].order;
 		work_sentence(&w, out, sizeof(out));
 		snprintf(expected, sizeof(expected), "%s: because", ROWS[r].what);
