@@ -69,7 +69,8 @@ struct store_row {
  * Opens (creates with mode 0600, migrates) the file and starts the worker. Synchronous; runs before the loop.
  * A file that is damaged is moved aside ("<path>.damaged-<time>") and a new one is begun with what can still be read of the keyed
  * tables; this is said in @err with return value 1, by each opening until store_damage_known; see store_lost. Where no new file
- * can be made (a full disk), the damaged one stays in its place. -EBUSY: another process has it open; -EPROTO: a newer Hearth wrote it. Any other
+ * can be made (a full disk), the damaged one stays in its place. "<path>.spare" holds a MiB, as far as there is room, for opening it on
+ * a disk that has filled up since. -EBUSY: another process has it open; -EPROTO: a newer Hearth wrote it. Any other
  * trouble (no folder, read-only, full disk) is a negative errno and leaves the file as it is.
  */
 int store_open(struct store **out, uv_loop_t *loop, const char *path, struct errbuf *err);

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define CHECK_ALWAYS_BYTES (4 * 1024 * 1024) /* the logs of larger files are checked after an unclean end only: it takes time */
+#define SPARE_MAX_BYTES (1024 * 1024)
+#define SPARE_MIN_BYTES (64 * 1024)
 #define GONE "-" /* instead of where the damaged one stands: there is none */
 #define LOST_MAX 65536                       /* log rows a power cut may take back; some minutes at the most */
 
@@ -387,6 +389,35 @@ static int open_or_rebuild(struct store_file *f, struct errbuf *err)
 	return rc < 0 ? rc : set_up(f, false, CHECK_NOTHING);
 }
 
+/* Room that is kept for the next start: what an unclean end left cannot be opened without some, and the hub must begin on a full
+ * disk too. As much of it as there is; none is no fault. */
+static void spare_keep(const char *path)
+{
+	char name[STORE_PATH_MAX + 16];
+	off_t size = 0, bytes = SPARE_MAX_BYTES;
+	int fd;
+
+	exists(path, ".spare", &size);
+	if (size >= bytes)
+		return;
+	snprintf(name, sizeof(name), "%s.spare", path);
+	fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return;
+	while (bytes >= SPARE_MIN_BYTES && bytes > size && posix_fallocate(fd, 0, bytes) != 0)
+		bytes /= 2;
+	close(fd);
+}
+
+static bool spare_free(const char *path)
+{
+	char name[STORE_PATH_MAX + 16];
+	off_t size = 0;
+
+	snprintf(name, sizeof(name), "%s.spare", path);
+	return exists(path, ".spare", &size) && size > 0 && unlink(name) == 0;
+}
+
 int store_file_open(struct store_file *f, const char *path, struct errbuf *err)
 {
 	char aside[STORE_PATH_MAX + 64];
@@ -400,6 +431,11 @@ int store_file_open(struct store_file *f, const char *path, struct errbuf *err)
 	if (rc)
 		return rc;
 	rc = open_or_rebuild(f, err);
+	if ((rc < 0 ? rc : store_errno(f->db, rc)) == -ENOSPC && spare_free(f->path)) {
+		sqlite3_close(f->db);
+		f->db = NULL;
+		rc = open_or_rebuild(f, err);
+	}
 	if (!rc)
 		rc = store_note_read(f, aside, sizeof(aside));
 	if (rc) {
@@ -409,6 +445,7 @@ int store_file_open(struct store_file *f, const char *path, struct errbuf *err)
 	}
 	if (!f->used)
 		f->used = write(f->lock_fd, "\n", 1) == 1;
+	spare_keep(f->path);
 	if (!aside[0])
 		return 0;
 	if (!strcmp(aside, GONE))

@@ -1,7 +1,10 @@
 """What was set is kept, or it is said that it is not: a damaged row of the owner's, a database that is gone, a pause while limits
 stand, two sources of limits; and that the agent is there, when another's goodbye comes late. Real agent, simulated home."""
 import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 
 from agenttest import Home, R
 from hearthtest import run_tests, wait_for
@@ -97,7 +100,42 @@ def test_a_database_that_is_gone():
     assert any("stored limit could not be read" in w for w in warnings()), warnings()
 
 
+def test_a_full_disk():
+    """Cut off, and begun again on a disk that has filled up: what was set holds, what is asked is refused until there is room."""
+    state = home.agent.state_dir
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        print("not looked at: a small file system can be mounted by root only", file=sys.stderr)
+        return
+    home.stop()
+    kept = state + "-kept"
+    shutil.copytree(state, kept)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m,mode=0700", "tmpfs", state], check=True)
+    try:
+        shutil.copytree(kept, state, dirs_exist_ok=True)
+        home.agent.start()
+        home.ready()
+        home.ctl("reserve", "70")
+        home.kill()
+        with open(os.path.join(state, "filler"), "wb", buffering=0) as f:
+            try:
+                while f.write(bytes(4096)):
+                    pass
+            except OSError:
+                pass
+        home.agent.start()
+        home.ready()
+        assert home.mqtt.get(R + "/site")["floor_pct"] == 70
+        os.unlink(os.path.join(state, "filler"))
+        home.ctl("reserve", "30")
+        home.stop()
+    finally:
+        home.agent.kill()
+        subprocess.run(["umount", "-l", state], check=True)
+    home.agent.start()
+    home.ready()
+
+
 if __name__ == "__main__":
     run_tests([test_a_late_goodbye_is_answered, test_one_bad_member_takes_nothing_else, test_a_reserve_that_cannot_be_read,
                test_a_pause_names_the_limits_it_does_not_keep, test_a_looser_limit_of_another_source_is_named,
-               test_a_limit_row_with_nothing_in_it, test_a_database_that_is_gone], abreast=3, home=lambda: Home(soc=60))
+               test_a_limit_row_with_nothing_in_it, test_a_full_disk, test_a_database_that_is_gone], abreast=3, home=lambda: Home(soc=60))

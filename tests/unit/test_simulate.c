@@ -163,6 +163,29 @@ static void test_import_beside_export(void **state)
 	truth_deinit(&t);
 }
 
+/* A limit that is kept in the mean of five minutes only is not kept. */
+static void test_export_limit_of_minutes(void **state)
+{
+	struct scenario s = plain_home();
+	struct errbuf err = { "" };
+	struct simulate_result r;
+	struct truth t;
+
+	(void)state;
+	s.n_batteries = 0;
+	s.site.export_limit_w = 1000;
+	s.pv.curtail = true;
+	plain_truth(&s, &t);
+	for (int i = 0; i < t.n; i++) {
+		t.load_w[i] = 0;
+		t.pv_w[i] = i % 1440 / 60 == 12 && i % 5 < 2 ? 2000 : 0;
+	}
+	assert_int_equal(simulate_run(&s, &t, &PLAIN, &r, &err), 0);
+	near("export", r.row[ROW_CLAIRVOYANT].export_kwh, 1.0 * 2 / 5, 1e-3);
+	simulate_result_deinit(&r);
+	truth_deinit(&t);
+}
+
 static bool stop_at_half(void *context, double done)
 {
 	*(double *)context = done;
@@ -433,8 +456,10 @@ static void test_truth(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_peaks_of_minutes), cmocka_unit_test(test_import_beside_export), cmocka_unit_test(test_by_hand), cmocka_unit_test(test_reserve),	   cmocka_unit_test(test_stop),	 cmocka_unit_test(test_sky),
-		cmocka_unit_test(test_truth),	cmocka_unit_test(test_same_again), cmocka_unit_test(test_homes), cmocka_unit_test(test_car_by_habit),
+		cmocka_unit_test(test_by_hand), cmocka_unit_test(test_reserve), cmocka_unit_test(test_peaks_of_minutes),
+		cmocka_unit_test(test_import_beside_export), cmocka_unit_test(test_export_limit_of_minutes), cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_sky), cmocka_unit_test(test_truth), cmocka_unit_test(test_same_again), cmocka_unit_test(test_homes),
+		cmocka_unit_test(test_car_by_habit),
 	};
 
 	return cmocka_run_group_tests(tests, load_zone, NULL);
