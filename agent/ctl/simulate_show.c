@@ -21,11 +21,12 @@ static void notes(const struct simulation *s)
 {
 	const struct simulate_result *r = &s->result;
 	const double span_s = (double)(r->end_utc_ms - r->start_utc_ms) / 1e3;
-	char text[320];
+	char text[420];
 
 	printf("\n");
 	snprintf(text, sizeof(text), "Bill, total and saving in %s, import and export in kWh. Total: the bill less what is stored more at the end than at "
-		 "the start, at %.3f %s a kWh, and with what a car did not get. Of best: share of the clairvoyant's saving.",
+		 "the start, at %.3f %s a kWh, and with what a car did not get. Of best: share of the clairvoyant's saving. Own use: "
+		 "how much of what the house used was not imported.",
 		 s->scenario.currency, r->stored_value, s->scenario.currency);
 	terminal_wrap(0, text);
 	snprintf(text, sizeof(text), "The clairvoyant knew every price, load, cloud and car before it came; it ignores what happens within a minute (with a car: five). %s%s%s",
