@@ -41,6 +41,7 @@ static const char *folder(void)
 static int load(const char *path, struct scenario *out)
 {
 	struct errbuf err = { "" };
+	char near[NEAREST_NAME_MAX];
 	size_t len;
 	char *text = ctl_read(path, SCENARIO_TEXT_MAX, &len);
 	int rc;
@@ -48,6 +49,11 @@ static int load(const char *path, struct scenario *out)
 	if (!text)
 		return CTL_FAILED;
 	rc = scenario_parse(text, len, out, &err);
+	if (rc == 0 && !zone_known(out->timezone, near, sizeof(near))) {
+		rc = errbuf_set(&err, -ENOENT, "timezone: the system has no zone '%s'%s%s%s", out->timezone, near[0] ? ", did you mean " : "", near,
+				near[0] ? "?" : "");
+		scenario_deinit(out);
+	}
 	if (rc < 0)
 		ctl_bad_text(path, text, len, err.text);
 	free(text);

@@ -304,8 +304,10 @@ static int take_direction(const cJSON *tariff, const char *key, struct scenario_
 	if (cJSON_IsNumber(m))
 		snprintf(text, sizeof(text), "%.10g", m->valuedouble);
 	if (cJSON_IsNumber(m) || cJSON_IsString(m)) {
-		rc = tariff_parse(cJSON_IsString(m) ? m->valuestring : text, &t->windows, err);
-		return prefix(err, key, rc);
+		struct errbuf why = { "" };
+
+		rc = tariff_parse(cJSON_IsString(m) ? m->valuestring : text, &t->windows, &why);
+		return rc < 0 ? errbuf_set(err, rc, "%s: %s", key, why.text) : rc;
 	}
 	rc = take(m, key, DIRECTION, t, err);
 	if (rc < 0)
@@ -470,6 +472,8 @@ int scenario_check(const struct scenario *s, struct errbuf *err)
 {
 	if (s->days < 1 || s->days > SCENARIO_DAYS_MAX)
 		return errbuf_set(err, -ERANGE, "days: %d is outside 1..%d", s->days, SCENARIO_DAYS_MAX);
+	if (fmod(60, s->tick_s) != 0)
+		return errbuf_set(err, -EINVAL, "tick_s: %g s does not divide a minute", s->tick_s);
 	if (s->car.phases == 2)
 		return errbuf_set(err, -EINVAL, "car.phases: 1 or 3");
 	if (s->car.days && s->car.arrives_min == s->car.leaves_min)

@@ -166,8 +166,6 @@ int simulate_run(const struct scenario *s, const struct truth *t, const struct s
 
 	memset(out, 0, sizeof(*out));
 	out->least_total = NAN;
-	if (fmod(60, s->tick_s) != 0)
-		return errbuf_set(err, -EINVAL, "tick_s: %g s does not divide a minute", s->tick_s);
 	out->start_utc_ms = t->start_utc_ms;
 	out->end_utc_ms = t->end_utc_ms;
 	out->stored_value = stored_value(s, t);

@@ -178,7 +178,9 @@ BAD_FILES = [
     ('{"format": "hearth-scenario/1",\n "battery": [{"capacity_wh": 5000},\n {"capacity_wh": 1}]}', "-:3: battery[1].capacity_wh: 1"),
     ('{"format": "hearth-scenario/1", "batery": []}', "batery: there is no such key, did you mean battery?"),
     ('{"format": "hearth-scenario/1", "days": 10000}', "days: 10000 is outside 1..800"),
-    ('{"format": "hearth-scenario/1", "timezone": "Europe/Nowhere"}', "Europe/Nowhere"),
+    ('{"format": "hearth-scenario/1",\n "timezone": "Europe/Lndon"}', "-:2: timezone: the system has no zone 'Europe/Lndon', did you mean Europe/London?"),
+    ('{"format": "hearth-scenario/1",\n "tick_s": 7}', "-:2: tick_s: 7 s does not divide a minute"),
+    ('{"format": "hearth-scenario/1",\n "tariff": {\n "import": 1e9}}', "-:3: tariff.import: price 1e+09 is outside"),
     ('{"format": "hearth-scenario/1", "x": "' + "x" * 1100000 + '"}', "at most 1048576 are allowed"),
 ]
 

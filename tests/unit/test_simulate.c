@@ -207,11 +207,10 @@ static void test_stop(void **state)
 	assert_true(simulate_run(&s, &t, &o, &r, &err) < 0);
 	assert_true(r.unfinished && done > 0.5 && done < 0.7);
 	simulate_result_deinit(&r);
-	s.tick_s = 7;
-	assert_true(simulate_run(&s, &t, &PLAIN, &r, &err) < 0);
-	assert_non_null(strstr(err.text, "tick_s: 7 s"));
-	simulate_result_deinit(&r);
 	truth_deinit(&t);
+	s.tick_s = 7;
+	assert_true(scenario_check(&s, &err) < 0);
+	assert_non_null(strstr(err.text, "tick_s: 7 s"));
 }
 
 /* ---- made-up homes ---- */
