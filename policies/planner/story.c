@@ -434,7 +434,10 @@ static void leave_words(struct story_block *k)
 
 	if (k->kwh >= SHORT_KWH)
 		snprintf(kept, sizeof(kept), ", holds %.1f kWh", k->kwh);
-	snprintf(k->why, sizeof(k->why), "sells the sun at %.2f instead of storing it%s", cents(k->price), kept);
+	if (cents(k->price) < 0)
+		snprintf(k->why, sizeof(k->why), "gives the sun away, which costs %.2f a kWh, to have room when that costs more%s", -cents(k->price), kept);
+	else
+		snprintf(k->why, sizeof(k->why), "sells the sun at %.2f instead of storing it%s", cents(k->price), kept);
 }
 
 static void out_words(const struct teller *w, int r, struct story_block *k)

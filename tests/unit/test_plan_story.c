@@ -211,10 +211,13 @@ static void test_car_that_pauses(void **context)
 static void test_sun_to_the_grid(void **context)
 {
 	static const char *const WHY[] = { "sells the sun at 0.20 instead of storing it", "sells the sun at 0.20 instead of storing it, holds 1.0 kWh",
-					   "sells the sun at 0.00 instead of storing it" };
+					   "sells the sun at 0.00 instead of storing it",
+					   "gives the sun away, which costs 0.03 a kWh, to have room when that costs more" };
+	static const struct { double first, then, else_at; } PRICE[] = { { 0.20, 0.05, 0.04 }, { 0.20, 0.05, 0.04 }, { -0.001, -0.01, -0.02 },
+									 { -0.03, -0.06, -0.08 } };
 
 	(void)context;
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		struct plan_instance in;
 
 		home_make(&in, 8, 0);
@@ -223,7 +226,7 @@ static void test_sun_to_the_grid(void **context)
 		in.pv_kw[2] = in.pv_kw[4] = 4;
 		in.pv_kw[5] = 0.03;              /* goes with the sun before it */
 		for (int t = 0; t < 8; t++)
-			in.export_price[t] = t == 2 ? (i == 2 ? -0.001 : 0.20) : t == 4 || t == 5 ? (i == 2 ? -0.01 : 0.05) : i == 2 ? -0.02 : 0.04;
+			in.export_price[t] = t == 2 ? PRICE[i].first : t == 4 || t == 5 ? PRICE[i].then : PRICE[i].else_at;
 		in.export_max_kw[2] = 4;         /* of the sun: no room for what is stored */
 		in.load_kw[7] = 5;
 		tell(&in, NULL);
