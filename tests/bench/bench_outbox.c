@@ -70,7 +70,7 @@ static void figure(const char *what, double measured, const char *format, double
 
 static void forget_files(void)
 {
-	static const char *const END[] = { "", "-wal", "-shm", ".lock" };
+	static const char *const END[] = { "", "-wal", "-shm", ".lock", ".spare" };
 	char file[sizeof(path) + 8];
 
 	for (size_t i = 0; i < sizeof(END) / sizeof(END[0]); i++) {

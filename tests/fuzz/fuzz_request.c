@@ -54,7 +54,7 @@ static bool flip_clock(void *context, int64_t *now_ms, int64_t *utc_ms)
 static void clean(void)
 {
 	char path[64];
-	static const char *const FILES[] = { "hearth.db", "hearth.db-wal", "hearth.db-shm", "hearth.db.lock", "hearth.db-lock" };
+	static const char *const FILES[] = { "hearth.db", "hearth.db-wal", "hearth.db-shm", "hearth.db.lock", "hearth.db-lock", "hearth.db.spare" };
 
 	tick_stop(hub.tick);
 	planning_stop(hub.planning);

@@ -153,7 +153,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	static const char *const SUFFIXES[] = { "", "-wal", "-shm", ".lock" };
+	static const char *const SUFFIXES[] = { "", "-wal", "-shm", ".lock", ".spare" };
 	char name[128];
 
 	(void)state;

@@ -382,7 +382,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	static const char *const END[] = { "", "-wal", "-shm", ".lock" };
+	static const char *const END[] = { "", "-wal", "-shm", ".lock", ".spare" };
 	char file[sizeof(path) + 8];
 
 	(void)state;

@@ -237,6 +237,28 @@ static void test_sun_to_the_grid(void **context)
 	}
 }
 
+/* Sun of @hours in the evening that is hardly any: not worth a block, until there are two hours of it. */
+static int evening_blocks(int hours)
+{
+	struct plan_instance in;
+
+	home_make(&in, 10, 0);
+	for (int t = 0; t < 10; t++)
+		in.load_kw[t] = t < 3 || t >= 3 + hours ? 0.5 : 0;
+	for (int t = 3; t < 3 + hours; t++)
+		in.pv_kw[t] = 0.03 / hours;
+	tell(&in, NULL);
+	instance_deinit(&in);
+	return story.n;
+}
+
+static void test_next_to_nothing(void **context)
+{
+	(void)context;
+	assert_int_equal(evening_blocks(1), 2); /* and nothing from where the store is empty */
+	assert_int_equal(evening_blocks(2), 4);
+}
+
 static double idle_cost(const struct plan_instance *in)
 {
 	double cost = 0;
@@ -385,7 +407,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_charge_hold_sell), cmocka_unit_test(test_self_use), cmocka_unit_test(test_event),
 		cmocka_unit_test(test_for_an_event), cmocka_unit_test(test_car), cmocka_unit_test(test_car_that_pauses),
-		cmocka_unit_test(test_sun_to_the_grid), cmocka_unit_test(test_gains_are_the_saving),
+		cmocka_unit_test(test_sun_to_the_grid), cmocka_unit_test(test_next_to_nothing), cmocka_unit_test(test_gains_are_the_saving),
 		cmocka_unit_test(test_too_many), cmocka_unit_test(test_encoded),
 	};
 
