@@ -426,7 +426,7 @@ static int bound(struct seer *v, double *least)
 	for (int i = 0; i + 1 < v->n_cuts; i++) {
 		struct part part = { &v->cut[i], &v->cut[i + 1], 0, 0 };
 
-		if (v->s->n_batteries && i + 2 < v->n_cuts && (v->t->n_events || v->t->n_sessions))
+		if (v->s->n_batteries && i + 2 < v->n_cuts)
 			settle(v, &v->cut[i]);
 		*least += part_least(v, &part);
 		if (v->o->stop && v->o->stop(v->o->context, 0.5 + 0.5 * i / v->n_cuts))

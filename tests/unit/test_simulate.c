@@ -272,7 +272,7 @@ static void judge(const char *name, uint64_t seed, int days, const struct simula
 				 r->row[i].total, r->row[ROW_CLAIRVOYANT].total);
 	if (!(r->least_total <= r->row[ROW_CLAIRVOYANT].total + 1e-6)) /* is it a bound? */
 		fail_msg("%s, seed %d: the bound is %.3f, the clairvoyant costs %.3f", name, (int)seed, r->least_total, r->row[ROW_CLAIRVOYANT].total);
-	if (!(r->row[ROW_CLAIRVOYANT].of_most >= (strstr(name, "event") ? 94 : 99.7))) /* and of any use? */
+	if (!(r->row[ROW_CLAIRVOYANT].of_most >= (strstr(name, "event") ? 94 : 99.7)))  /* and of any use? */
 		fail_msg("%s, seed %d: the clairvoyant reaches %.3f %% of the bound", name, (int)seed, r->row[ROW_CLAIRVOYANT].of_most);
 	if (r->row[ROW_HEARTH].total > r->row[ROW_SELF_USE].total + NOT_WORSE * bill)
 		fail_msg("%s, seed %d: Hearth costs %.3f, self-use %.3f", name, (int)seed, r->row[ROW_HEARTH].total, r->row[ROW_SELF_USE].total);
