@@ -37,7 +37,7 @@ static const struct {
 	{ "empty below its minimum", "{" FORMAT ",\"battery\":{\"capacity_wh\":1000,\"soc_pct\":3}}", "soc_pct: 3 % is below soc_min_pct" },
 	{ "price windows", "{" FORMAT ",\"tariff\":{\"import\":\"00:00-07:00 0.1, 07:00-24:00 0.3\"}}", "" },
 	{ "price gap", "{" FORMAT ",\"tariff\":{\"import\":\"00:00-07:00 0.1\"}}", "tariff.import: gap between 07:00 and 24:00" },
-	{ "price of a pence", "{" FORMAT ",\"tariff\":{\"export\":5000}}", "tariff.export." },
+	{ "price of a pence", "{" FORMAT ",\"tariff\":{\"export\":5000}}", "tariff.export: price 5000 is outside" },
 	{ "both kinds", "{" FORMAT ",\"tariff\":{\"import\":{\"market\":{},\"half_hours\":[]}}}", "import: a price, windows" },
 	{ "market", "{" FORMAT ",\"tariff\":{\"import\":{\"market\":{\"mean\":0.1}},\"known\":\"day-ahead\"}}", "" },
 	{ "market key", "{" FORMAT ",\"tariff\":{\"import\":{\"market\":{\"maen\":0.1}}}}", "tariff.import.market.maen: there is no such key, did you mean mean?" },
