@@ -30,6 +30,20 @@ static bool goes_on(const struct curve_segment *a, const struct curve_segment *b
 	return fabs(a->to - b->from) < SAME_KWH && fabs(a->last - b->first) <= SAME_COST * (1 + fabs(a->last));
 }
 
+/* Is @b steeper than @a, or as steep? No point is. Divisions are what a search spends most of its time with. */
+static bool rises(const struct curve_segment *a, const struct curve_segment *b)
+{
+	return (b->last - b->first) * (a->to - a->from) >= (a->last - a->first) * (b->to - b->from);
+}
+
+/* Their slopes differ by less than 1e-11 of what they are. */
+static bool straight(const struct curve_segment *a, const struct curve_segment *b)
+{
+	const double a_kwh = a->to - a->from, b_kwh = b->to - b->from, p = (a->last - a->first) * b_kwh, q = (b->last - b->first) * a_kwh;
+
+	return fabs(p - q) <= 1e-11 * (1e-3 * a_kwh * b_kwh + fabs(p) + fabs(q));
+}
+
 int curve_add(struct curve *c, struct curve_segment s)
 {
 	struct curve_segment *last = c->n > 0 ? &c->s[c->n - 1] : NULL;
@@ -41,15 +55,11 @@ int curve_add(struct curve *c, struct curve_segment s)
 		*last = s;
 		return 0;
 	}
-	if (last && !is_point(last) && !is_point(&s) && goes_on(last, &s)) {
-		double a = slope_of(last), b = slope_of(&s);
-
-		if (fabs(a - b) <= 1e-11 * (1e-3 + fabs(a) + fabs(b))) {
-			last->to = s.to;
-			last->last = s.last;
-			last->lowered = fmax(last->lowered, s.lowered);
-			return 0;
-		}
+	if (last && !is_point(last) && !is_point(&s) && goes_on(last, &s) && straight(last, &s)) {
+		last->to = s.to;
+		last->last = s.last;
+		last->lowered = fmax(last->lowered, s.lowered);
+		return 0;
 	}
 	if (c->n == c->room) {
 		int room = c->room + c->room / 2 + 32;
@@ -148,7 +158,7 @@ static int chain(const struct curve *c, int i)
 	int n = 1;
 
 	while (i + n < c->n && !is_point(&c->s[i + n]) && !is_point(&c->s[i + n - 1]) &&
-	       goes_on(&c->s[i + n - 1], &c->s[i + n]) && slope_of(&c->s[i + n]) >= slope_of(&c->s[i + n - 1]))
+	       goes_on(&c->s[i + n - 1], &c->s[i + n]) && rises(&c->s[i + n - 1], &c->s[i + n]))
 		n++;
 	return n;
 }
@@ -157,7 +167,7 @@ static int chain(const struct curve *c, int i)
 static int convolve(const struct curve_segment *f, int nf, const struct curve_segment *v, int nv, const double range[2],
 		    struct curve *out)
 {
-	double at = v[0].from - f[nf - 1].to, value = v[0].first + f[nf - 1].last, lowered = 0;
+	double at = v[0].from - f[nf - 1].to, value = v[0].first + f[nf - 1].last, lowered = 0, fs, vs;
 	int i = nf - 1, k = 0, rc = 0;
 
 	for (int j = 0; j < nv; j++)
@@ -169,18 +179,20 @@ static int convolve(const struct curve_segment *f, int nf, const struct curve_se
 		k = nv;
 	if (i < 0 && k >= nv && at >= range[0] - SAME_KWH && at <= range[1] + SAME_KWH)
 		return curve_add(out, (struct curve_segment){ at, at, value, value, lowered });
+	fs = i >= 0 ? -slope_of(&f[i]) : INFINITY;
+	vs = k < nv ? slope_of(&v[k]) : INFINITY;
 	while (!rc && (i >= 0 || k < nv) && at <= range[1]) {
-		double fs = i >= 0 ? -slope_of(&f[i]) : INFINITY, vs = k < nv ? slope_of(&v[k]) : INFINITY;
-		const struct curve_segment *s = vs <= fs ? &v[k] : &f[i];
+		const bool from_v = vs <= fs;
+		const struct curve_segment *s = from_v ? &v[k] : &f[i];
 		struct curve_segment next = { at, at + s->to - s->from, value,
-					      value + (vs <= fs ? s->last - s->first : s->first - s->last), lowered };
+					      value + (from_v ? s->last - s->first : s->first - s->last), lowered };
 
 		at = next.to;
 		value = next.last;
-		if (vs <= fs)
-			k++;
+		if (from_v)
+			vs = ++k < nv ? slope_of(&v[k]) : INFINITY;
 		else
-			i--;
+			fs = --i >= 0 ? -slope_of(&f[i]) : INFINITY;
 		if (next.to < range[0])
 			continue;
 		if (next.from < range[0])
@@ -204,10 +216,10 @@ int curve_step(const struct curve *f, const struct curve *v, const double range[
 			struct curve swap;
 
 			nv = chain(v, k);
-			rc = convolve(f->s + i, nf, v->s + k, nv, range, &part);
-			if (!rc && part.n)
+			rc = convolve(f->s + i, nf, v->s + k, nv, range, out->n ? &part : spare);
+			if (!rc && out->n && part.n)
 				rc = curve_lower(out, &part, spare);
-			if (rc || !part.n)
+			if (rc || (out->n && !part.n))
 				continue;
 			swap = *out;
 			*out = *spare;
@@ -228,7 +240,7 @@ void curve_smooth(struct curve *c, double eps)
 			struct curve_segment *a = &c->s[m - 2], *b = &c->s[m - 1], both = *a;
 			double high;
 
-			if (is_point(a) || is_point(b) || !goes_on(a, b) || slope_of(b) >= slope_of(a))
+			if (is_point(a) || is_point(b) || !goes_on(a, b) || rises(a, b))
 				break;
 			both.to = b->to;
 			both.last = b->last;
