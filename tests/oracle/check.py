@@ -74,9 +74,9 @@ def compare(p, plan, result):
     return f
 
 
-def attempt(p, seconds, presolve):
+def attempt(p, seconds, presolve, all_binaries=True):
     """HiGHS' answer. A schedule of its own that the judge does not take is an error of this program."""
-    result = exact.solve(p, seconds, presolve=presolve)
+    result = exact.solve(p, seconds, all_binaries=all_binaries, presolve=presolve)
     if result.schedule is not None:
         own = judge_schedule(p, result.schedule)
         if own.breaks:
@@ -96,7 +96,8 @@ def merged(a, b):
 
 def check(inst, plan, seconds):
     """HiGHS 1.2 (Debian 12) is wrong now and then, with its presolve or without: it calls a home infeasible that has a
-    schedule, or a dearer schedule the optimum. So what is in dispute is solved both ways, and what both call infeasible."""
+    schedule, or a dearer schedule the optimum. So what is in dispute is solved both ways, and what both call infeasible. Where both
+    call it so although the judge takes our plan, the problem is stated once more with binaries only where they are needed."""
     if "error" in plan:
         f = Finding()
         f.fault("refused: " + plan["error"])
@@ -105,7 +106,10 @@ def check(inst, plan, seconds):
     result = attempt(p, seconds, True)
     f = compare(p, plan, result)
     if f.wrong or f.behind or f.status == "infeasible":
-        first, f = f, compare(p, plan, merged(result, attempt(p, seconds, False)))
+        first, both = f, merged(result, attempt(p, seconds, False))
+        if both.status == "infeasible" and plan["status"] != "infeasible" and not judge(p, plan).breaks:
+            both = attempt(p, seconds, True, all_binaries=False)
+        f = compare(p, plan, both)
         f.highs_failed = len(f.wrong) < len(first.wrong)
     return f
 
