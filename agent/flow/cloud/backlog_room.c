@@ -96,6 +96,8 @@ int64_t backlog_retry(struct backlog *b, int64_t now_ms)
 
 	b->now_ms = now_ms;
 	b->unrefuse = b->stats.refused;
+	for (int i = 0; i < b->batch.n; i++) /* and those that are on their way there */
+		b->unrefuse += b->batch.state == BATCH_SETTLING && b->batch.row[i].fate == FATE_REFUSED;
 	b->due_ms = b->store_due_ms = b->append_due_ms = now_ms;
 	backoff_reset(&b->back);
 	backoff_reset(&b->refuse_back);
