@@ -7,6 +7,7 @@
 
 #define SEGMENTS_PER_SLOT 8
 #define ENERGY_EPS 1e-9
+#define SLOPE_BITS 36
 
 struct piece {
 	double slope, de_kw;
@@ -49,6 +50,15 @@ static int compare(const void *a, const void *b)
 	return x->order - y->order;
 }
 
+/* Differences of sums are off by their last bits: what is priced alike shall be alike, or the car goes on and off for nothing. */
+static double rounded(double slope)
+{
+	int e;
+	const double m = frexp(slope, &e);
+
+	return ldexp(round(ldexp(m, SLOPE_BITS)), e - SLOPE_BITS);
+}
+
 /* Slope pieces of slot t's envelope over the car's power. */
 static int pieces(const struct pair_view *v, int t, struct piece *out)
 {
@@ -82,7 +92,7 @@ static int pieces(const struct pair_view *v, int t, struct piece *out)
 	for (int i = 0; i + 1 < m; i++) {
 		double de = at[i + 1] - at[i];
 
-		out[i] = (struct piece){ (cost[i + 1] - cost[i]) / (de * s->dt_h), de, t, i };
+		out[i] = (struct piece){ rounded((cost[i + 1] - cost[i]) / (de * s->dt_h)), de, t, i };
 	}
 	return m > 0 ? m - 1 : 0;
 }

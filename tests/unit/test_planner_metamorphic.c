@@ -150,6 +150,35 @@ static void test_no_store(void **context)
 	}
 }
 
+/* Where all hours cost the same, a car charges without a break, and as soon as it is there: the house beside it is no reason. */
+static void test_one_price(void **context)
+{
+	(void)context;
+	for (size_t i = 2; i < N_SAMPLES; i++) {
+		struct plan_instance in;
+		struct plan p;
+		int starts = 0, first = -1;
+
+		sample(i, &in);
+		for (int t = 0; t < in.slots; t++) {
+			in.import_price[t] = in.export_price[t] = 0.28;
+			in.load_kw[t] += 0.037 * (t * 7 % 11);
+			in.battery[0].charge_max_kw[t] = in.battery[0].discharge_max_kw[t] = 0;
+		}
+		in.ev[0].max_kw = fmax(in.ev[0].min_kw + 1, 3.7);
+		solve(&in, &p);
+		for (int t = 0; t < in.slots; t++)
+			if (p.ev_kw[0][t] > 0 && (t == 0 || p.ev_kw[0][t - 1] <= 0)) {
+				starts++;
+				first = first < 0 ? t : first;
+			}
+		if (starts != 1 || first != in.ev[0].arrive_slot)
+			fail_msg("%s: %d starts, the first in slot %d of %d", SAMPLES[i], starts, first, in.ev[0].arrive_slot);
+		plan_deinit(&p);
+		instance_deinit(&in);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +186,7 @@ int main(void)
 		cmocka_unit_test(test_shifted),
 		cmocka_unit_test(test_wider),
 		cmocka_unit_test(test_no_store),
+		cmocka_unit_test(test_one_price),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
