@@ -254,16 +254,29 @@ static int take_words(struct ctl *c, struct simulate_words *w)
 	return CTL_DONE;
 }
 
+/* Do both name one file that would be written over? /dev/null takes anything, "-" is judged by itself. */
+static bool same_file(const char *a, const char *b)
+{
+	struct stat one, other;
+
+	if (!a || !b || !strcmp(a, "-"))
+		return false;
+	if (stat(a, &one) < 0)
+		return strcmp(a, b) == 0;
+	return S_ISREG(one.st_mode) && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
 /* Standard output takes one thing: the table, JSON, or a file. */
 static int check_outputs(const struct ctl *c, const struct simulate_words *w)
 {
 	const bool csv = w->csv && !strcmp(w->csv, "-"), html = w->html && !strcmp(w->html, "-");
-	struct stat one, other;
 
-	if (w->csv && w->html && !csv &&
-	    (!strcmp(w->csv, w->html) || (stat(w->csv, &one) == 0 && stat(w->html, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino)) &&
-	    (stat(w->csv, &one) < 0 || S_ISREG(one.st_mode))) { /* /dev/null takes both */
+	if (same_file(w->csv, w->html)) {
 		fprintf(stderr, "hearthctl: --csv and --html: '%s' cannot be both\n", w->html);
+		return CTL_USAGE;
+	}
+	if (same_file(w->csv, w->name) || same_file(w->html, w->name)) {
+		fprintf(stderr, "hearthctl: '%s' is the scenario: name another file to write\n", w->name);
 		return CTL_USAGE;
 	}
 	if (csv + html + (c->json && (csv || html)) < 2)

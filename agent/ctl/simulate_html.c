@@ -171,13 +171,13 @@ static void bars(const struct simulation *s, FILE *out)
 
 static void table(const struct simulation *s, FILE *out)
 {
-	fputs("<table><tr><th></th><th>bill</th><th>events pay</th><th>left</th><th>total</th><th>saving</th><th>of best</th><th>cycles</th>"
+	fputs("<table><tr><th></th><th>bill</th><th>events pay</th><th>wear</th><th>left</th><th>total</th><th>saving</th><th>of best</th><th>cycles</th>"
 	      "<th>self-sufficient</th><th>import kWh</th><th>export kWh</th><th>event kWh</th></tr>\n", out);
 	for (int i = 0; i < ROW_COUNT; i++) {
 		const struct simulate_row *r = &s->result.row[i];
 
-		fprintf(out, "<tr><th>%s</th><td>%.2f</td><td>%.2f</td><td>%.2f</td><td>%.2f</td><td>%.2f</td>", simulate_row_name((enum simulate_row_kind)i),
-			r->bill + r->wear, r->event_income, r->stock, r->total, r->saving);
+		fprintf(out, "<tr><th>%s</th><td>%.2f</td><td>%.2f</td><td>%.2f</td><td>%.2f</td><td>%.2f</td><td>%.2f</td>", simulate_row_name((enum simulate_row_kind)i),
+			r->bill, r->event_income, r->wear, r->stock, r->total, r->saving);
 		if (isnan(r->of_clairvoyant))
 			fputs("<td>-</td>", out);
 		else
@@ -188,7 +188,8 @@ static void table(const struct simulation *s, FILE *out)
 	fprintf(out, "</table>\n<p>Breaches of the floor: %d.", s->result.row[ROW_HEARTH].floor_violations);
 	if (!isnan(s->result.load_error_pct))
 		fprintf(out, " The forecast of the next day was off by %.0f %% of the load.", s->result.load_error_pct);
-	fprintf(out, " What is stored more or less at the end than at the start counts %.3f a kWh. The clairvoyant knew everything "
+	fprintf(out, " Total: the bill by the meter, less what events pay and what is left, with wear. Left: what is stored more or less at the end than "
+		"at the start, at %.3f a kWh, less what a car did not get. The clairvoyant knew everything "
 		"before it came; it ignores what happens within a minute (with a car: five).</p>\n", s->result.stored_value);
 }
 

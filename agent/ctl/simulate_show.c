@@ -21,11 +21,11 @@ static void notes(const struct simulation *s)
 {
 	const struct simulate_result *r = &s->result;
 	const double span_s = (double)(r->end_utc_ms - r->start_utc_ms) / 1e3;
-	char text[420];
+	char text[480];
 
 	printf("\n");
-	snprintf(text, sizeof(text), "Bill, total and saving in %s, import and export in kWh. Total: the bill less what is stored more at the end than at "
-		 "the start, at %.3f %s a kWh, and with what a car did not get. Of best: share of the clairvoyant's saving. Own use: "
+	snprintf(text, sizeof(text), "Bill (by the meter), total and saving in %s, import and export in kWh. Total: the bill less what events pay and what is "
+		 "stored more at the end than at the start, at %.3f %s a kWh, and with wear and what a car did not get. Of best: share of the clairvoyant's saving. Own use: "
 		 "how much of what the house used was not imported.",
 		 s->scenario.currency, r->stored_value, s->scenario.currency);
 	terminal_wrap(0, text);
@@ -67,7 +67,7 @@ static void table_fill(const struct simulation *s, struct table *t, bool people)
 
 	for (int i = 0; i < ROW_COUNT; i++) {
 		const struct simulate_row *r = &s->result.row[i];
-		const char *name = simulate_row_name((enum simulate_row_kind)i), *bill = number(r->bill - r->event_income + r->wear, 2);
+		const char *name = simulate_row_name((enum simulate_row_kind)i), *bill = number(r->bill, 2);
 
 		snprintf(best, sizeof(best), "%s%s", number(r->of_clairvoyant, 1), isnan(r->of_clairvoyant) ? "" : " %");
 		snprintf(own, sizeof(own), "%s %%", number(r->self_sufficiency_pct, 0));

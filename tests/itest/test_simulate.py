@@ -157,6 +157,13 @@ def files():
     piped = run("simulate", "flat-week", "--days", "1", "--csv", "-")
     with open(out, encoding="ascii") as f:
         assert piped.returncode == 0 and piped.stdout == f.read(), piped.stderr
+    home, link = os.path.join(folder, "home.json"), os.path.join(folder, "home-link")
+    with open(home, "w", encoding="ascii") as f:
+        f.write('{"format": "hearth-scenario/1", "days": 1}')
+    os.symlink("home.json", link)
+    for words in (["--html", home], ["--csv", link]):
+        done = run("simulate", home, *words)
+        assert done.returncode == 2 and "is the scenario: name another file" in done.stderr and os.path.getsize(home) < 50, done
 
 
 REFUSED = [
