@@ -26,6 +26,7 @@ struct ev_memory {
 #define TAKEN_MS 30000
 #define HELD_W 150.0
 #define HELD_MS 2000
+#define VOLT_SHARE 0.9       /* by how little the least power may have been lower when the plan was made: EN 50160 allows 10 % */
 #define MOST_MAX 40
 #define READY_MARGIN 1.15 /* start so early that 15 % may go wrong */
 
@@ -175,6 +176,14 @@ static const char *up_to(double max_w, char text[MOST_MAX])
 	return text;
 }
 
+/* What the plan gives now. The least power is 6 A at the voltage of when it was planned: it stays the least one when that moves. */
+static double planned_w(const struct snap_device *d, double most_w)
+{
+	const double least_w = double_min(view_min_w(d), most_w), w = d->guide.planned_w;
+
+	return double_clamp(w, w > VOLT_SHARE * least_w ? least_w : 0, most_w);
+}
+
 /* A car that charges whatever the sun does. Returns what it was given, W. */
 static double fixed_wish(struct ev_memory *m, const struct snapshot *s, int i, struct wishes *out)
 {
@@ -191,7 +200,7 @@ static double fixed_wish(struct ev_memory *m, const struct snapshot *s, int i, s
 	} else if (d->ev_mode == EV_UNSET) {
 		wish_order(out, i, o, 0, REASON_CAR_PLUGGED, "a car is plugged in%s", up_to(o.w, most));
 	} else if (plan_speaks(s, d)) {
-		o.w = double_clamp(d->guide.planned_w, 0, o.w);
+		o.w = planned_w(d, o.w);
 		wish_order(out, i, o, d->guide.until_utc_ms, REASON_CAR_PLAN, "cheap: the plan gives the car %.0f W at %.3f%s%s", d->guide.planned_w,
 			   s->import_price, d->ev_habit[0] ? "; " : "", d->ev_habit);
 	} else {

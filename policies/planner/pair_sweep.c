@@ -187,6 +187,7 @@ struct choice {
 	double d, cost, car_kw, cost_beyond;
 };
 
+/* Of what costs the same, what is nearest to self-use. */
 static void choose(const struct pair *p, int t, double mu, double d, double togo, struct choice *best)
 {
 	const struct slot *s = &p->slot[t];
@@ -194,7 +195,7 @@ static void choose(const struct pair *p, int t, double mu, double d, double togo
 
 	b = fabs(b) < 1e-10 ? 0 : fmin(fmax(b, s->battery_min_kw), s->battery_max_kw);
 	c = slot_best(s, b, mu, &e) + togo;
-	if (c < best->cost - TIE * fabs(c) || (c <= best->cost + TIE * fabs(c) && fabs(d) < fabs(best->d)))
+	if (c < best->cost - TIE * fabs(c) || (c <= best->cost + TIE * fabs(c) && fabs(d - self_use(s, e)) < fabs(best->d - self_use(s, best->car_kw))))
 		*best = (struct choice){ d, c, e, 0 };
 }
 

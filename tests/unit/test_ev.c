@@ -227,6 +227,8 @@ static void cheap_follows_the_plan_or_the_deadline(void **state)
 		{ "the plan charges", true, 5000, NAN, 0, true, 5000 },
 		{ "the plan waits", true, 0, 20000, 1, true, 0 },
 		{ "more than it can", true, 50000, NAN, 0, true, 7360 },
+		{ "the least it can, planned at a lower voltage", true, 1343, NAN, 0, true, 1380 },
+		{ "less than it can at any voltage", true, 1241, NAN, 0, true, 1241 },
 		{ "without trust no plan", true, 5000, NAN, 0, false, 0 },
 		{ "deadline far", false, 0, 7360, 3, true, 0 },
 		{ "deadline near", false, 0, 7360, 1, true, 7360 },

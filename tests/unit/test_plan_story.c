@@ -178,6 +178,27 @@ static void test_car(void **context)
 	instance_deinit(&in);
 }
 
+/* Where all hours cost the same a kWh covers the house at once, a car beside it or not. */
+static void test_ties_go_to_self_use(void **context)
+{
+	(void)context;
+	for (int cars = 0; cars < 2; cars++) {
+		struct plan_instance in;
+
+		home_make(&in, 8, cars);
+		in.battery_to_ev = false;
+		in.battery[0].soc_kwh = 2;
+		for (int t = 0; t < 8; t++)
+			in.load_kw[t] = 0.5;
+		if (cars)
+			in.ev[0] = (struct plan_ev){ .id = "wallbox", .depart_slot = 8, .energy_kwh = 6, .min_kw = 1.4, .max_kw = 4 };
+		tell(&in, NULL);
+		if (find(STORY_SELF_USE)->from_utc_ms != START || fabs(find(STORY_SELF_USE)->kwh - 2) > 1e-6)
+			fail_msg("%d cars: %.3f kWh from %lld on", cars, find(STORY_SELF_USE)->kwh, (long long)find(STORY_SELF_USE)->from_utc_ms);
+		instance_deinit(&in);
+	}
+}
+
 /* Slots of a quarter hour, two of them cheap, @apart slots between their beginnings: what stops for less than half an hour is one
  * block. Returns how many there are. */
 static int car_blocks(int apart, const char *why)
@@ -406,7 +427,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_charge_hold_sell), cmocka_unit_test(test_self_use), cmocka_unit_test(test_event),
-		cmocka_unit_test(test_for_an_event), cmocka_unit_test(test_car), cmocka_unit_test(test_car_that_pauses),
+		cmocka_unit_test(test_for_an_event), cmocka_unit_test(test_car), cmocka_unit_test(test_car_that_pauses), cmocka_unit_test(test_ties_go_to_self_use),
 		cmocka_unit_test(test_sun_to_the_grid), cmocka_unit_test(test_next_to_nothing), cmocka_unit_test(test_gains_are_the_saving),
 		cmocka_unit_test(test_too_many), cmocka_unit_test(test_encoded),
 	};
