@@ -61,6 +61,8 @@ static void say_unknown_of(const char *path, const char *where, const cJSON *obj
 
 		while (*k && strcmp(*k, member->string) != 0)
 			k++;
+		if (*k && cJSON_GetObjectItemCaseSensitive(object, member->string) != member)
+			fprintf(stderr, "hearthctl: warning: %s: %s%s is given twice, the first counts\n", path, where, member->string);
 		if (*k)
 			continue;
 		nearest_start(&near, member->string);

@@ -74,7 +74,7 @@ static double number(const cJSON *o, const char *key)
 static const char *bar(const cJSON *row, double most, char out[BAR_MAX * 3 + 1])
 {
 	const double saved = number(row, "saved");
-	const long n = most >= 0.005 && !isnan(saved) && number(row, "measured_pct") > 0 ? lround(fabs(saved) / most * BAR_MAX) : 0;
+	const long n = most >= 0.005 && !isnan(saved) ? lround(fabs(saved) / most * BAR_MAX) : 0;
 
 	out[0] = '\0';
 	for (long i = 0; i < n && i < BAR_MAX; i++)
@@ -90,7 +90,7 @@ static const char *show_money(const cJSON *row, const char *key)
 
 static void add_row(struct table *t, const cJSON *row, const char *name, const char *drawn)
 {
-	const bool measured = number(row, "measured_pct") > 0;
+	const bool measured = !isnan(number(row, "bill")); /* five minutes of a month are 0.0 % of it */
 
 	table_row(t, name, show(row, "bill", 2, ""), show(row, "without_battery", 2, ""), show_money(row, "stored_value"), show_money(row, "saved"),
 		  measured ? show(row, "event_kwh", 2, "") : "-", show(row, "measured_pct", 0, "%"), drawn);
@@ -134,11 +134,12 @@ static void print_savings(const struct ctl *c, const cJSON *data, const char *mo
 	const bool people = terminal_is();
 	struct table *t = table_new(headers, 8);
 	char drawn[BAR_MAX * 3 + 1];
-	double most = 0, measured = 0;
+	bool measured = false;
+	double most = 0;
 
 	cJSON_ArrayForEach(row, rows) { /* fmax passes NAN over */
 		most = fmax(most, fabs(number(row, "saved")));
-		measured = fmax(measured, number(row, "measured_pct"));
+		measured |= !isnan(number(row, "bill"));
 	}
 	cJSON_ArrayForEach(row, rows)
 		add_row(t, row, show_word(row, "period"), people ? bar(row, most, drawn) : "");
@@ -146,7 +147,7 @@ static void print_savings(const struct ctl *c, const cJSON *data, const char *mo
 	if (people)
 		say_meaning(data);
 	table_print(t);
-	if (people && !(measured > 0))
+	if (people && !measured)
 		say_nothing(c, month);
 }
 

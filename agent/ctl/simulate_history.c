@@ -11,6 +11,7 @@
 #define STEP_MS 300000
 #define LEARN_DAYS 7         /* before, for the forecasts, as far as they are recorded */
 #define DAYS_MAX 366
+#define BATTERY_LEAST_WH 100.
 #define KNOWN_LEAST 0.9      /* of the span asked for */
 #define STEP_MINUTES (STEP_MS / TRUTH_MINUTE_MS)
 
@@ -147,8 +148,12 @@ int simulate_history(struct ctl *c, const struct simulate_words *w, struct simul
 	int64_t end, start;
 	int code;
 
-	if (days < 1 || days > DAYS_MAX) {
-		fprintf(stderr, "hearthctl: --history: 1d to %dd\n", DAYS_MAX);
+	if (days < 1 || days > DAYS_MAX || days * (DAY_MS / 1e3) < w->history_s) {
+		fprintf(stderr, "hearthctl: --history: whole days, 1d to %dd\n", DAYS_MAX);
+		return CTL_USAGE;
+	}
+	if (w->battery_wh < BATTERY_LEAST_WH) {
+		fprintf(stderr, "hearthctl: --battery: %g Wh is less than %g Wh; %g kWh is written %gkWh\n", w->battery_wh, BATTERY_LEAST_WH, w->battery_wh, w->battery_wh);
 		return CTL_USAGE;
 	}
 	code = ctl_open(c);

@@ -169,6 +169,12 @@ static void bars(const struct simulation *s, FILE *out)
 	fputs("</svg>\n", out);
 }
 
+/* Less than half a penny is nothing, whatever its sign. */
+static double pennies(double v)
+{
+	return fabs(v) < 0.005 ? 0 : v;
+}
+
 static void table(const struct simulation *s, FILE *out)
 {
 	fputs("<table><tr><th></th><th>bill</th><th>events pay</th><th>wear</th><th>left</th><th>total</th><th>saving</th><th>of best</th><th>cycles</th>"
@@ -177,7 +183,7 @@ static void table(const struct simulation *s, FILE *out)
 		const struct simulate_row *r = &s->result.row[i];
 
 		fprintf(out, "<tr><th>%s</th><td>%.2f</td><td>%.2f</td><td>%.2f</td><td>%.2f</td><td>%.2f</td><td>%.2f</td>", simulate_row_name((enum simulate_row_kind)i),
-			r->bill, r->event_income, r->wear, r->stock, r->total, r->saving);
+			pennies(r->bill), pennies(r->event_income), r->wear, pennies(r->stock), pennies(r->total), pennies(r->saving));
 		if (isnan(r->of_clairvoyant))
 			fputs("<td>-</td>", out);
 		else
@@ -190,7 +196,7 @@ static void table(const struct simulation *s, FILE *out)
 		fprintf(out, " The forecast of the next day was off by %.0f %% of the load.", s->result.load_error_pct);
 	fprintf(out, " Total: the bill by the meter, less what events pay and what is left, with wear. Left: what is stored more or less at the end than "
 		"at the start, at %.3f a kWh, less what a car did not get. The clairvoyant knew everything "
-		"before it came; it ignores what happens within a minute (with a car: five).</p>\n", s->result.stored_value);
+		"before it came; it ignores what happens within %s.</p>\n", s->result.stored_value, s->truth.n_sessions ? "five minutes" : "a minute");
 }
 
 int simulate_html(const struct simulation *s, FILE *out)

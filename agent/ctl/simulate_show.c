@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define DAYS_OF_CHANCE 60
+
 static const char *number(double v, int decimals)
 {
 	static char slots[16][32];
@@ -20,7 +22,7 @@ static const char *number(double v, int decimals)
 static void notes(const struct simulation *s)
 {
 	const struct simulate_result *r = &s->result;
-	const double span_s = (double)(r->end_utc_ms - r->start_utc_ms) / 1e3;
+	const double span_s = (double)(r->end_utc_ms - r->start_utc_ms) / 1e3, of_most = isnan(r->least_total) ? NAN : r->row[ROW_CLAIRVOYANT].of_most;
 	char text[480];
 
 	printf("\n");
@@ -29,13 +31,16 @@ static void notes(const struct simulation *s)
 		 "how much of what the house used was not imported.",
 		 s->scenario.currency, r->stored_value, s->scenario.currency);
 	terminal_wrap(0, text);
-	snprintf(text, sizeof(text), "The clairvoyant knew every price, load, cloud and car before it came; it ignores what happens within a minute (with a car: five). %s%s%s",
-		 isnan(r->least_total) ? "It is no proven bound." : "It saved ", isnan(r->least_total) ? "" : number(r->row[ROW_CLAIRVOYANT].of_most, 2),
-		 isnan(r->least_total) ? "" : " % of what no control could have exceeded.");
+	snprintf(text, sizeof(text), "The clairvoyant knew every price, load and cloud%s before it came; it ignores what happens within %s.%s%s%s",
+		 s->truth.n_sessions ? " and car" : "", s->truth.n_sessions ? "five minutes" : "a minute",
+		 isnan(r->least_total) ? " It is no proven bound." : isnan(of_most) ? "" : " The clairvoyant itself saved ",
+		 isnan(of_most) ? "" : number(of_most, 2), isnan(of_most) ? "" : " % of the most that any control could have.");
 	terminal_wrap(0, text);
 	if (s->truth.n_sessions)
 		terminal_wrap(0, s->scenario.car.by_habit ? "Nobody told Hearth when the car leaves and what it wants: it guessed from the sessions before." :
 			"Hearth was told when the car leaves and what it wants, as with ev.set; \"known\": \"habit\" of the scenario's car shows it without.");
+	if (fmax(r->row[ROW_TIMER].saving, r->row[ROW_SELF_USE].saving) > r->row[ROW_HEARTH].saving + 0.005 && s->scenario.days < DAYS_OF_CHANCE)
+		terminal_wrap(0, "A simple rule saved more than Hearth here. In so few days chance decides: run more of them.");
 	if (r->row[ROW_HEARTH].event_kwh > 0) {
 		snprintf(text, sizeof(text), "Flip's events: Hearth gave %.1f kWh, which pays %.2f %s.", r->row[ROW_HEARTH].event_kwh,
 			 r->row[ROW_HEARTH].event_income, s->scenario.currency);

@@ -175,6 +175,8 @@ static int take(const cJSON *o, const char *where, const struct key *keys, void 
 			k++;
 		if (!k->name)
 			return prefix(err, where, unknown_key(m->string, keys, err));
+		if (cJSON_GetObjectItemCaseSensitive(o, m->string) != m)
+			return prefix(err, where, errbuf_set(err, -EINVAL, "%s: given twice", m->string));
 	}
 	for (const struct key *k = keys; k->name; k++) {
 		rc = take_one(o, k, base, err);
@@ -341,13 +343,15 @@ static int take_tariff(const cJSON *top, struct scenario *s, struct errbuf *err)
 static int take_battery(const cJSON *o, const char *where, struct scenario *s, struct errbuf *err)
 {
 	struct scenario_battery *b = &s->battery[s->n_batteries];
+	int rc;
 
 	*b = (struct scenario_battery){ .charge_max_w = 5000, .discharge_max_w = 5000, .charge_eff = 0.95, .discharge_eff = 0.95,
 					.standby_w = 10, .soc_pct = 50, .soc_min_pct = 5, .native = true };
-	if (cJSON_IsObject(o) && !member(o, "capacity_wh"))
-		return errbuf_set(err, -EINVAL, "%s.capacity_wh: it must be said", where);
 	s->n_batteries++;
-	return take(o, where, BATTERY, b, err);
+	rc = take(o, where, BATTERY, b, err);
+	if (rc == 0 && !member(o, "capacity_wh"))
+		return errbuf_set(err, -EINVAL, "%s.capacity_wh: it must be said", where);
+	return rc;
 }
 
 static int take_batteries(const cJSON *top, struct scenario *s, struct errbuf *err)

@@ -506,21 +506,6 @@ static void test_all_are_wrong(void **state)
 	assert_int_equal(fake_count(STORE_REFUSED), 0);
 }
 
-/* Told to go again while the disk has not yet put it aside. */
-static void test_retry_before_it_is_aside(void **state)
-{
-	(void)state;
-	kit_fill(1, 0, 1);
-	kit_restart(0, 8);
-	kit_step();
-	assert_true(open_batch && kit_answer(422, 0, NULL) == 0);
-	assert_int_equal(kit_stats().refused, 0);
-	assert_int_equal(backlog_retry(log_, now), 1);
-	kit_drain(100);
-	kit_check(1, 1);
-	assert_true(kit_stats().refused == 0 && fake_count(STORE_REFUSED) == 0);
-}
-
 /* Two bad ones in a row make the rest go one by one; good ones make the batches grow again, up to what they were. */
 static void test_batches_grow_again(void **state)
 {
@@ -601,7 +586,7 @@ int main(void)
 		T_(test_another_disk_another_id), T_(test_nothing_is_sent_before_the_count), T_(test_answers),
 		T_(test_lost_and_late_answers), T_(test_power_cut_between_answer_and_delete), T_(test_delete_fails),
 		T_(test_500_for_an_hour), T_(test_flapping_link), T_(test_sender_is_busy), T_(test_bad_points_are_found),
-		T_(test_all_are_wrong), T_(test_retry_before_it_is_aside), T_(test_queue_is_counted), T_(test_later_append_behind_the_newest),
+		T_(test_all_are_wrong), T_(test_queue_is_counted), T_(test_later_append_behind_the_newest),
 		T_(test_batches_grow_again), T_(test_refusals_in_the_log),
 	};
 

@@ -338,6 +338,21 @@ static void test_refused_are_kept_within_limits(void **state)
 		assert_true(has[0][k] == 1 && has[1][k] == 1);
 }
 
+/* Told to go again while the disk has not yet put it aside. */
+static void test_retry_before_it_is_aside(void **state)
+{
+	(void)state;
+	kit_fill(1, 0, 1);
+	kit_restart(0, 8);
+	kit_step();
+	assert_true(open_batch && kit_answer(422, 0, NULL) == 0);
+	assert_int_equal(kit_stats().refused, 0);
+	assert_int_equal(backlog_retry(log_, now), 1);
+	kit_drain(100);
+	kit_check(1, 1);
+	assert_true(kit_stats().refused == 0 && fake_count(STORE_REFUSED) == 0);
+}
+
 /* Rows of another version, or damaged: they stop nobody. */
 static void test_unreadable(void **state)
 {
@@ -370,7 +385,7 @@ int main(void)
 		T_(test_thinning_keeps_energy), T_(test_oldest_first), T_(test_dropped_when_nothing_merges),
 		T_(test_unlike_neighbours_are_left), T_(test_not_under_way), T_(test_thinning_fails),
 		T_(test_not_what_flip_may_have), T_(test_answered_is_thinned),
-		T_(test_refused_are_kept_within_limits), T_(test_unreadable),
+		T_(test_refused_are_kept_within_limits), T_(test_retry_before_it_is_aside), T_(test_unreadable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
