@@ -100,12 +100,18 @@ def said():
         agent.answers["savings.get"]["data"] = {"currency": "EUR", "rows": [{"period": "2026-01", "event_kwh": 0, "measured_pct": 0}], "total": {}}
         text = plain(on_terminal(words_of(agent, "savings", "--month")))
         assert "Nothing has been measured yet" in text and re.search(r"^month +bill", text, re.M), text
-        # another month than this one, no currency, nothing lost, and no bar where nothing was measured
-        agent.answers["savings.get"]["data"] = {"rows": [{"period": "2020-01-01", "bill": 0, "without_battery": 0, "saved": -0.001, "event_kwh": 0,
-                                                          "measured_pct": 0}], "total": {"saved": -0.001, "event_kwh": 0, "measured_pct": 0}}
+        # another month than this one, no currency
+        agent.answers["savings.get"]["data"] = {"rows": [{"period": "2020-01-01", "event_kwh": 0, "measured_pct": 0}],
+                                                "total": {"event_kwh": 0, "measured_pct": 0}}
         text = plain(on_terminal(words_of(agent, "savings", "--month", "2020-01")))
         assert "Nothing was measured in 2020-01." in text and "yet" not in text and "In " not in text.split("\n")[0], text
-        assert re.search(r"^2020-01-01 +0\.00 +0\.00 +- +0\.00 +- +0 %\s*$", text, re.M) and not re.search("[█░]", text), text
+        assert re.search(r"^2020-01-01 +- +- +- +- +- +0 %\s*$", text, re.M), text
+        # five minutes of a month are 0.0 % of it: they count; nothing lost, and no bar for it
+        agent.answers["savings.get"]["data"] = {"rows": [{"period": "2026-01", "bill": 0.01, "without_battery": 0.01, "saved": -0.001, "event_kwh": 0,
+                                                          "measured_pct": 0.0}], "total": {"saved": -0.001, "event_kwh": 0, "measured_pct": 0}}
+        text = plain(on_terminal(words_of(agent, "savings", "--month")))
+        assert "Nothing has been measured" not in text, text
+        assert re.search(r"^2026-01 +0\.01 +0\.01 +- +0\.00 +0\.00 +0 %\s*$", text, re.M) and not re.search("[█░]", text), text
         asked = len(agent.asked)
         for month in ("2026-13", "2026-00", "2026-1", "202601", "foo", "2026-01-01", ""):
             code, out, err = agent.ctl("savings", "--month", month)
