@@ -56,7 +56,8 @@ struct doubt_memory {
 	bool tight;                      /* a limit is at stake: nobody is stopped, one gives way a little */
 	struct harmless_excess begun_with; /* by so much limits were exceeded */
 	float told_w[DEVICE_MAX];        /* ... where each is held then */
-	int64_t exceeded_ms;             /* since when limits are exceeded; 0 = they are not */
+	int64_t exceeded_ms;             /* since when limits are exceeded by so much; 0 = they are not */
+	float exceeded_w;                /* the least since then: W more is a new cause */
 	int64_t wild_ms;                 /* since when the meter swings so; 0 = it does not */
 	bool swung;                      /* ... for long: no limit is kept anyway */
 	int64_t rest_ms;                 /* our devices last moved */
@@ -431,6 +432,16 @@ static bool tight_waits(const struct doubt_memory *m, const struct snapshot *s, 
 	return !harmless_no_word(s) || !isfinite(exceeded_w) || (exceeded_w > 0 && s->now_ms - done_ms < REST_MS);
 }
 
+/* A W or two beyond a limit of 0 are always there; the sun that then comes out is not what has been waited for. */
+static void exceeded_watch(struct doubt_memory *m, double exceeded_w, int64_t now_ms)
+{
+	if (exceeded_w <= 0)
+		m->exceeded_ms = 0;
+	else if (m->exceeded_ms == 0 || exceeded_w > (double)m->exceeded_w + SLACK_W)
+		m->exceeded_ms = now_ms;
+	m->exceeded_w = m->exceeded_ms == now_ms ? (float)exceeded_w : fminf(m->exceeded_w, (float)exceeded_w);
+}
+
 static void suspect(struct doubt_memory *m, const struct snapshot *s)
 {
 	bool negative = gives_power(&m->gives, s) && s->now_ms >= m->negative_again_ms;
@@ -438,7 +449,7 @@ static void suspect(struct doubt_memory *m, const struct snapshot *s)
 	bool odd = m->run.n >= SUSPECT_RUN || m->sane.wild || jumped, kept = harmless_excess_w(s, true) <= 0;
 	double exceeded_w = harmless_excess_w(s, false);
 
-	m->exceeded_ms = exceeded_w > 0 ? m->exceeded_ms ? m->exceeded_ms : s->now_ms : 0;
+	exceeded_watch(m, exceeded_w, s->now_ms);
 	m->jumped = m->sane.jumps;
 	m->wild_ms = m->sane.wild ? m->wild_ms ? m->wild_ms : s->now_ms : 0;
 	m->swung = m->wild_ms > 0 && s->now_ms - m->wild_ms >= STILL_MS;

@@ -151,12 +151,14 @@ static void trial_watch(struct check *k)
 static double taking_left(const struct check *k, int i, int point)
 {
 	const struct home_device *hd = &k->h->d[i];
-	double lo, hi;
+	double lo, hi, took_w = point ? k->m->took_w[i] : k->m->might_w[i];
 
 	if (hd->kind != HOME_BATTERY || hd->fault || invariant_soc_unknown(k, i) || hd->soc_pct > TAPER_PCT)
 		return 0;
 	invariant_span(&k->d->d[i].order, &lo, &hi);
-	return fmax(0, (point ? k->m->took_w[i] : k->m->might_w[i]) - fmax(0, hi));
+	if (hd->hybrid && hd->port_max_w > 0)
+		took_w = fmin(took_w, hd->port_max_w);
+	return fmax(0, took_w - fmax(0, hi));
 }
 
 /* A car that is told to charge and does not: how long its room is kept for it. A hub that was just started begins anew. */

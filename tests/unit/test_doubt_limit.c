@@ -270,6 +270,35 @@ static void it_waits(void **state)
 	}
 }
 
+/* A limit that has long been exceeded a little, and then by more: the orders that answer that come first. */
+static void more_is_a_new_cause(void **state)
+{
+	static const struct { const char *name; double first_w, then_w; bool waits; } ROWS[] = {
+		{ "nothing more", 0, 0, false }, { "200 W", 0, 200, false }, { "more", 0, 201, true }, { "200 W, in two parts", 100, 100, false },
+		{ "more, in two", 101, 101, true }, { "less, then more than it was by 101", -100, 201, true },
+		{ "kept in between", -1001, 1001, true },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		int t = 0;
+
+		begin(2000, -3000);
+		kit.s.site.export_limit_w = 2000;
+		kit.s.dev[battery].override.mode = OVERRIDE_CHARGE;
+		steps(2000, 2);
+		kit_tell(battery, order_power(2000));
+		kit_run(12);
+		kit.load_w += ROWS[r].first_w;
+		kit_tick();
+		kit.s.dev[battery].override.mode = OVERRIDE_NONE;
+		kit.load_w += ROWS[r].then_w;
+		for (kit_tick(); !tried() && t < 20; t++)
+			kit_tick();
+		assert_row(ROWS[r].name, t == (ROWS[r].waits ? 6 : 0));
+	}
+}
+
 /* What makes it worse than it was ends it, and the same suspicion stands again after two minutes. */
 static void worse_ends_it(void **state)
 {
@@ -475,6 +504,7 @@ int main(void)
 		cmocka_unit_test(a_lost_meter_ends_it),
 		cmocka_unit_test(one_gives_way),
 		cmocka_unit_test(it_waits),
+		cmocka_unit_test(more_is_a_new_cause),
 		cmocka_unit_test(worse_ends_it),
 		cmocka_unit_test(against_a_word_ends_it),
 		cmocka_unit_test(what_it_shows),
