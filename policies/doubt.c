@@ -295,6 +295,12 @@ static void verdict(struct doubt_memory *m, const struct snapshot *s)
 		unclear(m, s->now_ms, m->tight || m->lean > 0 ? m->begun : (struct run){ 0 });
 }
 
+/* It counts as lost, whatever its sign or scale. */
+static bool unusable(const struct sane *sane)
+{
+	return sane->frozen || sane->jumps || sane->absurd;
+}
+
 static bool pushes(const struct doubt_memory *m)
 {
 	return m->act == ACT_PUSH || m->act == ACT_PUSH_AGAIN;
@@ -325,7 +331,7 @@ static bool in_the_way(const struct doubt_memory *m, const struct snapshot *s)
 {
 	if (m->belief == DOUBTED || m->jumpy || !harmless_hold_any(s))
 		return false;
-	if (m->tight && (m->sane.frozen || m->sane.jumps || m->sane.absurd))
+	if (m->tight && unusable(&m->sane))
 		return true; /* it counts as lost: nobody goes on as told */
 	return against_a_word(m, s) || ((m->gentle || m->tight) && !harmless_no_word(s)) || (!m->swung && exceeds_more(m, s));
 }
@@ -456,7 +462,7 @@ static void suspect(struct doubt_memory *m, const struct snapshot *s)
 	if ((!odd && !(negative && (kept || m->gives.beyond) && !m->edge.open && harmless_no_word(s))) || s->now_ms < m->trial_ms || !view_may_order(s))
 		return;
 	m->tight = !kept && !m->sane.jumps && !m->swung && harmless_hold_any(s);
-	if (m->tight && tight_waits(m, s, exceeded_w))
+	if (m->tight && (unusable(&m->sane) || tight_waits(m, s, exceeded_w)))
 		return;
 	if (negative)
 		m->negative_again_ms = s->now_ms + AGAIN_NEGATIVE_MS;
@@ -531,7 +537,7 @@ static void doubt_step(void *memory, const struct snapshot *s, struct wishes *ou
 		trial_step(m, s);
 	else if (s->now_ms >= m->probe_ms && view_may_order(s))
 		m->probe_ms = trial_begin(m, s) ? m->probe_ms : s->now_ms + PROBE_EVERY_MS;
-	out->meter_doubted = m->belief == DOUBTED || m->sane.frozen || m->sane.jumps || m->sane.absurd;
+	out->meter_doubted = m->belief == DOUBTED || unusable(&m->sane);
 	out->meter_lost = out->meter_doubted;
 	out->phase_doubts = m->swapped.devices;
 	if (m->act != ACT_NONE)

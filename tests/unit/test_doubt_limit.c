@@ -201,6 +201,39 @@ static void a_lost_meter_ends_it(void **state)
 	}
 }
 
+/* Nor is it tried then: whoever went on as told would do so without a meter. */
+static void a_lost_meter_is_not_tried(void **state)
+{
+	static const struct { const char *name; bool frozen; double jump_w; bool tried; } ROWS[] = {
+		{ "frozen", true, 0, false }, { "absurd", false, 200000, false }, { "neither", false, 0, true },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		bool seen = false;
+		int car;
+
+		begin(2000, -3000);
+		car = desk_charger(&kit.s, 0);
+		kit_tell(car, order_power(0));
+		kit.s.site.export_limit_w = 4000;
+		kit.s.dev[battery].override.mode = OVERRIDE_CHARGE;
+		kit_run(3);
+		steps(2000, 6);
+		kit.frozen = ROWS[r].frozen;
+		kit.jump_w = ROWS[r].jump_w;
+		kit_tell(car, order_power(ROWS[r].tried ? 0 : 6000));
+		kit_run(30);
+		assert_row(ROWS[r].name, kit.w->meter_lost != ROWS[r].tried);
+		kit.s.dev[battery].override.mode = OVERRIDE_NONE;
+		for (int t = 0; t < 10; t++) {
+			kit_tick();
+			seen = seen || tried();
+		}
+		assert_row(ROWS[r].name, seen == ROWS[r].tried);
+	}
+}
+
 /* One gives way, the rest stays: where it was told to be, or where it is by itself. */
 static void one_gives_way(void **state)
 {
@@ -502,6 +535,7 @@ int main(void)
 		cmocka_unit_test(who_cannot_give_way),
 		cmocka_unit_test(who_takes_more),
 		cmocka_unit_test(a_lost_meter_ends_it),
+		cmocka_unit_test(a_lost_meter_is_not_tried),
 		cmocka_unit_test(one_gives_way),
 		cmocka_unit_test(it_waits),
 		cmocka_unit_test(more_is_a_new_cause),
