@@ -28,14 +28,14 @@ static struct floor_view contractual(const struct command_view *c, double user_p
 	return (struct floor_view){ user_pct, "user" };
 }
 
-struct floor_view floor_effective(const struct snapshot *s, const struct snap_device *d)
+struct floor_view floor_in(const struct snapshot *s, const struct snap_device *d, const struct command_view *c)
 {
 	double user_pct = isfinite(s->site.reserve_pct) ? s->site.reserve_pct : 100;
 	double hardware_pct = floor_hardware_pct(d);
 	struct floor_view f = { user_pct, "user" };
 
-	if (view_command(s, d)) {
-		f = contractual(&d->command, user_pct);
+	if (c) {
+		f = contractual(c, user_pct);
 		if (s->site.honour_user_floor && user_pct > f.pct)
 			f = (struct floor_view){ user_pct, "user" };
 	}
@@ -43,4 +43,9 @@ struct floor_view floor_effective(const struct snapshot *s, const struct snap_de
 		f = (struct floor_view){ hardware_pct, "hardware" };
 	f.pct = double_clamp(f.pct, 0, 100);
 	return f;
+}
+
+struct floor_view floor_effective(const struct snapshot *s, const struct snap_device *d)
+{
+	return floor_in(s, d, view_command(s, d) ? &d->command : NULL);
 }

@@ -14,8 +14,11 @@ struct floor_view {
 /** Device's hardware minimum, %; 0 when nobody says. */
 double floor_hardware_pct(const struct snap_device *d);
 
-/** In a command: the first of owner's event reserve, command, event, program, user; else the user's. Never below the
- *  hardware minimum. Source: design "Precedence", flip-api section 12. */
+/** While @c is in force (NULL = none): the first of owner's event reserve, command, event, program, user; else the user's. Never
+ *  below the hardware minimum. Source: design "Precedence", flip-api section 12. */
+struct floor_view floor_in(const struct snapshot *s, const struct snap_device *d, const struct command_view *c);
+
+/** Now. */
 struct floor_view floor_effective(const struct snapshot *s, const struct snap_device *d);
 
 #endif

@@ -216,6 +216,7 @@ static void apply(struct work *w, const struct slice *s, int n, const struct roo
 
 		if (left_w >= s[k].told_w - 0.5)
 			continue;
+		d->spent = d->spent || r->dir < 0;
 		work_cut(d, r->by->rank, r->by->code, "%s: %.0f W left instead of %.0f W", r->by->why, left_w, s[k].told_w);
 		d->cut_name_n = (int)strlen(r->by->why);
 		if (o->kind != ORDER_BALANCE || !o->native)
@@ -391,7 +392,7 @@ static bool supports(const struct work *w, int i, const struct room *r)
 	const struct work_device *d = &w->d[i];
 	const struct device_caps *caps = &d->dev->state.caps;
 
-	return d->controlled && !d->charger && caps->can_power &&
+	return d->controlled && !d->charger && !d->spent && caps->can_power &&
 	       (caps->guarded_by != GUARDED_NONE || d->dev->allow_unguarded) && share_part(d, r->point) > 0 && !phase_unknown(d, r->point) &&
 	       lowest_w(d) < work_power(w, i) - 1;
 }
@@ -513,12 +514,13 @@ static void exceeded_watch(struct work *w)
 		}
 }
 
+/* Of what goes out the site comes last: what a phase takes off need not be taken off for it. */
 static void fit_side(struct work *w, double dir)
 {
 	struct room r;
 
-	for (int point = POINT_SITE; point < POINT_COUNT; point++) {
-		if (!share_room(w, (enum point)point, dir, &r))
+	for (int n = 0; n < POINT_COUNT; n++) {
+		if (!share_room(w, (enum point)(dir > 0 ? n : POINT_COUNT - 1 - n), dir, &r))
 			continue;
 		fit(w, &r, false);
 		fit(w, &r, true);
@@ -548,8 +550,8 @@ static void support_all(struct work *w)
 	}
 }
 
-/* Support for one phase may export on another: the export side looks after it, and what that takes away is looked at once
- * more from the import side. */
+/* Support for one phase may export on another: the export side looks after it; what that takes away others give who still can, and
+ * what is left of it is looked at once more from the import side. */
 void share_points(struct work *w)
 {
 	struct room r;
@@ -561,8 +563,10 @@ void share_points(struct work *w)
 	}
 	exceeded_watch(w);
 	fit_side(w, 1);
-	support_all(w);
-	fit_side(w, -1);
+	for (int round = 0; round < 2; round++) {
+		support_all(w);
+		fit_side(w, -1);
+	}
 	curtail_points(w);
 	fit_side(w, 1);
 	for (int point = POINT_SITE; point < POINT_COUNT; point++)

@@ -33,6 +33,7 @@ struct work_device {
 	bool idle;                      /* a car that may charge and has not drawn for minutes */
 	double claim_w;                 /* a car that has just changed: what it will be told with its next step; 0 = that does not wait */
 	double read_high_w;             /* a car: its last two readings, or what it was told since, whatever is more; else infinite */
+	bool spent;                     /* a battery: the export side has cut it, more support is not to be had */
 	double relief_w;                /* PV: what the bound takes off its production, beyond what the meter shows */
 	const struct limit_wish *curtail_by;
 	uint32_t limited_by;

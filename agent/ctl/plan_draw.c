@@ -68,7 +68,7 @@ static bool read_array(const struct drawing *d, const cJSON *array, bool more, d
 	return true;
 }
 
-/* Means over columns of values that hold for a slot each. */
+/* Means over columns of values that hold for a slot each; from lowest to highest of these, not of the means. */
 static void column_make(const struct drawing *d, const double *v, struct column *c)
 {
 	double width_ms = (double)d->span_ms / d->columns;
@@ -84,8 +84,10 @@ static void column_make(const struct drawing *d, const double *v, struct column 
 		for (int k = t; k < d->slots && (k == t || d->end_ms[k - 1] < to); k++)
 			sum += v[k] * (fmin(to, d->end_ms[k]) - fmax(from, k > 0 ? d->end_ms[k - 1] : 0));
 		c->mean[i] = sum / width_ms;
-		c->lo = fmin(c->lo, c->mean[i]);
-		c->hi = fmax(c->hi, c->mean[i]);
+	}
+	for (int k = 0; k < d->slots; k++) {
+		c->lo = fmin(c->lo, v[k]);
+		c->hi = fmax(c->hi, v[k]);
 	}
 }
 
@@ -221,7 +223,7 @@ static void draw_battery(const struct drawing *d, const cJSON *battery, double *
 	const cJSON *capacity = member(battery, "capacity_kwh");
 	struct column c, floor;
 	bool has_floor;
-	double full;
+	double full, least = INFINITY, most = -INFINITY;
 
 	if (!read_array(d, member(battery, "battery_kw"), false, v))
 		return;
@@ -229,9 +231,15 @@ static void draw_battery(const struct drawing *d, const cJSON *battery, double *
 	draw_power(d, id && id[0] ? id : "battery", &c);
 	if (!read_array(d, member(battery, "soc_kwh"), true, v))
 		return;
+	for (int t = 0; t <= d->slots; t++) {
+		least = fmin(least, v[t]);
+		most = fmax(most, v[t]);
+	}
 	for (int t = 0; t < d->slots; t++) /* the mean of a slot */
 		v[t] = (v[t] + v[t + 1]) / 2;
 	column_make(d, v, &c);
+	c.lo = least;
+	c.hi = most;
 	has_floor = read_array(d, member(battery, "floor_kwh"), true, v);
 	if (has_floor)
 		column_make(d, v + 1, &floor);

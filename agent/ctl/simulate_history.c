@@ -14,6 +14,7 @@
 #define BATTERY_LEAST_WH 100.
 #define KNOWN_LEAST 0.9      /* of the span asked for */
 #define STEP_MINUTES (STEP_MS / TRUTH_MINUTE_MS)
+#define DAY_MINUTES 1440
 
 struct tape {
 	struct truth *t;
@@ -70,7 +71,7 @@ static int take_page(struct tape *tape, const cJSON *data)
 		const double pv_w = i < len[PV] && list[PV][i] > 0 ? list[PV][i] : 0, import = i < len[IMPORT] ? list[IMPORT][i] : (double)NAN;
 		const double export = i < len[EXPORT] && !isnan(list[EXPORT][i]) ? list[EXPORT][i] : 0;
 
-		put(tape->t, at, load_w + car_w, pv_w, import, export);
+		put(tape->t, at, load_w + car_w, isnan(load_w) ? (double)NAN : pv_w, import, isnan(import) ? (double)NAN : export);
 		if (at >= tape->t->start_utc_ms && at < tape->t->end_utc_ms)
 			tape->known += !isnan(load_w) && !isnan(import);
 	}
@@ -100,30 +101,47 @@ static int fetch(struct ctl *c, struct tape *tape)
 	return code;
 }
 
-/* Gaps from the start on take what was before them, else what comes after; the days behind the end repeat the last one's prices. */
+/* Where a gap's minute comes from: that time of the day before, where it is known, else the minute before, else the first that is. */
+static int alike(bool day_before, int i, int start, int first)
+{
+	return day_before ? i - DAY_MINUTES : i > start ? i - 1 : first;
+}
+
+/* From the start on; the day behind the end repeats the last one. Before the start what is unknown teaches nothing, and an unknown
+ * price is never asked for. */
 static void mend(struct truth *t)
 {
 	const int start = truth_minute(t, t->start_utc_ms), end = truth_minute(t, t->end_utc_ms - 1) + 1;
-	float load_w = (float)NAN;
-	double price = (double)NAN;
+	int load = start, price = start;
 
-	for (int i = start; i < end && (isnan(load_w) || isnan(price)); i++) {
-		load_w = isnan(load_w) ? t->load_w[i] : load_w;
-		price = isnan(price) ? t->import_price[i] : price;
-	}
+	while (load < end - 1 && isnan(t->load_w[load]))
+		load++;
+	while (price < end - 1 && isnan(t->import_price[price]))
+		price++;
 	for (int i = start; i < end; i++) {
-		load_w = isnan(t->load_w[i]) ? load_w : t->load_w[i];
-		price = isnan(t->import_price[i]) ? price : t->import_price[i];
-		t->load_w[i] = load_w;
-		t->import_price[i] = price;
+		if (isnan(t->load_w[i])) {
+			const int from = alike(i >= DAY_MINUTES && !isnan(t->load_w[i - DAY_MINUTES]), i, start, load);
+
+			t->load_w[i] = t->load_w[from];
+			t->pv_w[i] = t->pv_w[from];
+		}
+		if (isnan(t->import_price[i])) {
+			const int from = alike(i >= DAY_MINUTES && !isnan(t->import_price[i - DAY_MINUTES]), i, start, price);
+
+			t->import_price[i] = t->import_price[from];
+			t->export_price[i] = t->export_price[from];
+		}
 	}
-	for (int i = 0; i < start; i++) /* before, an unknown load teaches nothing and an unknown price is never asked for */
-		t->import_price[i] = isnan(t->import_price[i]) ? t->import_price[start] : t->import_price[i];
+	for (int i = 0; i < start; i++)
+		if (isnan(t->import_price[i])) {
+			t->import_price[i] = t->import_price[start];
+			t->export_price[i] = t->export_price[start];
+		}
 	for (int i = end; i < t->n; i++) {
-		t->import_price[i] = t->import_price[i - 1440];
-		t->export_price[i] = t->export_price[i - 1440];
-		t->load_w[i] = t->load_w[i - 1440];
-		t->pv_w[i] = t->pv_w[i - 1440];
+		t->import_price[i] = t->import_price[i - DAY_MINUTES];
+		t->export_price[i] = t->export_price[i - DAY_MINUTES];
+		t->load_w[i] = t->load_w[i - DAY_MINUTES];
+		t->pv_w[i] = t->pv_w[i - DAY_MINUTES];
 	}
 }
 
@@ -134,6 +152,7 @@ static void describe(const struct simulate_words *w, int days, struct scenario *
 	snprintf(s->about, sizeof(s->about), "what the hub recorded, with a battery of %.1f kWh and %.1f kW", w->battery_wh / 1e3,
 		 (w->power_w > 0 ? w->power_w : w->battery_wh / 2) / 1e3);
 	s->days = days;
+	s->day_ahead = true; /* when each price came to be known is not recorded: never earlier than this */
 	s->latitude = s->longitude = NAN;
 	s->n_batteries = 1;
 	s->battery[0] = (struct scenario_battery){ .capacity_wh = w->battery_wh, .charge_eff = 0.95, .discharge_eff = 0.95, .standby_w = 10,
@@ -169,8 +188,8 @@ int simulate_history(struct ctl *c, const struct simulate_words *w, struct simul
 		return CTL_FAILED;
 	}
 	for (int i = 0; i < s->truth.n; i++) {
-		s->truth.load_w[i] = (float)NAN;
-		s->truth.import_price[i] = (double)NAN;
+		s->truth.load_w[i] = s->truth.pv_w[i] = (float)NAN;
+		s->truth.import_price[i] = s->truth.export_price[i] = (double)NAN;
 	}
 	code = fetch(c, &tape);
 	if (code != CTL_DONE)

@@ -7,6 +7,7 @@
 #include "flow/hub.h"
 #include "io/log.h"
 #include "io/loop.h"
+#include "policies/floor.h"
 #include "policies/view.h"
 
 #include <math.h>
@@ -279,7 +280,7 @@ static void plan_events(const struct hub *h, struct planning_inputs *in)
 		v->from_utc_ms = e->c.starts_utc_ms;
 		v->to_utc_ms = e->c.ends_utc_ms ? e->c.ends_utc_ms : e->c.starts_utc_ms + h->book->max_endless_ms;
 		v->power_w = event_power(e, in->snapshot->site.grid_charging);
-		v->floor_pct = view.command_pct;
+		v->floor_pct = floor_in(in->snapshot, &in->snapshot->dev[e->device], &view).pct;
 	}
 }
 

@@ -137,6 +137,8 @@ void hub_plan_observe(struct hub_sim *h)
 	double load_w, pv_w;
 
 	home_measure(&h->snap, &load_w, &pv_w);
+	if (home_curtailed(&h->snap))
+		pv_w = NAN;
 	forecast_observe(&h->forecast, h->o.zone, h->snap.utc_ms, load_w, pv_w);
 	if (h->w->utc_ms % SIMULATE_POINT_MS == 0)
 		judge_forecast(h);

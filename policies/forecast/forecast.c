@@ -109,10 +109,14 @@ void forecast_refresh(struct forecast *f, const struct zone *z)
 	forecast_tables(f, z);
 }
 
-static void smooth(struct forecast_meter *m, double w, double dt_ms)
+static void smooth(struct forecast_meter *m, double w, int64_t utc_ms, double dt_ms)
 {
-	if (!isfinite(w))
+	if (!isfinite(w)) {
+		if (utc_ms - m->at_utc_ms > GAP_MS)
+			m->now_w = NAN;
 		return;
+	}
+	m->at_utc_ms = utc_ms;
 	m->now_w = isnan(m->now_w) ? w : m->now_w + (w - m->now_w) * (1 - exp(-dt_ms / SMOOTH_MS));
 }
 
@@ -153,7 +157,7 @@ void forecast_observe(struct forecast *f, const struct zone *z, int64_t utc_ms, 
 	if (f->last > quarter + FORECAST_DAY) /* learned by a clock that ran ahead: of nothing we know the time */
 		forget(f);
 	if (gap) {
-		f->load_meter = f->pv_meter = (struct forecast_meter){ NAN, 0, 0 };
+		f->load_meter = f->pv_meter = (struct forecast_meter){ .now_w = NAN };
 	} else if (f->seen_utc_ms && quarter != f->running) {
 		keep(f, f->running, &f->load_meter, &f->pv_meter);
 		forecast_settle(f, z);
@@ -165,8 +169,8 @@ void forecast_observe(struct forecast *f, const struct zone *z, int64_t utc_ms, 
 	f->seen_utc_ms = utc_ms;
 	add(&f->load_meter, load_w);
 	add(&f->pv_meter, pv_w);
-	smooth(&f->load_meter, load_w, dt);
-	smooth(&f->pv_meter, pv_w, dt);
+	smooth(&f->load_meter, load_w, utc_ms, dt);
+	smooth(&f->pv_meter, pv_w, utc_ms, dt);
 }
 
 /* ---- answers ---- */

@@ -28,6 +28,7 @@ struct forecast_range {
 struct forecast_meter {
 	double now_w;                /* smoothed over about two minutes; NAN = unknown */
 	double sum, n;
+	int64_t at_utc_ms;           /* of the last reading */
 };
 
 struct forecast_quantiles { float low, mid, high; };

@@ -20,6 +20,7 @@
 #define GUESS_DAYS 7
 #define EVENT_MARGIN 1.05 /* of a price; below 1 / EFFICIENCY^2 */
 #define EVENT_MIN 0.01
+#define AT_BOUND 0.95 /* a sun that gives that much of what it may would give more */
 
 void home_measure(const struct snapshot *s, double *load_w, double *pv_w)
 {
@@ -47,6 +48,18 @@ void home_measure(const struct snapshot *s, double *load_w, double *pv_w)
 	*pv_w = fmax(0, sun);
 	if (view_grid(s, &grid_w))
 		*load_w = grid_w - sum;
+}
+
+bool home_curtailed(const struct snapshot *s)
+{
+	for (int i = 0; i < s->n_devices; i++) {
+		const struct snap_device *d = &s->dev[i];
+		double w;
+
+		if (view_pv(d) && d->ordered.kind == ORDER_POWER && view_power(s, i, &w, NULL) && w <= AT_BOUND * d->ordered.w + 1)
+			return true;
+	}
+	return false;
 }
 
 /* ---- prices ---- */

@@ -62,6 +62,9 @@ bool home_plans(const struct snapshot *s, int device);
 /** House load without batteries, cars and sun, and the sun, W; NAN when a part of the sum is not known now. */
 void home_measure(const struct snapshot *s, double *load_w, double *pv_w);
 
+/** True while a bound that is reached hides what the sun would give: what home_measure says of it teaches no forecast. */
+bool home_curtailed(const struct snapshot *s);
+
 /** Worth of a stored kWh at the end: the cheaper half of the known prices is what it will most likely replace, so
  *  discharge_eff x the mean of that half (over time), never below 0. */
 double home_terminal_value(const struct plan_instance *in, double discharge_eff);

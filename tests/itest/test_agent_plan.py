@@ -122,6 +122,11 @@ def test_ready_for_an_event():
         t += 1
     assert p["batteries"][0]["soc_kwh"][t] > 8 / 0.95 + 1.35 - 0.1, "not ready for the event"
     assert max(p["prices"]["import"]) < 0.5, "what an event is worth is no price"
+    assert abs(min(p["batteries"][0]["floor_kwh"]) - 1.35) < 0.01, "the command's floor"
+    home.apply(home.config().replace("[flip]\n", "[flip]\nhonour_user_floor = yes\n", 1))
+    home.mqtt.publish(R + "/request/plan.refresh", {})
+    plan(lambda p: abs(min(p["batteries"][0]["floor_kwh"]) - 2.7) < 0.01, what="a plan that keeps the owner's floor in the event")
+    home.apply(home.config())
     home.send(dict(command, status="CANCELED", updated_at=stamp(time.time() + 1)), event_type="command.updated")
     plan(lambda p: not any(b["action"] == "discharge" for b in p["blocks"]), what="a plan without the event")
 

@@ -211,10 +211,12 @@ def hours_ago(hours):
 
 
 class History:
-    """An agent with a history of some days: 500 W, 2 kW of sun around noon, 0.10 at night and 0.30 else."""
+    """An agent with a history of some days: 500 W, 2 kW of sun around noon, 0.10 at night and 0.30 else. With a gap nothing is known of ten
+    hours of three days ago, right behind five minutes of 3 kW."""
 
-    def __init__(self, days):
+    def __init__(self, days, gap=False):
         self.days, self.asked = days, []
+        self.gap = hours_ago(72).replace(hour=8, minute=0, second=0, microsecond=0) if gap else None
         self.broker = Broker()
 
     def __enter__(self):
@@ -237,8 +239,12 @@ class History:
         times = [start + datetime.timedelta(minutes=5 * i) for i in range(int((end - start).total_seconds() // 300))]
 
         def known(value):
-            return [value(t) if t >= hours_ago(24 * self.days + 24) else None for t in times]
-        return {"start": args["from"], "step_s": 300, "load_w": known(lambda t: 500), "pv_w": known(lambda t: 2000 if 11 <= t.hour < 13 else 0),
+            return [value(t) if t >= hours_ago(24 * self.days + 24) and not (self.gap and self.gap <= t < self.gap + datetime.timedelta(hours=10)) else None
+                    for t in times]
+
+        def load(t):
+            return 3000 if self.gap and t == self.gap - datetime.timedelta(minutes=5) else 500
+        return {"start": args["from"], "step_s": 300, "load_w": known(load), "pv_w": known(lambda t: 2000 if 11 <= t.hour < 13 else 0),
                 "grid_w": [None] * len(times), "battery_w": [None] * len(times), "ev_w": known(lambda t: 0),
                 "import_price": known(lambda t: 0.10 if t.hour < 5 else 0.30), "export_price": known(lambda t: 0.05)}
 
@@ -261,6 +267,11 @@ def history():
         assert rows["hearth"]["floor_violations"] == 0
         asked = sorted(hub.asked)
         assert asked[0][0] <= hours_ago(24 * 13) and all(a[1] == b[0] for a, b in zip(asked, asked[1:])), asked  # a week to learn from, no gap
+    with History(days=30, gap=True) as hub:  # takes what the day before was, not the kettle
+        done = run("--site", "home", "--json", "simulate", "--history", "6d", "--battery", "5kWh", "--power", "2.5kW", port=str(hub.broker.port))
+        assert done.returncode == 0, done.stderr
+        rows = {r["name"]: r for r in json.loads(done.stdout)["rows"]}
+        assert abs(rows["no_battery"]["bill"] - 6 * (2.5 * 0.10 + 8.5 * 0.30 - 3 * 0.05) - 2.5 / 12 * 0.30) < 0.05, rows["no_battery"]
     with History(days=3) as hub:
         done = run("--site", "home", "simulate", "--history", "10d", "--battery", "5kWh", port=str(hub.broker.port))
         assert done.returncode == 1 and "history is too short" in done.stderr and "of 10 days" in done.stderr and not done.stdout, done.stderr

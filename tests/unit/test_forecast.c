@@ -206,6 +206,26 @@ static void test_gaps(void **context)
 	assert_true(f->load_meter.now_w == 500);
 }
 
+/* Readings that are missing while the hub goes on: after ten minutes the present is as unknown as after a silence. */
+static void test_blind(void **context)
+{
+	const int64_t now = MONDAY + 10 * DAY;
+
+	(void)context;
+	live(&UTC, MONDAY, now, habit);
+	for (int64_t t = now; t < now + 10 * MINUTE; t += MINUTE)
+		forecast_observe(f, &UTC, t, 9000, 4000);
+	for (int64_t t = now + 10 * MINUTE; t < now + 19 * MINUTE; t += MINUTE)
+		forecast_observe(f, &UTC, t, NAN, 4000);
+	assert_true(f->load_meter.now_w > 8000 && f->pv_meter.now_w > 3000);
+	for (int64_t t = now + 19 * MINUTE; t < now + 21 * MINUTE; t += MINUTE)
+		forecast_observe(f, &UTC, t, NAN, NAN);
+	assert_true(isnan(f->load_meter.now_w) && f->pv_meter.now_w > 3000);
+	assert_true(forecast_load_w(f, &UTC, now + 21 * MINUTE, now + 30 * MINUTE) < 3000);
+	forecast_observe(f, &UTC, now + 21 * MINUTE, 700, NAN);
+	assert_true(f->load_meter.now_w == 700);
+}
+
 /* A site whose sun no meter tells apart gives power at noon: the load may be negative, and stays so. */
 static double gives(const struct zone *z, int64_t utc_ms)
 {
@@ -455,6 +475,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_odd_days, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_outliers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gaps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_blind, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_negative, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_history, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sun_cold, setup, teardown),

@@ -70,6 +70,22 @@ static void must_be(char *text, const char *expected)
 	free(text);
 }
 
+/* Slots shorter than a column: the numbers beside it are theirs, not the columns' means. */
+static void test_numbers_of_slots(void **context)
+{
+	cJSON *plan = plan_make(96, 0.25);
+	char *text;
+
+	(void)context;
+	cJSON_ReplaceItemInArray(cJSON_GetObjectItem(cJSON_GetObjectItem(plan, "prices"), "import"), 40, cJSON_CreateNumber(-0.1));
+	cJSON_ReplaceItemInArray(cJSON_GetObjectItem(cJSON_GetObjectItem(plan, "prices"), "import"), 90, cJSON_CreateNumber(0.95));
+	cJSON_ReplaceItemInArray(cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(plan, "batteries"), 0), "battery_kw"), 30, cJSON_CreateNumber(5));
+	text = draw(plan, 50, false, NULL);
+	assert_non_null(strstr(text, "  -0.10..0.95/kWh\n"));
+	assert_non_null(strstr(text, "  charge 5.0 kW\n"));
+	free(text);
+}
+
 /* 24 hours on 24 columns. */
 static void test_exact(void **context)
 {
@@ -84,7 +100,7 @@ static void test_exact(void **context)
 		"         ────────────────────────\n"
 		"                     ██████      \n"
 		"                                   give 0.5 kW\n"
-		"stored            ▁▄▇▇▆▄▃▁         2.0..7.8 kWh\n"
+		"stored            ▁▄▇▇▆▄▃▁         2.0..8.0 kWh\n"
 		"                ▃▆█████████▇▇▇▇▇▇  ▒ floor 2.0\n"
 		"         ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒\n"
 		"wallbox  ██                        car 7.4 kW\n"
@@ -110,7 +126,7 @@ static void test_narrow(void **context)
 		"                     ██████      \n"
 		"                                 \n"
 		"         give 0.5 kW\n"
-		"stored   2.0..7.8 kWh, ▒ floor 2.0\n"
+		"stored   2.0..8.0 kWh, ▒ floor 2.0\n"
 		"                  ▁▄▇▇▆▄▃▁       \n"
 		"                ▃▆█████████▇▇▇▇▇▇\n"
 		"         ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒\n"
@@ -148,7 +164,7 @@ static void test_widths(void **context)
 	(void)context;
 	for (int width = 0; width < 300; width += 7) {
 		char *text = draw_in(plan_make(48, 1), width, false, NULL, width % 2 ? "GBP" : NULL);
-		int most = width < 34 ? 34 : width, n = 0, lines = 0; /* "stored   2.0..7.8 kWh, floor 2.0" */
+		int most = width < 34 ? 34 : width, n = 0, lines = 0; /* "stored   2.0..8.0 kWh, floor 2.0" */
 
 		for (const char *c = text; *c; c++) {
 			n += (*c & 0xC0) != 0x80 && *c != '\n';
@@ -213,7 +229,8 @@ static void test_parts(void **context)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exact), cmocka_unit_test(test_narrow), cmocka_unit_test(test_currency), cmocka_unit_test(test_lengths), cmocka_unit_test(test_widths),
+		cmocka_unit_test(test_exact),
+		cmocka_unit_test(test_numbers_of_slots), cmocka_unit_test(test_narrow), cmocka_unit_test(test_currency), cmocka_unit_test(test_lengths), cmocka_unit_test(test_widths),
 		cmocka_unit_test(test_site_time), cmocka_unit_test(test_color), cmocka_unit_test(test_parts),
 	};
 

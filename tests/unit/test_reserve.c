@@ -53,6 +53,9 @@ static void floor_is_the_first_non_null(void **state)
 		f = floor_effective(&s, &s.dev[b]);
 		assert_row_near(ROWS[r].name, f.pct, ROWS[r].pct);
 		assert_row(ROWS[r].name, !strcmp(f.source, ROWS[r].source));
+		c->active = false; /* as it will be then */
+		f = floor_in(&s, &s.dev[b], c);
+		assert_row(ROWS[r].name, !ROWS[r].active || (fabs(f.pct - ROWS[r].pct) < 1e-9 && !strcmp(f.source, ROWS[r].source)));
 	}
 }
 

@@ -11,7 +11,6 @@
 
 #define HOUR_MS 3600000LL
 #define HOURS 48
-#define AT_BOUND 0.95 /* a sun that gives that much of what it may would give more */
 #define SETTING "forecast"
 
 int forecasting_start(struct forecasting **out, const struct forecasting_options *o, struct errbuf *err)
@@ -51,19 +50,6 @@ void forecasting_changed(struct forecasting *f)
 		f->o.changed(f->o.context);
 }
 
-/* A bound that is reached hides what the sun would give. */
-static bool curtailed(const struct snapshot *s)
-{
-	for (int i = 0; i < s->n_devices; i++) {
-		const struct snap_device *d = &s->dev[i];
-		double w;
-
-		if (view_pv(d) && d->ordered.kind == ORDER_POWER && view_power(s, i, &w, NULL) && w <= AT_BOUND * d->ordered.w + 1)
-			return true;
-	}
-	return false;
-}
-
 void forecasting_observe(struct forecasting *f, const struct snapshot *s)
 {
 	const int64_t last = f->forecast.last, hour = s->utc_ms / HOUR_MS;
@@ -74,7 +60,7 @@ void forecasting_observe(struct forecasting *f, const struct snapshot *s)
 	if (f->history && !f->history->until_ms)
 		forecasting_read(f, s->utc_ms);
 	home_measure(s, &load_w, &pv_w);
-	if (!isnan(pv_w) && curtailed(s)) {
+	if (!isnan(pv_w) && home_curtailed(s)) {
 		pv_w = NAN;
 		forecasting_keep(f, s->utc_ms / FORECAST_QUARTER_MS, true);
 	}
