@@ -97,6 +97,7 @@ static void test_counted(void **state)
 		{ "held below it", 15, 10, 5000, 3600000, HELD, 0, 0 },
 		{ "charged below it", 15, 10, 5000, 3600000, CHARGED, 0, 0 },
 		{ "discharged above it", 60, 10, 5000, 3600000, DISCHARGED, 0, 0 },
+		{ "just below what the reading hides", 19.94, 10, 5000, 3600000, DISCHARGED, TICKS, TICKS },
 		{ "what the reading hides", 20.13, 1, 5000, 3600000, DISCHARGED, 0, 0 }, /* down to 19.955 % */
 	};
 
