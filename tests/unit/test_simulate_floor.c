@@ -20,7 +20,7 @@ static int load_zone(void **state)
 	return zone_load("Europe/London", &london, &err);
 }
 
-enum hook { AS_ORDERED, RELEASED, DISCHARGED, HELD, CHARGED };
+enum hook { AS_ORDERED, RELEASED, DISCHARGED, HELD, CHARGED, MISLED };
 
 static void meddle(struct world *w, enum hook hook)
 {
@@ -34,7 +34,8 @@ static void meddle(struct world *w, enum hook hook)
 	storage_aim(b, &o);
 }
 
-/* Breaches of @TICKS ticks of a house of 1 kW, with a reserve of 20 % and, in its first half hour, an event down to 10 %. */
+/* Breaches of @TICKS ticks of a house of 1 kW, with a reserve of 20 % and, in its first half hour, an event down to 10 %. Who is misled
+ * is not told that the reserve is 60 %, and his battery does not do what he orders. */
 static int breaches(double soc_pct, double tick_s, double discharge_max_w, int64_t late_ms, enum hook hook)
 {
 	static struct world w;
@@ -64,6 +65,7 @@ static int breaches(double soc_pct, double tick_s, double discharge_max_w, int64
 	w.utc_ms += late_ms;
 	hub = hub_sim_make(&w, &(struct hub_sim_options){ .zone = &london }, &result);
 	assert_non_null(hub);
+	s.site.reserve_pct = hook == MISLED ? 60 : 20;
 	for (int i = 0; i < TICKS; i++) {
 		world_sense(&w);
 		hub_sim_order(hub);
@@ -97,6 +99,8 @@ static void test_counted(void **state)
 		{ "held below it", 15, 10, 5000, 3600000, HELD, 0, 0 },
 		{ "charged below it", 15, 10, 5000, 3600000, CHARGED, 0, 0 },
 		{ "discharged above it", 60, 10, 5000, 3600000, DISCHARGED, 0, 0 },
+		{ "ordered to give below it, and held", 50, 10, 5000, 3600000, MISLED, TICKS - 2, TICKS },
+		{ "ordered above it, and held", 65, 10, 5000, 3600000, MISLED, 0, 0 },
 		{ "just below what the reading hides", 19.94, 10, 5000, 3600000, DISCHARGED, TICKS, TICKS },
 		{ "what the reading hides", 20.13, 1, 5000, 3600000, DISCHARGED, 0, 0 }, /* down to 19.955 % */
 	};
