@@ -206,6 +206,24 @@ static void test_gaps(void **context)
 	assert_true(f->load_meter.now_w == 500);
 }
 
+/* README "Load": each residual is what the slower ones leave. 0.5 of 400 W; 0.3 of 600 less that; 0.4 of 1000 less both. */
+static void test_residuals(void **context)
+{
+	static const struct { double ahead_h, more_w; } ROWS[] = { { 0, 200 + 120 + 272 }, { 48, 200 / M_E }, { 2, 200 * 0.9592 + 120 / M_E + 272 * 0.0574 } };
+	const int64_t now = MONDAY + 10 * DAY;
+
+	(void)context;
+	live(&UTC, MONDAY, now, habit);
+	f->days_w = 400;
+	f->hours_w = 600;
+	f->load_meter.now_w = (double)forecast_usual(f, &UTC, now)->mid + 1000;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		const int64_t at = now + (int64_t)(ROWS[r].ahead_h * 3.6e6);
+
+		assert_true(fabs(forecast_load_w(f, &UTC, now, at) - (double)forecast_usual(f, &UTC, at)->mid - ROWS[r].more_w) < 0.5);
+	}
+}
+
 /* Readings that are missing while the hub goes on: after ten minutes the present is as unknown as after a silence. */
 static void test_blind(void **context)
 {
@@ -475,6 +493,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_odd_days, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_outliers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gaps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_residuals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_blind, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_negative, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_history, setup, teardown),
