@@ -150,30 +150,36 @@ static void test_no_store(void **context)
 	}
 }
 
-/* Where all hours cost the same, a car charges without a break, and as soon as it is there: the house beside it is no reason. */
+/* Where all hours cost the same, a car charges without a break, and as soon as it is there: the house beside it is no reason. Where
+ * they cost less and less, be it ever so little, it ends with the last. */
 static void test_one_price(void **context)
 {
+	static const double STEPS[] = { 0, -1e-7 };
+
 	(void)context;
-	for (size_t i = 2; i < N_SAMPLES; i++) {
+	for (size_t i = 2 * 2; i < N_SAMPLES * 2; i++) {
+		const double step = STEPS[i % 2];
 		struct plan_instance in;
 		struct plan p;
-		int starts = 0, first = -1;
+		int starts = 0, first = -1, last = -1;
 
-		sample(i, &in);
+		sample(i / 2, &in);
 		for (int t = 0; t < in.slots; t++) {
-			in.import_price[t] = in.export_price[t] = 0.28;
+			in.import_price[t] = in.export_price[t] = 0.28 + step * t;
 			in.load_kw[t] += 0.037 * (t * 7 % 11);
 			in.battery[0].charge_max_kw[t] = in.battery[0].discharge_max_kw[t] = 0;
 		}
 		in.ev[0].max_kw = fmax(in.ev[0].min_kw + 1, 3.7);
 		solve(&in, &p);
-		for (int t = 0; t < in.slots; t++)
-			if (p.ev_kw[0][t] > 0 && (t == 0 || p.ev_kw[0][t - 1] <= 0)) {
-				starts++;
-				first = first < 0 ? t : first;
-			}
-		if (starts != 1 || first != in.ev[0].arrive_slot)
-			fail_msg("%s: %d starts, the first in slot %d of %d", SAMPLES[i], starts, first, in.ev[0].arrive_slot);
+		for (int t = 0; t < in.slots; t++) {
+			if (p.ev_kw[0][t] <= 0)
+				continue;
+			starts += t == 0 || p.ev_kw[0][t - 1] <= 0;
+			first = first < 0 ? t : first;
+			last = t;
+		}
+		if (starts != 1 || (step == 0 && first != in.ev[0].arrive_slot) || (step < 0 && last != in.ev[0].depart_slot - 1))
+			fail_msg("%s: %d starts, slots %d to %d of %d to %d", SAMPLES[i / 2], starts, first, last, in.ev[0].arrive_slot, in.ev[0].depart_slot);
 		plan_deinit(&p);
 		instance_deinit(&in);
 	}
