@@ -187,7 +187,12 @@ struct choice {
 	double d, cost, car_kw, cost_beyond;
 };
 
-/* Of what costs the same, what is nearest to self-use. */
+/* How far from what is best among equals: self-use, or rest while a car is still looked for (the search is steadier). */
+static double away(const struct slot *s, double d, double car_kw)
+{
+	return fabs(s->car_free ? d : d - self_use(s, car_kw));
+}
+
 static void choose(const struct pair *p, int t, double mu, double d, double togo, struct choice *best)
 {
 	const struct slot *s = &p->slot[t];
@@ -195,7 +200,7 @@ static void choose(const struct pair *p, int t, double mu, double d, double togo
 
 	b = fabs(b) < 1e-10 ? 0 : fmin(fmax(b, s->battery_min_kw), s->battery_max_kw);
 	c = slot_best(s, b, mu, &e) + togo;
-	if (c < best->cost - TIE * fabs(c) || (c <= best->cost + TIE * fabs(c) && fabs(d - self_use(s, e)) < fabs(best->d - self_use(s, best->car_kw))))
+	if (c < best->cost - TIE * fabs(c) || (c <= best->cost + TIE * fabs(c) && away(s, d, e) < away(s, best->d, best->car_kw)))
 		*best = (struct choice){ d, c, e, 0 };
 }
 
