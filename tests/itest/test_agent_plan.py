@@ -107,7 +107,8 @@ def test_another_battery():
 
 
 def test_ready_for_an_event():
-    plan(lambda p: True)
+    home.apply(home.config(tariff="0.28"))                  # the dear evening before an event would not be bought in, at whatever hour this runs
+    plan(lambda p: set(p["prices"]["import"]) == {0.28}, what="a plan at one price")
     starts = time.time() + 4 * 3600
     command = home.command(mode="DISCHARGE", power_mode="SETPOINT", setpoint_w=4000, starts_in=4 * 3600, lasts=2 * 3600, reserve=10)
     home.send(command)
