@@ -181,7 +181,7 @@ static int convolve(const struct curve_segment *f, int nf, const struct curve_se
 		return curve_add(out, (struct curve_segment){ at, at, value, value, lowered });
 	fs = i >= 0 ? -slope_of(&f[i]) : INFINITY;
 	vs = k < nv ? slope_of(&v[k]) : INFINITY;
-	while (!rc && (i >= 0 || k < nv) && at <= range[1]) {
+	while (!rc && (i >= 0 || k < nv) && at <= range[1] + SAME_KWH) {
 		const bool from_v = vs <= fs;
 		const struct curve_segment *s = from_v ? &v[k] : &f[i];
 		struct curve_segment next = { at, at + s->to - s->from, value,
@@ -193,8 +193,12 @@ static int convolve(const struct curve_segment *f, int nf, const struct curve_se
 			vs = ++k < nv ? slope_of(&v[k]) : INFINITY;
 		else
 			fs = --i >= 0 ? -slope_of(&f[i]) : INFINITY;
-		if (next.to < range[0])
+		if (next.to < range[0] - SAME_KWH)
 			continue;
+		if (next.to < range[0]) /* beside it by rounding only: a store that is pinned has no other place */
+			next = (struct curve_segment){ range[0], range[0], next.last, next.last, lowered };
+		else if (next.from > range[1])
+			next = (struct curve_segment){ range[1], range[1], next.first, next.first, lowered };
 		if (next.from < range[0])
 			drop_head(&next, range[0]);
 		if (next.to > range[1])

@@ -1,13 +1,16 @@
 /* The car as a knapsack: with the battery's power given, which slots take its energy at least cost. Segments of the
  * slots' convex envelopes are filled in order of price; at most one slot ends between 0 and the least power, and is
- * mended by the cheaper of raising it (others give way) and dropping it (others take over). */
+ * mended by the cheaper of raising it (others give way) and dropping it (others take over). Where that does not come out at the
+ * car's energy - its powers lie close together, and the slots are not alike - one slot is left out, or taken in, and it is filled again. */
 #include "policies/planner/pair.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define SEGMENTS_PER_SLOT 8
 #define ENERGY_EPS 1e-9
 #define SLOPE_BITS 36
+#define LENGTHS 8 /* of slots that are told apart */
 
 struct piece {
 	double slope, de_kw;
@@ -16,7 +19,9 @@ struct piece {
 
 size_t pair_car_scratch(const struct pair *p)
 {
-	return (size_t)(p->car_to - p->car_from + 1) * SEGMENTS_PER_SLOT * sizeof(struct piece);
+	size_t n = (size_t)(p->car_to - p->car_from + 1);
+
+	return n * SEGMENTS_PER_SLOT * sizeof(struct piece) + (n + (size_t)p->car_to) * sizeof(double);
 }
 
 double pair_car_cost(const struct pair_view *v, int t, double e_kw)
@@ -63,21 +68,30 @@ static double rounded(double slope)
 static int pieces(const struct pair_view *v, int t, struct piece *out)
 {
 	const struct slot *s = &v->pair->slot[t];
-	double at[SEGMENTS_PER_SLOT], cost[SEGMENTS_PER_SLOT], y = s->net_kw + (v->worth ? 0 : v->battery_kw[t]);
-	double bend[3] = { -s->export_max_kw - y, -y, s->import_max_kw - y };
+	double at[SEGMENTS_PER_SLOT + 1], cost[SEGMENTS_PER_SLOT + 1], y = s->net_kw + (v->worth ? 0 : v->battery_kw[t]), bend[6];
+	int bends = v->worth ? 3 : slot_kinks(s, bend), n = 0, m = 0;
 
 	if (v->worth) { /* with the battery responding the grid's end moves by what it can take or give */
-		bend[0] = s->import_max_kw - y - s->battery_max_kw;
-		bend[1] = s->import_max_kw - y;
-		bend[2] = s->import_max_kw - y - s->battery_min_kw;
+		bend[0] = s->import_max_kw - s->battery_max_kw;
+		bend[1] = s->import_max_kw;
+		bend[2] = s->import_max_kw - s->battery_min_kw;
 	}
-	int n = 0, m = 0;
-
 	at[n++] = 0;
 	at[n++] = s->car_min_kw;
-	for (int i = 0; i < 3; i++) /* ascending by nature */
-		if (bend[i] > s->car_min_kw && bend[i] < s->car_max_kw)
-			at[n++] = bend[i];
+	for (int i = 0; i < bends; i++) {
+		double e = bend[i] - y;
+		int k = n;
+
+		if (!(e > s->car_min_kw && e < s->car_max_kw))
+			continue;
+		while (at[k - 1] > e)
+			k--;
+		if (at[k - 1] < e) {
+			memmove(at + k + 1, at + k, (size_t)(n - k) * sizeof(*at));
+			at[k] = e;
+			n++;
+		}
+	}
 	if (s->car_max_kw > s->car_min_kw)
 		at[n++] = s->car_max_kw;
 	for (int i = at[1] > 0 ? 0 : 1; i < n; i++) {
@@ -171,32 +185,115 @@ static double mend(const struct pair_view *v, double *e, int k, double *copy)
 	return left_down;
 }
 
+struct fill {
+	const struct pair_view *view;
+	const struct piece *list; /* by price */
+	int n;
+	double *copy, *other;     /* room for the window, and for all slots up to its end */
+};
+
+/* Fills the slots in the order of price, slot @out not at all, slot @in at its least power first (-1: none). Returns the energy
+ * still missing (+) or too much (-). */
+static double fill(const struct fill *f, int out, int in, double *e_kw)
+{
+	const struct pair *p = f->view->pair;
+	double left = p->car_kwh;
+	int part = -1;
+
+	for (int t = p->car_from; t < p->car_to; t++)
+		e_kw[t] = t == in ? p->slot[t].car_min_kw : 0;
+	if (in >= 0)
+		left -= e_kw[in] * p->slot[in].dt_h;
+	for (int i = 0; i < f->n && left > ENERGY_EPS && f->list[i].slope <= p->mu_max; i++) {
+		int t = f->list[i].t;
+		const struct slot *s = &p->slot[t];
+		double de = fmin(f->list[i].de_kw, left / s->dt_h);
+
+		if (t == out || t == in)
+			continue;
+		e_kw[t] += de;
+		left -= de * s->dt_h;
+		if (e_kw[t] < s->car_min_kw - ENERGY_EPS)
+			part = t;
+		else if (part == t)
+			part = -1;
+	}
+	if (part >= 0)
+		left += mend(f->view, e_kw, part, f->copy);
+	else if (in >= 0)
+		left = shift(f->view, e_kw, -1, left);
+	return left;
+}
+
+/* Of each length of slot the dearest that runs and the cheapest that rests: one left out or taken in, the cheapest way that gives
+ * the car its energy stays in @e_kw. False, and @e_kw as it was: none does. */
+static bool fill_without_one(const struct fill *f, double *e_kw)
+{
+	const struct pair *p = f->view->pair;
+	struct {
+		double dt_h, price[2];
+		int t[2];
+	} length[LENGTHS];
+	double best = INFINITY;
+	int lengths = 0, found = -1, found_on = 0;
+
+	for (int t = p->car_from; t < p->car_to; t++) {
+		const struct slot *s = &p->slot[t];
+		double price, least = fmax(s->car_min_kw, ENERGY_EPS);
+		bool on = e_kw[t] > 0;
+		int i = 0;
+
+		if (s->car_must || s->car_max_kw < least)
+			continue;
+		price = (pair_car_cost(f->view, t, least) - pair_car_cost(f->view, t, 0)) / (least * s->dt_h);
+		while (i < lengths && fabs(length[i].dt_h - s->dt_h) > ENERGY_EPS)
+			i++;
+		if (i == LENGTHS || (!on && price > p->mu_max))
+			continue;
+		if (i == lengths) {
+			length[i].dt_h = s->dt_h;
+			length[i].t[0] = length[i].t[1] = -1;
+			lengths++;
+		}
+		if (length[i].t[on] < 0 || (on ? price > length[i].price[on] : price < length[i].price[on])) {
+			length[i].t[on] = t;
+			length[i].price[on] = price;
+		}
+	}
+	for (int i = 0; i < 2 * lengths; i++) {
+		int on = i & 1, t = length[i / 2].t[on];
+		double cost;
+
+		if (t < 0 || fabs(fill(f, on ? t : -1, on ? -1 : t, f->other)) > PAIR_ENERGY_EPS)
+			continue;
+		cost = total(f->view, f->other);
+		if (cost < best) {
+			best = cost;
+			found = t;
+			found_on = on;
+		}
+	}
+	if (found >= 0)
+		fill(f, found_on ? found : -1, found_on ? -1 : found, e_kw);
+	return found >= 0;
+}
+
 double pair_car_fit(const struct pair_view *v, double *e_kw, void *scratch)
 {
 	const struct pair *p = v->pair;
 	struct piece *list = scratch;
-	double left = p->car_kwh;
-	int n = 0, part = -1;
+	size_t slots = (size_t)(p->car_to - p->car_from + 1);
+	struct fill f = { v, list, 0, (double *)(list + slots * SEGMENTS_PER_SLOT), NULL };
+	double left;
 
+	f.other = f.copy + slots;
 	if (pair_car_whole_needed(p) && pair_car_whole(v, e_kw))
 		return p->car_kwh;
-	for (int t = p->car_from; t < p->car_to; t++) {
-		e_kw[t] = 0;
-		n += pieces(v, t, list + n);
-	}
-	qsort(list, (size_t)n, sizeof(*list), compare);
-	for (int i = 0; i < n && left > ENERGY_EPS && list[i].slope <= p->mu_max; i++) {
-		const struct slot *s = &p->slot[list[i].t];
-		double de = fmin(list[i].de_kw, left / s->dt_h);
-
-		e_kw[list[i].t] += de;
-		left -= de * s->dt_h;
-		if (e_kw[list[i].t] < s->car_min_kw - ENERGY_EPS)
-			part = list[i].t;
-		else if (part == list[i].t)
-			part = -1;
-	}
-	if (part >= 0)
-		left += mend(v, e_kw, part, scratch);
+	for (int t = p->car_from; t < p->car_to; t++)
+		f.n += pieces(v, t, list + f.n);
+	qsort(list, (size_t)f.n, sizeof(*list), compare);
+	left = fill(&f, -1, -1, e_kw);
+	if (fabs(left) > PAIR_ENERGY_EPS && fill_without_one(&f, e_kw))
+		left = 0;
 	return p->car_kwh - left;
 }

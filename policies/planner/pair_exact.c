@@ -368,8 +368,10 @@ static double decide(struct exact *x, int t, double soc)
 		consider(x, t, soc, next.s[i].from - soc, &best);
 		consider(x, t, soc, next.s[i].to - soc, &best);
 	}
-	if (soft(p))
+	if (soft(p)) { /* at the floor discharging ends, below it the store rests: no bends of the slot where nothing is lost */
 		consider(x, t, soc, p->floor_kwh[t + 1] - soc, &best);
+		consider(x, t, soc, 0, &best);
+	}
 	return isinf(best.cost) ? NAN : best.d;
 }
 

@@ -24,7 +24,7 @@ struct reach {
 };
 
 /* The most the battery can take in slot @t while the car takes @e (less than nothing: the least it must give). False when
- * no power of it is allowed. */
+ * no power of it is allowed. Below a soft floor it may not give. */
 static bool fullest(const struct pair *p, int t, double soc, double e, double *b_kw)
 {
 	const struct slot *s = &p->slot[t];
@@ -43,7 +43,7 @@ static bool fullest(const struct pair *p, int t, double soc, double e, double *b
 		if (b < least || isinf(slot_cost(s, b, e, NULL)))
 			continue;
 		*b_kw = b;
-		return soc + slot_delta(s, b) >= p->floor_kwh[t + 1] - SAME_KWH;
+		return soc + slot_delta(s, b) >= (isnan(p->floor_price) ? p->floor_kwh[t + 1] : fmin(p->floor_kwh[t + 1], soc)) - SAME_KWH;
 	}
 	return false;
 }

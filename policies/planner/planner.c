@@ -21,6 +21,18 @@ static double greatest_price(const struct plan_instance *in)
 	return m;
 }
 
+/* What a kWh is worth at most that leaves a store below its soft floor until the end, over a lossy way. */
+static double missing_price(const struct plan_instance *in)
+{
+	double hours = 0, eff = 1;
+
+	for (int t = 0; t < in->slots; t++)
+		hours += in->slot_h[t];
+	for (int b = 0; b < in->n_batteries; b++)
+		eff = fmin(eff, in->battery[b].discharge_eff);
+	return isnan(in->floor_price) ? 0 : in->floor_price * hours / eff;
+}
+
 /* What a schedule is worth being compared with: a thousandth of a cent must not decide over "optimal" in a home whose
  * bill happens to cancel out to zero. */
 static double turnover(const struct plan_instance *in)
@@ -129,7 +141,7 @@ static void pair_common(struct solver *v)
 	p->car_from = p->car_to = 0;
 	p->car_kwh = 0;
 	p->waste_kwh = 0;
-	p->mu_max = v->soft ? 0.5e3 * v->scale : 1e3 * v->scale;
+	p->mu_max = v->soft ? 0.5e3 * v->scale : fmax(1e3 * v->scale, 2 * missing_price(v->in));
 	p->mu_min = v->soft ? -4e3 * v->scale : -p->mu_max; /* no car is overfilled to spare a limit of export */
 	p->floor_price = !isnan(v->in->floor_price) ? v->in->floor_price : v->soft ? 1e5 * v->scale : NAN;
 	p->branch_work = v->soft ? BRANCH_WORK_SOFT : BRANCH_WORK;

@@ -61,18 +61,18 @@ double slot_import_on(const struct slot *s, double b_kw, double e_kw)
 }
 
 /* Values of y = net + battery + car where the least grid cost may bend. */
-static int kinks(const struct slot *s, double out[6])
+int slot_kinks(const struct slot *s, double grid_kw[6])
 {
 	int n = 0;
 
-	out[n++] = 0;
-	out[n++] = s->import_max_kw;
-	out[n++] = -s->export_max_kw;
+	grid_kw[n++] = 0;
+	grid_kw[n++] = s->import_max_kw;
+	grid_kw[n++] = -s->export_max_kw;
 	if (s->curtail_max_kw > 0) {
-		out[n++] = -s->export_max_kw - s->curtail_max_kw;
+		grid_kw[n++] = -s->export_max_kw - s->curtail_max_kw;
 		if (s->awkward) {
-			out[n++] = -s->curtail_max_kw;
-			out[n++] = s->import_max_kw - s->curtail_max_kw;
+			grid_kw[n++] = -s->curtail_max_kw;
+			grid_kw[n++] = s->import_max_kw - s->curtail_max_kw;
 		}
 	}
 	return n;
@@ -93,7 +93,7 @@ double slot_best(const struct slot *s, double b_kw, double mu, double *e_kw)
 	double given = s->car_free ? 0 : s->car_kw, best[2] = { slot_cost(s, b_kw, given, NULL), given }, kink[6];
 
 	if (s->car_free) {
-		int n = kinks(s, kink);
+		int n = slot_kinks(s, kink);
 
 		if (s->car_must)
 			best[0] = INFINITY;
@@ -133,7 +133,7 @@ static int power_add(const struct slot *s, double *list, int n, double b)
 static int bends(const struct slot *s, double list[SLOT_POINTS_MAX])
 {
 	double kink[6], car[3] = { s->car_free ? 0 : s->car_kw, s->car_min_kw, s->car_max_kw };
-	int n = 0, n_kinks = kinks(s, kink), n_cars = s->car_free ? 3 : 1;
+	int n = 0, n_kinks = slot_kinks(s, kink), n_cars = s->car_free ? 3 : 1;
 
 	n = power_add(s, list, n, 0);
 	n = power_add(s, list, n, s->battery_min_kw);
@@ -267,7 +267,7 @@ static void curve_swap(struct curve *a, struct curve *b)
 int slot_curve_free(const struct slot *s, double mu, struct curve *out, struct curve spare[2])
 {
 	double e[] = { 0, s->car_min_kw, s->car_max_kw, s->import_max_kw }, kink[6];
-	int n_kinks = kinks(s, kink), rc = 0;
+	int n_kinks = slot_kinks(s, kink), rc = 0;
 	struct slot given = *s;
 	double worth;
 
@@ -338,7 +338,7 @@ int slot_curve_joint(const struct slot *s, struct curve *out, struct curve spare
 {
 	const struct slot_answer *o = &s->answer;
 	double at[3] = { 0, o->min_kw, o->max_kw }, kink[6];
-	int n_kinks = kinks(s, kink), rc = 0;
+	int n_kinks = slot_kinks(s, kink), rc = 0;
 
 	out->n = 0;
 	for (int i = o->min_kw == o->max_kw ? 1 : 0; i < 3 && !rc; i++) {

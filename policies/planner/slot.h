@@ -56,6 +56,9 @@ double slot_cost(const struct slot *s, double b_kw, double e_kw, double *grid_kw
 /** What of that is import_on. */
 double slot_import_on(const struct slot *s, double b_kw, double e_kw);
 
+/** Powers at the grid at which slot_cost bends, kW, in no order. Returns how many. */
+int slot_kinks(const struct slot *s, double grid_kw[6]);
+
 /** As slot_cost with the best power of the car when a kWh in it is worth @mu; *e_kw receives it. */
 double slot_best(const struct slot *s, double b_kw, double mu, double *e_kw);
 
