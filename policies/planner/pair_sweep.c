@@ -225,6 +225,8 @@ static struct choice search(const struct pair *p, int t, double mu, double soc, 
 		at += v[k].len_kwh;
 		value += v[k].len_kwh * v[k].slope;
 	}
+	if (isinf(best.cost))
+		best.cost_beyond = INFINITY; /* nothing is allowed here: no plan, whatever the powers that stand in it */
 	return best;
 }
 

@@ -21,6 +21,8 @@ static const struct {
 	{ "pinned-at-the-end-car", -1.224 },
 	{ "pinned-full-car", -2.355136785 },
 	{ "pinned-in-between-car", 0 },
+	{ "pinned-store-narrow-car", -0.349275 },
+	{ "pinned-store-narrow-car-2", 0.208213333 },
 	/* least and greatest power lie close together, and the first slot is short: it must be left out, or taken in */
 	{ "narrow-car-short-slot-out", 4.161383386 },
 	{ "narrow-car-short-slot-in", 2.506080113 },
@@ -29,6 +31,9 @@ static const struct {
 	/* a soft floor that is still far bars no car */
 	{ "car-soft-floor-far", 155.591251869 },
 	{ "car-soft-floor-full-power", 0 },
+	{ "car-soft-floor-short-slots", 1.973799167 },
+	/* where no power is allowed there is no plan, and its cost none */
+	{ "car-below-soft-floor", -0.43800625 },
 	/* below a soft floor the store rests, also where rest is no bend of the cost */
 	{ "lossless-soft-floor-rises", 0.105 },
 	/* the car's cost bends where curtailing begins and where it can do no more */
