@@ -1,7 +1,8 @@
 /* The car as a knapsack: with the battery's power given, which slots take its energy at least cost. Segments of the
  * slots' convex envelopes are filled in order of price; at most one slot ends between 0 and the least power, and is
  * mended by the cheaper of raising it (others give way) and dropping it (others take over). Where that does not come out at the
- * car's energy - its powers lie close together, and the slots are not alike - one slot is left out, or taken in, and it is filled again. */
+ * car's energy - its powers lie close together, and the slots are not alike - one slot is left out, or taken in, and it is filled
+ * again; in a short window also where that is cheaper. */
 #include "policies/planner/pair.h"
 
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #define ENERGY_EPS 1e-9
 #define SLOPE_BITS 36
 #define LENGTHS 8 /* of slots that are told apart */
+#define SLOTS_FEW 64 /* of a window: each choice weighs, and there is time to try others */
 
 struct piece {
 	double slope, de_kw;
@@ -190,11 +192,12 @@ struct fill {
 	const struct piece *list; /* by price */
 	int n;
 	double *copy, *other;     /* room for the window, and for all slots up to its end */
+	bool mended;
 };
 
 /* Fills the slots in the order of price, slot @out not at all, slot @in at its least power first (-1: none). Returns the energy
  * still missing (+) or too much (-). */
-static double fill(const struct fill *f, int out, int in, double *e_kw)
+static double fill(struct fill *f, int out, int in, double *e_kw)
 {
 	const struct pair *p = f->view->pair;
 	double left = p->car_kwh;
@@ -218,6 +221,7 @@ static double fill(const struct fill *f, int out, int in, double *e_kw)
 		else if (part == t)
 			part = -1;
 	}
+	f->mended = part >= 0;
 	if (part >= 0)
 		left += mend(f->view, e_kw, part, f->copy);
 	else if (in >= 0)
@@ -226,15 +230,14 @@ static double fill(const struct fill *f, int out, int in, double *e_kw)
 }
 
 /* Of each length of slot the dearest that runs and the cheapest that rests: one left out or taken in, the cheapest way that gives
- * the car its energy stays in @e_kw. False, and @e_kw as it was: none does. */
-static bool fill_without_one(const struct fill *f, double *e_kw)
+ * the car its energy stays in @e_kw. False, and @e_kw as it was: none does that costs less than @best. */
+static bool fill_without_one(struct fill *f, double best, double *e_kw)
 {
 	const struct pair *p = f->view->pair;
 	struct {
 		double dt_h, price[2];
 		int t[2];
 	} length[LENGTHS];
-	double best = INFINITY;
 	int lengths = 0, found = -1, found_on = 0;
 
 	for (int t = p->car_from; t < p->car_to; t++) {
@@ -267,7 +270,7 @@ static bool fill_without_one(const struct fill *f, double *e_kw)
 		if (t < 0 || fabs(fill(f, on ? t : -1, on ? -1 : t, f->other)) > PAIR_ENERGY_EPS)
 			continue;
 		cost = total(f->view, f->other);
-		if (cost < best) {
+		if (cost < best - 1e-9) {
 			best = cost;
 			found = t;
 			found_on = on;
@@ -283,7 +286,8 @@ double pair_car_fit(const struct pair_view *v, double *e_kw, void *scratch)
 	const struct pair *p = v->pair;
 	struct piece *list = scratch;
 	size_t slots = (size_t)(p->car_to - p->car_from + 1);
-	struct fill f = { v, list, 0, (double *)(list + slots * SEGMENTS_PER_SLOT), NULL };
+	struct fill f = { v, list, 0, (double *)(list + slots * SEGMENTS_PER_SLOT), NULL, false };
+	bool filled;
 	double left;
 
 	f.other = f.copy + slots;
@@ -293,7 +297,8 @@ double pair_car_fit(const struct pair_view *v, double *e_kw, void *scratch)
 		f.n += pieces(v, t, list + f.n);
 	qsort(list, (size_t)f.n, sizeof(*list), compare);
 	left = fill(&f, -1, -1, e_kw);
-	if (fabs(left) > PAIR_ENERGY_EPS && fill_without_one(&f, e_kw))
+	filled = fabs(left) <= PAIR_ENERGY_EPS;
+	if ((!filled || (f.mended && slots <= SLOTS_FEW)) && fill_without_one(&f, filled ? total(v, e_kw) : INFINITY, e_kw))
 		left = 0;
 	return p->car_kwh - left;
 }

@@ -28,6 +28,9 @@ static const struct {
 	{ "narrow-car-short-slot-in", 2.506080113 },
 	{ "narrow-car-floor-rises", -0.4339625 },
 	{ "car-least-power-exactly", 0 },
+	/* the car gets its energy at once, but not at least cost: another slot has to rest */
+	{ "car-two-sunny-slots", -0.337116022 },
+	{ "car-short-slots-mixed", -0.237331877 },
 	/* a soft floor that is still far bars no car */
 	{ "car-soft-floor-far", 155.591251869 },
 	{ "car-soft-floor-full-power", 0 },
