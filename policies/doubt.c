@@ -441,7 +441,7 @@ static bool tight_waits(const struct doubt_memory *m, const struct snapshot *s, 
 /* A W or two beyond a limit of 0 are always there; the sun that then comes out is not what has been waited for. */
 static void exceeded_watch(struct doubt_memory *m, double exceeded_w, int64_t now_ms)
 {
-	if (exceeded_w <= 0)
+	if (exceeded_w <= 0 || !isfinite(exceeded_w)) /* without a meter nobody knows */
 		m->exceeded_ms = 0;
 	else if (m->exceeded_ms == 0 || exceeded_w > (double)m->exceeded_w + SLACK_W)
 		m->exceeded_ms = now_ms;

@@ -550,8 +550,17 @@ static void support_all(struct work *w)
 	}
 }
 
+static int spent_count(const struct work *w)
+{
+	int n = 0;
+
+	for (int i = 0; i < w->n; i++)
+		n += w->d[i].spent;
+	return n;
+}
+
 /* Support for one phase may export on another: the export side looks after it; what that takes away others give who still can, and
- * what is left of it is looked at once more from the import side. */
+ * what is left of it is looked at once more from the import side, as long as somebody new was cut. */
 void share_points(struct work *w)
 {
 	struct room r;
@@ -563,9 +572,11 @@ void share_points(struct work *w)
 	}
 	exceeded_watch(w);
 	fit_side(w, 1);
-	for (int round = 0; round < 2; round++) {
+	for (int round = 0, spent = 0, before = -1; round < 2 || spent > before; round++) { /* at most once more for each battery */
+		before = spent;
 		support_all(w);
 		fit_side(w, -1);
+		spent = spent_count(w);
 	}
 	curtail_points(w);
 	fit_side(w, 1);

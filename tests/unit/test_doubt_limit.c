@@ -332,6 +332,30 @@ static void more_is_a_new_cause(void **state)
 	}
 }
 
+/* While nobody knows the grid's power no limit is exceeded for long: the cause is new when the meter is back. */
+static void blind_is_no_cause(void **state)
+{
+	(void)state;
+	for (int blind_s = 3; blind_s <= 30; blind_s += 9) {
+		int t = 0;
+
+		begin(2000, -3000);
+		kit.s.site.export_limit_w = 2000;
+		kit.s.dev[battery].override.mode = OVERRIDE_CHARGE;
+		steps(2000, 2);
+		kit_tell(battery, order_power(2000));
+		kit_run(12);
+		kit.blind = true;
+		kit_run(blind_s);
+		kit.blind = false;
+		kit.s.dev[battery].override.mode = OVERRIDE_NONE;
+		kit.load_w += 1000;
+		for (kit_tick(); !tried() && t < 20; t++)
+			kit_tick();
+		assert_row("blind", t >= 6 && t < 20);
+	}
+}
+
 /* What makes it worse than it was ends it, and the same suspicion stands again after two minutes. */
 static void worse_ends_it(void **state)
 {
@@ -539,6 +563,7 @@ int main(void)
 		cmocka_unit_test(one_gives_way),
 		cmocka_unit_test(it_waits),
 		cmocka_unit_test(more_is_a_new_cause),
+		cmocka_unit_test(blind_is_no_cause),
 		cmocka_unit_test(worse_ends_it),
 		cmocka_unit_test(against_a_word_ends_it),
 		cmocka_unit_test(what_it_shows),

@@ -292,6 +292,48 @@ static void a_start_that_does_not_fit_is_named(void **state)
 	assert_non_null(strstr(d.d[car].why, "import limit 1379 W: 0 W left instead of 1380 W"));
 }
 
+/* Who supports a phase on all three exports on another, where the fuse cuts him: what he then does not give others give, also
+ * when the next one is cut in the same way. */
+static void support_goes_on_to_who_can(void **state)
+{
+	static const struct {
+		const char *name;
+		int n, phases[3];
+		double most_w[3];
+	} ROWS[] = {
+		{ "the second", 2, { 3, 1 }, { 10000, 5000 } },
+		{ "the third", 3, { 3, 3, 1 }, { 10000, 2000, 2000 } },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		double l1_w = 7600, sum_w = 0;
+		int b[3];
+
+		live_init(&l);
+		l.phases = true;
+		l.s.site.fuse_a = 20;
+		l.load_w[0] = 7600;
+		l.load_w[1] = -3600;
+		l.load_w[2] = 1000;
+		for (int i = 0; i < ROWS[r].n; i++) {
+			b[i] = desk_battery(&l.s, 60);
+			l.s.dev[b[i]].phases = ROWS[r].phases[i];
+			l.s.dev[b[i]].phase = ROWS[r].phases[i] == 1;
+			l.s.dev[b[i]].state.caps.discharge_max_w = ROWS[r].most_w[i];
+			l.s.dev[b[i]].override = (struct override_view){ OVERRIDE_HOLD, 0, l.s.utc_ms + 3600000 };
+		}
+		live_run(&l, 60);
+		for (int i = 0; i < ROWS[r].n; i++) {
+			l1_w += live_order(&l, b[i]) / ROWS[r].phases[i];
+			sum_w += ROWS[r].phases[i] == 3 ? live_order(&l, b[i]) : 0;
+		}
+		assert_row(ROWS[r].name, l1_w <= 4600 + 1);
+		assert_row(ROWS[r].name, -3600 + sum_w / 3 >= -4600 - 1);
+		assert_row(ROWS[r].name, l.d.limit_unreachable_w <= 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -304,6 +346,7 @@ int main(void)
 		cmocka_unit_test(a_loop_is_cut_too),
 		cmocka_unit_test(what_is_elsewhere_is_not_cut),
 		cmocka_unit_test(a_start_that_does_not_fit_is_named),
+		cmocka_unit_test(support_goes_on_to_who_can),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
