@@ -51,11 +51,45 @@ static bool flip_clock(void *context, int64_t *now_ms, int64_t *utc_ms)
 	return true;
 }
 
+static void request(const char *verb, const char *payload, size_t len, uint8_t how)
+{
+	struct mqtt_message m = { .payload = payload, .len = len, .qos = 1 };
+	char topic[96];
+
+	snprintf(topic, sizeof(topic), how & 1 ? "hearth/1/fuzz/as/eve/request/%s" : "hearth/1/fuzz/request/%s", verb);
+	m.topic = topic;
+	m.retained = how & 2;
+	m.expiry_s = how & 4 ? 0 : -1;
+	m.response_topic = how & 8 ? "hearth/1/fuzz/request/ping" : NULL;
+	inbox_message(hub.inbox, &m);
+}
+
+/* What waits for the disk when the agent stops is answered by a store that closes, after most others are gone. */
+static void leave_in_hand(void)
+{
+	static const struct {
+		const char *verb, *args;
+	} IN_HAND[] = {
+		{ "reserve.set", "{\"pct\":30}" },
+		{ "pause", "{\"duration_s\":60}" },
+		{ "limit.set", "{\"import_w\":3000}" },
+		{ "forecast.set", "{}" },
+		{ "history.get", "{}" },
+		{ "why", "{}" },
+		{ "dump", "{}" },
+	};
+
+	for (size_t i = 0; i < sizeof(IN_HAND) / sizeof(IN_HAND[0]); i++)
+		request(IN_HAND[i].verb, IN_HAND[i].args, strlen(IN_HAND[i].args), 0);
+}
+
 static void clean(void)
 {
 	char path[64];
 	static const char *const FILES[] = { "hearth.db", "hearth.db-wal", "hearth.db-shm", "hearth.db.lock", "hearth.db-lock", "hearth.db.spare" };
 
+	uv_run(hub.loop, UV_RUN_NOWAIT);
+	leave_in_hand();
 	tick_stop(hub.tick);
 	planning_stop(hub.planning);
 	forecasting_stop(hub.forecasting);
@@ -140,9 +174,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static int rounds, verbs;
-	struct mqtt_message m = { .qos = 1, .expiry_s = -1 };
-	char topic[96];
-
 	if (!hub.loop) {
 		start();
 		while (VERBS[verbs].name)
@@ -150,15 +181,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (size < 2)
 		return 0;
-	snprintf(topic, sizeof(topic), data[1] & 1 ? "hearth/1/fuzz/as/eve/request/%s" : "hearth/1/fuzz/request/%s",
-		 VERBS[data[0] % verbs].name);
-	m.topic = topic;
-	m.payload = (const char *)data + 2;
-	m.len = size - 2;
-	m.retained = data[1] & 2;
-	m.expiry_s = data[1] & 4 ? 0 : -1;
-	m.response_topic = data[1] & 8 ? "hearth/1/fuzz/request/ping" : NULL;
-	inbox_message(hub.inbox, &m);
+	request(VERBS[data[0] % verbs].name, (const char *)data + 2, size - 2, data[1]);
 	if (++rounds % SETTLE_EVERY == 0)
 		uv_run(hub.loop, UV_RUN_NOWAIT);
 	return 0;
