@@ -26,6 +26,12 @@ SLOW = float(os.environ.get("HEARTH_SLOW", "1"))  # factor on every time limit, 
 _libc = ctypes.CDLL(None)
 
 
+def seed():
+    """HEARTH_SEED, else always the same one (tests/support/seed.h); "random" or 0, and HEARTH_LONG=1 alone, draw one."""
+    text = os.environ.get("HEARTH_SEED", "random" if os.environ.get("HEARTH_LONG") else "1")
+    return (int(text) if text.isdigit() else 0) or time.time_ns() % 1000000000
+
+
 def _die_with_parent():
     _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)

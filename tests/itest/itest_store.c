@@ -14,13 +14,13 @@
 #include <sqlite3.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 #include <cmocka.h>
 
 #include "io/log.h"
 #include "io/store.h"
+#include "support/seed.h"
 
 #define IN_FLIGHT 8
 #define KEPT 500 /* rows older than this are deleted again, as an outbox does */
@@ -317,11 +317,7 @@ static void round_run(const char *what, struct told *told, int *killed)
 
 static void seed_say(void)
 {
-	const char *text = getenv("HEARTH_SEED");
-	uint64_t seed = text ? strtoull(text, NULL, 0) : (uint64_t)time(NULL);
-
-	random_state = seed * 2654435761u + 88172645463325252u;
-	print_message("HEARTH_SEED=%llu\n", (unsigned long long)seed);
+	random_state = seed_of("HEARTH_SEED") * 2654435761u + 88172645463325252u;
 }
 
 static void test_kill(void **state)

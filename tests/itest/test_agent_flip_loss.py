@@ -14,7 +14,7 @@ import time
 import uuid
 
 from agenttest import Home, KEY, R, stamp
-from hearthtest import Mqtt, SLOW, _die_with_parent, run_tests, wait_for
+from hearthtest import Mqtt, SLOW, _die_with_parent, run_tests, seed, wait_for
 
 ROUNDS, COMMANDS = 20, 30
 
@@ -126,21 +126,21 @@ def check_owed(home, cloud):
 
 
 def test_kill_9_while_commands_flow():
-    seed = int(os.environ.get("HEARTH_SEED") or random.randrange(1 << 30))
+    chosen = seed()
     with Home() as home:
         cloud = Cloud(home)
         began = time.monotonic()
         home.agent.kill()
-        missing, known = rounds(home, cloud, random.Random(seed))
+        missing, known = rounds(home, cloud, random.Random(chosen))
         took = time.monotonic() - began
-        print(f"     seed {seed}: {ROUNDS} times killed in {took:.0f} s, {missing} times a command was not on disk, "
+        print(f"     seed {chosen}: {ROUNDS} times killed in {took:.0f} s, {missing} times a command was not on disk, "
               f"{cloud.sent_again} sent again")
         assert len(cloud.commands) == COMMANDS
         assert took < 60 * SLOW
         home.agent.start()
         home.ready()
         wait_for(lambda: set(cloud.rows) == set(cloud.commands), 20,
-                 lambda: f"every command to be acknowledged; missing {set(cloud.commands) - set(cloud.rows)}, seed {seed}")
+                 lambda: f"every command to be acknowledged; missing {set(cloud.commands) - set(cloud.rows)}, seed {chosen}")
         wait_for(lambda: home.mqtt.ok(R, "state.get", {"parts": ["outbox"]})["outbox"]["promises"] == COMMANDS - len(cloud.answered_at_once), 20,
                  "what is not answered to be owed, and nothing else")
         time.sleep(0.5)

@@ -8,11 +8,11 @@ import threading
 import time
 
 from agenttest import Home, R, stamp
-from hearthtest import run_tests
+from hearthtest import run_tests, seed
 
 home = None
 KILLS = int(os.environ.get("HEARTH_KILLS", "6"))
-SEED = int(os.environ.get("HEARTH_SEED", "0")) or random.randrange(1, 1 << 32)
+SEED = seed()
 rng = random.Random(SEED)
 
 

@@ -9,11 +9,11 @@ import subprocess
 import time
 
 from agenttest import Home
-from hearthtest import SLOW, run_tests, wait_for
+from hearthtest import SLOW, run_tests, seed, wait_for
 from test_sim import Client
 
 ROUNDS = int(os.environ.get("HEARTH_STOPS", "5"))  # of each of the four
-SEED = int(os.environ.get("HEARTH_SEED", "0")) or random.randrange(1, 1 << 32)
+SEED = seed()
 rng = random.Random(SEED)
 
 

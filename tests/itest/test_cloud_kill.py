@@ -11,10 +11,10 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from cloudtest import CloudHome, DEVICE, R, wait_for  # noqa: E402
-from hearthtest import SLOW, run_tests  # noqa: E402
+from hearthtest import SLOW, run_tests, seed  # noqa: E402
 
 KILLS = 500 if os.environ.get("HEARTH_LONG") == "1" else 100 if SLOW == 1 else 20  # in each home
-SEED = int(os.environ.get("HEARTH_SEED", time.time_ns() % 1000000))
+SEED = seed()
 
 
 class Checker:

@@ -7,10 +7,10 @@
 #include "core/owner.h"
 #include "policies/chain.h"
 #include "support/clock_world.h"
+#include "support/seed.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define SEQUENCE 1200  /* ticks of one world */
 #define ENDLESS_H 24
@@ -470,12 +470,11 @@ static void one_tick(void)
 
 static void test_random_clocks(void **state)
 {
-	const char *ticks_text = getenv("HEARTH_TICKS"), *seed_text = getenv("HEARTH_SEED");
+	const char *ticks_text = getenv("HEARTH_TICKS");
 	const long ticks = ticks_text ? atol(ticks_text) : DEFAULT_TICKS;
 
 	(void)state;
-	seed = seed_text ? strtoull(seed_text, NULL, 0) : (uint64_t)time(NULL);
-	print_message("HEARTH_SEED=%llu HEARTH_TICKS=%ld\n", (unsigned long long)seed, ticks);
+	seed = seed_of("HEARTH_SEED");
 	for (sequence = 0; (long)sequence * SEQUENCE < ticks; sequence++) {
 		rng = (seed + (uint64_t)sequence) * 0x9e3779b97f4a7c15u | 1;
 		begin();

@@ -5,6 +5,7 @@
 #include "flow/cloud/backlog.h"
 #include "flow/cloud/outbox.h"
 #include "io/log.h"
+#include "support/seed.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -367,12 +367,9 @@ static void test_week(void **state)
 
 static int setup(void **state)
 {
-	const char *text = getenv("HEARTH_SEED");
-
 	(void)state;
-	seed = text ? strtoull(text, NULL, 0) : (uint64_t)time(NULL);
+	seed = seed_of("HEARTH_SEED");
 	rng = seed * 2654435761u + 88172645463325252u;
-	print_message("HEARTH_SEED=%llu\n", (unsigned long long)seed);
 	log_open("week", LOG_LEVEL_ERROR);
 	snprintf(folder, sizeof(folder), "/tmp/hearth-week-XXXXXX");
 	assert_non_null(mkdtemp(folder));

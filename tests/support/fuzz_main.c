@@ -1,5 +1,7 @@
 /* A main for fuzz targets when libFuzzer is not linked: runs every file of the corpus folder, then mutates them for a
- * fixed number of rounds from a printed seed. HEARTH_FUZZ_ROUNDS and HEARTH_FUZZ_SEED change both. */
+ * fixed number of rounds from one seed (seed.h). HEARTH_FUZZ_ROUNDS and HEARTH_FUZZ_SEED change both. */
+#include "support/seed.h"
+
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -103,8 +105,8 @@ static size_t mutate(uint8_t *out)
 
 int main(int argc, char **argv)
 {
-	const char *rounds_text = getenv("HEARTH_FUZZ_ROUNDS"), *seed_text = getenv("HEARTH_FUZZ_SEED");
-	uint64_t seed = seed_text ? strtoull(seed_text, NULL, 0) : (uint64_t)time(NULL);
+	const char *rounds_text = getenv("HEARTH_FUZZ_ROUNDS");
+	const uint64_t seed = seed_of("HEARTH_FUZZ_SEED");
 	long rounds = rounds_text ? atol(rounds_text) : 20000;
 	struct timespec start, now;
 	uint8_t *input = malloc(INPUT_MAX + 1);
@@ -115,7 +117,7 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		corpus_load(argv[1]);
 	state = seed * 2654435761u + 88172645463325252u;
-	printf("fuzz: %d seeds, %ld rounds, HEARTH_FUZZ_SEED=%llu\n", n_seeds, rounds, (unsigned long long)seed);
+	printf("fuzz: %d seeds, %ld rounds\n", n_seeds, rounds);
 	fflush(stdout);
 	for (int i = 0; i < n_seeds; i++)
 		LLVMFuzzerTestOneInput(seeds[i].data, seeds[i].size);

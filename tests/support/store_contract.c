@@ -1,8 +1,8 @@
 /* See store_contract.h. */
+#include "support/seed.h"
 #include "support/store_contract.h"
 
 #include <errno.h>
-#include <time.h>
 
 static int contract_status[16], contract_n;
 
@@ -333,12 +333,8 @@ static void contract_random_check(void)
 /* HEARTH_SEED repeats a run. */
 void contract_random_walk(void **state)
 {
-	const char *text = getenv("HEARTH_SEED");
-	uint64_t seed = text ? strtoull(text, NULL, 0) : (uint64_t)time(NULL);
-
 	(void)state;
-	print_message("HEARTH_SEED=%llu\n", (unsigned long long)seed);
-	contract_random = seed * 2654435761u + 88172645463325252u;
+	contract_random = seed_of("HEARTH_SEED") * 2654435761u + 88172645463325252u;
 	contract_last = 0;
 	for (int i = 0; i < 300; i++) {
 		contract_random_ops();

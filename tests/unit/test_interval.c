@@ -1,10 +1,10 @@
 /* Sums over intervals: clocks that lie, readings that stop, and energy that must neither appear nor vanish. */
 #include "core/interval.h"
 #include "support/cm.h"
+#include "support/seed.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define T0 1790000100000LL /* a multiple of 300 s */
 #define REPORTS_MAX 8
@@ -337,16 +337,13 @@ static void test_energy(void **state)
 /* Flip computes the grid as home + battery - solar: with everything known that is what the meter said. */
 static void test_balance(void **state)
 {
-	const char *given = getenv("HEARTH_SEED");
-	const unsigned seed = given ? (unsigned)strtoul(given, NULL, 0) : (unsigned)time(NULL);
 	double battery_w, sun_w, car_w;
 	struct interval_report r;
 	struct interval iv;
 	int n = 0;
 
 	(void)state;
-	printf("HEARTH_SEED=%u\n", seed);
-	srand(seed);
+	srand((unsigned)seed_of("HEARTH_SEED"));
 	site_new(T0 + 4711);
 	device(1, "b", ROLE_BATTERY);
 	device(2, "sun", ROLE_PV);

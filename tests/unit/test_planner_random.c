@@ -2,6 +2,7 @@
  * schedule is a real schedule, so the bound may never lie above its optimum; and the planner must not be beaten by it.
  * The seed is fixed unless HEARTH_SEED names another or HEARTH_LONG=1 draws one (and runs twenty times as many homes). */
 #include "support/plan_check.h"
+#include "support/seed.h"
 
 #include <limits.h>
 #include <math.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -40,11 +40,9 @@ static bool chance(double p)
 
 static uint64_t seed_set(void)
 {
-	const char *text = getenv("HEARTH_SEED");
-	uint64_t seed = text ? strtoull(text, NULL, 0) : getenv("HEARTH_LONG") ? (uint64_t)time(NULL) : 1;
+	const uint64_t seed = seed_of("HEARTH_SEED");
 
 	state = seed * 6364136223846793005u + 1442695040888963407u;
-	printf("HEARTH_SEED=%llu\n", (unsigned long long)seed);
 	return seed;
 }
 

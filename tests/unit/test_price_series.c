@@ -2,6 +2,7 @@
 #include "core/price.h"
 
 #include "support/cm.h"
+#include "support/seed.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -94,12 +95,9 @@ static void test_merge(void **state)
 /* Against the slow way, at random; half hours of twelve days. */
 static void test_merge_random(void **state)
 {
-	unsigned seed = (unsigned)time(NULL);
+	const unsigned seed = (unsigned)seed_of("HEARTH_SEED");
 
 	(void)state;
-	if (getenv("HEARTH_SEED"))
-		seed = (unsigned)strtoul(getenv("HEARTH_SEED"), NULL, 0);
-	print_message("HEARTH_SEED=%u\n", seed);
 	srand(seed);
 	for (int round = 0; round < 2000; round++) {
 		struct price_series *const both[2] = { &a, &b };

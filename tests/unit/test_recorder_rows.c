@@ -1,7 +1,6 @@
 /* Five-minute rows and daily sums, over clocks that step, disks that refuse and restarts. */
 #include "support/recorder_kit.h"
-
-#include <time.h>
+#include "support/seed.h"
 
 static bool daily(const char *id, const char *date, struct daily_row *out)
 {
@@ -372,8 +371,6 @@ static void test_rows_packed(void **state)
 		{ "daily, garbage", "1 300 83 x", false, -EINVAL },
 		{ "daily, nothing", "", false, -EINVAL },
 	};
-	const char *given = getenv("HEARTH_SEED");
-	const unsigned seed = given ? (unsigned)strtoul(given, NULL, 0) : (unsigned)time(NULL);
 	struct history_row h, back;
 	char text[160], again[160];
 
@@ -384,8 +381,7 @@ static void test_rows_packed(void **state)
 		assert_row(ROWS[k].name,
 			   (ROWS[k].history ? history_unpack(NOON, ROWS[k].text, &h) : daily_unpack(ROWS[k].text, &d)) == ROWS[k].r);
 	}
-	printf("HEARTH_SEED=%u\n", seed);
-	srand(seed);
+	srand((unsigned)seed_of("HEARTH_SEED"));
 	for (int k = 0; k < 5000; k++) {
 		h = (struct history_row){ .start_utc_ms = NOON, .duration_s = 1 + rand() % 400, .measured_s = rand() % 300,
 					  .mean_w = rand() % 20000 - 10000, .in_wh = rand() % 100000 / 10.0, .out_wh = rand() % 100000 / 10.0,

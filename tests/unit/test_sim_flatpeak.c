@@ -3,12 +3,12 @@
 #include "sim/mock_flatpeak.c"
 #include "sim/mock_tariff.c"
 #include "sim/mock_url.c"
+#include "support/seed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include <time.h>
 
 #define NOW 1768478400000 /* 2026-01-15T12:00:00Z */
 
@@ -120,13 +120,11 @@ static void test_schedules(void **state)
 static void test_expand_by_chance(void **state)
 {
 	static struct mock_element e[MOCK_ELEMENTS_MAX];
-	const char *given = getenv("SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+	unsigned seed = (unsigned)seed_of("HEARTH_SEED");
 	struct mock_tariff t = { .kind = MOCK_TARIFF_WINDOWS, .n = 2, .window = { { 1410, 330, 0.1 }, { 330, 1000, 0.3 } } };
 	const struct mock_zone *z = mock_zone_find("Europe/Berlin");
 
 	(void)state;
-	print_message("SEED=%u\n", seed);
 	for (int round = 0; round < 50; round++) {
 		int64_t from = NOW + rand_r(&seed) % 400 * 86400000LL + rand_r(&seed) % 86400000;
 		int64_t to = from + 1 + rand_r(&seed) % (3 * 86400000);

@@ -4,12 +4,12 @@
 #include "sim/mock_flip_events.c"
 #include "sim/mock_flip_points.c"
 #include "sim/mock_url.c"
+#include "support/seed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include <time.h>
 
 #define NOW 1768478400000 /* 2026-01-15T12:00:00Z */
 #define MINUTE 60000
@@ -283,15 +283,13 @@ static void test_events(void **state)
 /* The hash against a plain table, by chance; the seed is printed. */
 static void test_points_by_chance(void **state)
 {
-	const char *given = getenv("SEED");
-	uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+	uint64_t seed = seed_of("HEARTH_SEED");
 	static uint32_t times[7][1000];
 	static double value[7][1000];
 	struct mock_points *p = &flip->points;
 	size_t n = 0;
 
 	(void)state;
-	print_message("SEED=%llu\n", (unsigned long long)seed);
 	memset(times, 0, sizeof(times));
 	for (int i = 0; i < 50000; i++) {
 		uint64_t r = next_random(&seed);

@@ -3,11 +3,11 @@
 #include "core/calendar.h"
 #include "core/json.h"
 #include "support/cm.h"
+#include "support/seed.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define START 1768478400000LL /* 2026-01-15T12:00:00Z */
 
@@ -99,11 +99,7 @@ static void any_point(struct telemetry_point *p)
 
 static void seed_print(void)
 {
-	const char *given = getenv("HEARTH_SEED");
-	const unsigned seed = given ? (unsigned)strtoul(given, NULL, 0) : (unsigned)time(NULL);
-
-	printf("HEARTH_SEED=%u\n", seed);
-	srand(seed);
+	srand((unsigned)seed_of("HEARTH_SEED"));
 }
 
 static void test_pack_random(void **state)
