@@ -107,8 +107,8 @@ static int alike(bool day_before, int i, int start, int first)
 	return day_before ? i - DAY_MINUTES : i > start ? i - 1 : first;
 }
 
-/* From the start on; the day behind the end repeats the last one. Before the start what is unknown teaches nothing, and an unknown
- * price is never asked for. */
+/* From the start on; the day behind the end repeats the last one. Before the start what is unknown teaches nothing, and a price is
+ * that of the day after. */
 static void mend(struct truth *t)
 {
 	const int start = truth_minute(t, t->start_utc_ms), end = truth_minute(t, t->end_utc_ms - 1) + 1;
@@ -132,16 +132,21 @@ static void mend(struct truth *t)
 			t->export_price[i] = t->export_price[from];
 		}
 	}
-	for (int i = 0; i < start; i++)
+	for (int i = start - 1; i >= 0; i--) {
+		const int from = i + DAY_MINUTES < end ? i + DAY_MINUTES : end - 1; /* one day of 23 hours */
+
 		if (isnan(t->import_price[i])) {
-			t->import_price[i] = t->import_price[start];
-			t->export_price[i] = t->export_price[start];
+			t->import_price[i] = t->import_price[from];
+			t->export_price[i] = t->export_price[from];
 		}
+	}
 	for (int i = end; i < t->n; i++) {
-		t->import_price[i] = t->import_price[i - DAY_MINUTES];
-		t->export_price[i] = t->export_price[i - DAY_MINUTES];
-		t->load_w[i] = t->load_w[i - DAY_MINUTES];
-		t->pv_w[i] = t->pv_w[i - DAY_MINUTES];
+		const int from = i - DAY_MINUTES > start ? i - DAY_MINUTES : start;
+
+		t->import_price[i] = t->import_price[from];
+		t->export_price[i] = t->export_price[from];
+		t->load_w[i] = t->load_w[from];
+		t->pv_w[i] = t->pv_w[from];
 	}
 }
 

@@ -109,10 +109,12 @@ void forecast_refresh(struct forecast *f, const struct zone *z)
 	forecast_tables(f, z);
 }
 
-static void smooth(struct forecast_meter *m, double w, int64_t utc_ms, double dt_ms)
+static void smooth(struct forecast_meter *m, double w, int64_t utc_ms)
 {
+	const double dt_ms = (double)(utc_ms - m->at_utc_ms); /* since its last reading */
+
 	if (!isfinite(w)) {
-		if (utc_ms - m->at_utc_ms > GAP_MS)
+		if (dt_ms > GAP_MS)
 			m->now_w = NAN;
 		return;
 	}
@@ -169,8 +171,8 @@ void forecast_observe(struct forecast *f, const struct zone *z, int64_t utc_ms, 
 	f->seen_utc_ms = utc_ms;
 	add(&f->load_meter, load_w);
 	add(&f->pv_meter, pv_w);
-	smooth(&f->load_meter, load_w, utc_ms, dt);
-	smooth(&f->pv_meter, pv_w, utc_ms, dt);
+	smooth(&f->load_meter, load_w, utc_ms);
+	smooth(&f->pv_meter, pv_w, utc_ms);
 }
 
 /* ---- answers ---- */

@@ -242,6 +242,10 @@ static void test_blind(void **context)
 	assert_true(forecast_load_w(f, &UTC, now + 21 * MINUTE, now + 30 * MINUTE) < 3000);
 	forecast_observe(f, &UTC, now + 21 * MINUTE, 700, NAN);
 	assert_true(f->load_meter.now_w == 700);
+	for (int64_t t = now + 22 * MINUTE; t < now + 29 * MINUTE; t += MINUTE)
+		forecast_observe(f, &UTC, t, NAN, NAN);
+	forecast_observe(f, &UTC, now + 29 * MINUTE, 2000, NAN); /* it stands for the eight minutes since the last reading, not for one */
+	assert_true(fabs(f->load_meter.now_w - (2000 - 1300 * exp(-4))) < 1e-6);
 }
 
 /* A site whose sun no meter tells apart gives power at noon: the load may be negative, and stays so. */
