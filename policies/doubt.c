@@ -41,6 +41,11 @@ struct run {
 	float gain, w;                   /* of the last; all of ours in them */
 };
 
+struct exceeded {
+	int64_t since_ms;                /* the limits of one side are exceeded by so much; 0 = they are not */
+	float least_w;                   /* the least since then: W more is a new cause */
+};
+
 struct doubt_memory {
 	struct edge edge;
 	struct sane sane;
@@ -56,8 +61,7 @@ struct doubt_memory {
 	bool tight;                      /* a limit is at stake: nobody is stopped, one gives way a little */
 	struct harmless_excess begun_with; /* by so much limits were exceeded */
 	float told_w[DEVICE_MAX];        /* ... where each is held then */
-	int64_t exceeded_ms;             /* since when limits are exceeded by so much; 0 = they are not */
-	float exceeded_w;                /* the least since then: W more is a new cause */
+	struct exceeded import, export;
 	int64_t wild_ms;                 /* since when the meter swings so; 0 = it does not */
 	bool swung;                      /* ... for long: no limit is kept anyway */
 	int64_t rest_ms;                 /* our devices last moved */
@@ -433,36 +437,39 @@ static void vote_take(struct doubt_memory *m, const struct snapshot *s, const st
 /* Until a limit that is exceeded is kept, or all has been done for it that can be. */
 static bool tight_waits(const struct doubt_memory *m, const struct snapshot *s, double exceeded_w)
 {
-	int64_t done_ms = m->edge.change_ms > m->exceeded_ms ? m->edge.change_ms : m->exceeded_ms;
+	const int64_t since_ms = m->import.since_ms > m->export.since_ms ? m->import.since_ms : m->export.since_ms;
+	const int64_t done_ms = m->edge.change_ms > since_ms ? m->edge.change_ms : since_ms;
 
 	return !harmless_no_word(s) || !isfinite(exceeded_w) || (exceeded_w > 0 && s->now_ms - done_ms < REST_MS);
 }
 
 /* A W or two beyond a limit of 0 are always there; the sun that then comes out is not what has been waited for. */
-static void exceeded_watch(struct doubt_memory *m, double exceeded_w, int64_t now_ms)
+static void exceeded_watch(struct exceeded *x, double exceeded_w, int64_t now_ms)
 {
 	if (exceeded_w <= 0 || !isfinite(exceeded_w)) /* without a meter nobody knows */
-		m->exceeded_ms = 0;
-	else if (m->exceeded_ms == 0 || exceeded_w > (double)m->exceeded_w + SLACK_W)
-		m->exceeded_ms = now_ms;
-	m->exceeded_w = m->exceeded_ms == now_ms ? (float)exceeded_w : fminf(m->exceeded_w, (float)exceeded_w);
+		x->since_ms = 0;
+	else if (x->since_ms == 0 || exceeded_w > (double)x->least_w + SLACK_W)
+		x->since_ms = now_ms;
+	x->least_w = x->since_ms == now_ms ? (float)exceeded_w : fminf(x->least_w, (float)exceeded_w);
 }
 
 static void suspect(struct doubt_memory *m, const struct snapshot *s)
 {
 	bool negative = gives_power(&m->gives, s) && s->now_ms >= m->negative_again_ms;
 	bool jumped = m->sane.jumps && !m->jumped; /* perhaps it only shows ten times too much */
-	bool odd = m->run.n >= SUSPECT_RUN || m->sane.wild || jumped, kept = harmless_excess_w(s, true) <= 0;
-	double exceeded_w = harmless_excess_w(s, false);
+	bool odd = m->run.n >= SUSPECT_RUN || m->sane.wild || jumped;
+	const struct harmless_excess x = harmless_excess(s, false), at_rest = harmless_excess(s, true);
+	const bool kept = at_rest.import_w <= 0 && at_rest.export_w <= 0;
 
-	exceeded_watch(m, exceeded_w, s->now_ms);
+	exceeded_watch(&m->import, x.import_w, s->now_ms);
+	exceeded_watch(&m->export, x.export_w, s->now_ms);
 	m->jumped = m->sane.jumps;
 	m->wild_ms = m->sane.wild ? m->wild_ms ? m->wild_ms : s->now_ms : 0;
 	m->swung = m->wild_ms > 0 && s->now_ms - m->wild_ms >= STILL_MS;
 	if ((!odd && !(negative && (kept || m->gives.beyond) && !m->edge.open && harmless_no_word(s))) || s->now_ms < m->trial_ms || !view_may_order(s))
 		return;
 	m->tight = !kept && !m->sane.jumps && !m->swung && harmless_hold_any(s);
-	if (m->tight && (unusable(&m->sane) || tight_waits(m, s, exceeded_w)))
+	if (m->tight && (unusable(&m->sane) || tight_waits(m, s, double_max(x.import_w, x.export_w))))
 		return;
 	if (negative)
 		m->negative_again_ms = s->now_ms + AGAIN_NEGATIVE_MS;

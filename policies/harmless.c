@@ -81,10 +81,3 @@ struct harmless_excess harmless_excess(const struct snapshot *s, bool stopped)
 	}
 	return x;
 }
-
-double harmless_excess_w(const struct snapshot *s, bool stopped)
-{
-	const struct harmless_excess x = harmless_excess(s, stopped);
-
-	return double_max(x.import_w, x.export_w);
-}

@@ -22,6 +22,5 @@ struct harmless_excess {
 /** How far limits are exceeded as if the meter were right; with @stopped, also once all batteries stand at 0 W. Who is not
  * measured may do anything. */
 struct harmless_excess harmless_excess(const struct snapshot *s, bool stopped);
-double harmless_excess_w(const struct snapshot *s, bool stopped);
 
 #endif

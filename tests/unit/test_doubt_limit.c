@@ -309,7 +309,7 @@ static void more_is_a_new_cause(void **state)
 	static const struct { const char *name; double first_w, then_w; bool waits; } ROWS[] = {
 		{ "nothing more", 0, 0, false }, { "200 W", 0, 200, false }, { "more", 0, 201, true }, { "200 W, in two parts", 100, 100, false },
 		{ "more, in two", 101, 101, true }, { "less, then more than it was by 101", -100, 201, true },
-		{ "kept in between", -1001, 1001, true },
+		{ "kept in between", -1001, 1001, true }, { "on the other side, by 100 W less", 0, -4400, true },
 	};
 
 	(void)state;
@@ -318,6 +318,7 @@ static void more_is_a_new_cause(void **state)
 
 		begin(2000, -3000);
 		kit.s.site.export_limit_w = 2000;
+		kit.s.site.import_limit_w = 500;
 		kit.s.dev[battery].override.mode = OVERRIDE_CHARGE;
 		steps(2000, 2);
 		kit_tell(battery, order_power(2000));
