@@ -224,6 +224,19 @@ static void test_residuals(void **context)
 	}
 }
 
+/* What a quarter hour had begun with before a silence counts for none: not for itself, not for the one in which it ends. */
+static void test_silence(void **context)
+{
+	const int64_t now = MONDAY + 3 * DAY, quarter = now / FORECAST_QUARTER_MS;
+
+	(void)context;
+	live(&UTC, MONDAY, now, habit);
+	forecast_observe(f, &UTC, now, 9000, NAN);
+	for (int64_t t = now + 20 * MINUTE; t <= now + 30 * MINUTE; t += MINUTE)
+		forecast_observe(f, &UTC, t, 700, NAN);
+	assert_true(isnan(forecast_past_load(f, quarter)) && forecast_past_load(f, quarter + 1) == 700);
+}
+
 /* Readings that are missing while the hub goes on: after ten minutes the present is as unknown as after a silence. */
 static void test_blind(void **context)
 {
@@ -497,6 +510,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_odd_days, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_outliers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gaps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_silence, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_residuals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_blind, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_negative, setup, teardown),
