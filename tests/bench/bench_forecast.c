@@ -80,6 +80,14 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* A line tests/bench/run reads. */
+static void figure(const char *what, const struct tally *t)
+{
+	printf("figure: forecast of %s a day ahead, error of quarter hours of made-up years against the same time yesterday"
+	       " | measured: %.2fx (%.1f %% / %.1f %%) | target:  | -\n",
+	       what, t->off[OURS_24] / t->off[YESTERDAY], 100 * t->off[OURS_24] / t->came, 100 * t->off[YESTERDAY] / t->came);
+}
+
 int main(int argc, char **argv)
 {
 	struct forecast_year *y = malloc(sizeof(*y));
@@ -109,6 +117,8 @@ int main(int argc, char **argv)
 		       100 * load.bias[w] / load.came, 100 * pv.off[w] / pv.came, 100 * pv.bias[w] / pv.came);
 	printf("forecast: within 10..90 %%: load %.0f %%, sun %.0f %%; struct %zu KiB; a year takes %.2f s with all of the above\n",
 	       100 * load.inside / load.n, 100 * pv.inside / pv.n, sizeof(*f) / 1024, took / seeds);
+	figure("the load", &load);
+	figure("the sun", &pv);
 	forecast_error(f, &e);
 	printf("forecast: its own word on the last week: load %.1f %%, sun %.1f %%\n", e.load_pct, e.pv_pct);
 	free(y);
