@@ -38,6 +38,12 @@ void car_turn_drew(struct car_turn *t, int64_t now_ms)
 	t->drew_ms = now_ms;
 }
 
+void car_turn_hurry(struct car_turn *t, int64_t now_ms)
+{
+	if (t->since_ms != 0 && now_ms - t->drew_ms >= CAR_START_MS && now_ms - t->drew_ms < CAR_IDLE_MS)
+		t->drew_ms = now_ms - CAR_IDLE_MS;
+}
+
 void car_turn_note(struct car_turn *t, int64_t now_ms, bool wants, bool charges, bool draws)
 {
 	if (!charges) {

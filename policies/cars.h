@@ -7,6 +7,7 @@
 
 #define CAR_TURN_MS 900000 /* a car that charges while another waits gives way after that */
 #define CAR_IDLE_MS 180000 /* and after that if it does not take what it was given */
+#define CAR_START_MS 30000 /* so long a car may take to begin */
 
 /* Zeroed is valid. */
 struct car_turn {
@@ -29,6 +30,9 @@ void car_turn_drew(struct car_turn *t, int64_t now_ms);
 /** Of two cars that stand equal, with room for one: must @a give way to @b? Who charges stays until its turn is over, then
  *  comes who has waited longest; of two that charge, who began later stays. False for both when nothing tells them apart. */
 bool car_turn_yields(const struct car_turn *a, const struct car_turn *b, int64_t now_ms);
+
+/** Somebody needs what it does not take: it is idle at once, if it has not drawn for CAR_START_MS, and until it does. */
+void car_turn_hurry(struct car_turn *t, int64_t now_ms);
 
 /** It may charge and has not drawn for CAR_IDLE_MS: it is full, or sleeps. */
 bool car_turn_idle(const struct car_turn *t, int64_t now_ms);

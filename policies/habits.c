@@ -4,6 +4,7 @@
 
 #define BEYOND_W 50.0 /* closer than that a car does as it is told; to believe it a little worse than it is costs little */
 #define BEYOND_MS 2000
+#define NEEDED_MS 3000 /* a limit exceeded for so long is more than a load that comes on */
 #define NEAR 0.8 /* of its order: by mains and whole amperes a car may be so far below it and still be bound by it */
 
 double habits_over(const struct work_device *d)
@@ -39,8 +40,20 @@ static void over_learn(struct work_device *d, const struct response_range *told)
 	m->over_w = m->over > 0 ? double_max(m->over_w, d->now_w) : 0;
 }
 
+/* A limit is exceeded: nobody keeps room that he does not take. */
+static bool room_is_needed(const struct work *w)
+{
+	for (int point = POINT_SITE; point < POINT_COUNT; point++)
+		for (int side = 0; side < 2; side++)
+			if (w->c->exceeded_ms[point][side] && w->s->now_ms - w->c->exceeded_ms[point][side] >= NEEDED_MS)
+				return true;
+	return false;
+}
+
 void habits_learn(struct work *w)
 {
+	const bool needed = room_is_needed(w);
+
 	for (int i = 0; i < w->n; i++) {
 		struct work_device *d = &w->d[i];
 		struct chain_memory *m = d->memory;
@@ -50,6 +63,8 @@ void habits_learn(struct work *w)
 			continue;
 		if (view_car_charging(w->s, i))
 			car_turn_drew(&m->turn, w->s->now_ms);
+		if (needed)
+			car_turn_hurry(&m->turn, w->s->now_ms);
 		d->idle = car_turn_idle(&m->turn, w->s->now_ms);
 		told = told_before_reading(d);
 		m->stuck_w = 0;

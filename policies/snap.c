@@ -10,7 +10,6 @@
 #define CAR_DRAWS_W 100.0
 #define CAR_CHANGE_W 50.0  /* smaller increases are not worth a change, nor smaller decreases that only sun or price asks for */
 #define CAR_OVER_A 0.5     /* of a car that draws more than told: what it rounds away looks like room, and what it does more like load */
-#define CAR_START_MS 30000 /* a car that does not draw by then is not waited for at the minimum */
 /* At most 2.8 kW a step on three phases: what batteries and a limit's other cars follow within a step's time. From 6 to 32 A in
  * 35 s. Who says `now` gets them in 15 s. */
 #define CAR_RAMP_A 4.0

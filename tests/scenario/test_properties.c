@@ -385,15 +385,14 @@ static int report(struct scenario *sc, const struct scenario_result *r)
 
 	printf("seed %llu fails at tick %d of a home with %d devices and %d steps: %s\n", (unsigned long long)sc->seed, r->tick, sc->home.n,
 	       sc->n_steps, r->what);
-	if (getenv("HEARTH_SHRINK") && atoi(getenv("HEARTH_SHRINK")) == 0)
-		return 1;
-	shrink(sc, r->what);
+	if (!getenv("HEARTH_SHRINK") || atoi(getenv("HEARTH_SHRINK")) != 0)
+		shrink(sc, r->what);
 	scenario_run(sc, NULL, &last);
 	snprintf(path, sizeof(path), "%s/hearth-failure-%llu.json", folder && folder[0] ? folder : "/tmp", (unsigned long long)sc->seed);
 	snprintf(sc->name, room, "%.90s", last.what);
 	if (scenario_write(path, sc))
 		snprintf(path, sizeof(path), "(not written)");
-	printf("shrunk to %d devices, %d steps, %d ticks: %s\nreplay: test_scenario -v %s   or HEARTH_SEED=%llu\n", sc->home.n, sc->n_steps,
+	printf("written with %d devices, %d steps, %d ticks: %s\nreplay: test_scenario -v %s   or HEARTH_SEED=%llu\n", sc->home.n, sc->n_steps,
 	       sc->ticks, last.what, path, (unsigned long long)sc->seed);
 	return 1;
 }

@@ -131,6 +131,27 @@ static void a_turn_begins_with_drawing(void **state)
 	}
 }
 
+/* Who has not drawn for a while is idle at once, and until it draws; who has only just stopped, or does not charge, is not. */
+static void who_takes_nothing_is_hurried(void **state)
+{
+	static const struct { const char *name; int64_t since_ms, ago_ms; bool idle; } ROWS[] = {
+		{ "it draws", 4000, 0, false }, { "not yet", 4000, CAR_START_MS - 1, false }, { "for long enough", 4000, CAR_START_MS, true },
+		{ "idle anyway", 4000, CAR_IDLE_MS + 7, true }, { "it may not charge", 0, CAR_START_MS, false },
+	};
+	const int64_t now_ms = 10000000;
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(ROWS) / sizeof(ROWS[0]); r++) {
+		const int64_t drew_ms = now_ms - ROWS[r].ago_ms;
+		struct car_turn t = { .since_ms = ROWS[r].since_ms, .drew_ms = drew_ms };
+
+		car_turn_hurry(&t, now_ms);
+		assert_row(ROWS[r].name, car_turn_idle(&t, now_ms) == ROWS[r].idle && t.drew_ms == (ROWS[r].idle && ROWS[r].ago_ms < CAR_IDLE_MS ? now_ms - CAR_IDLE_MS : drew_ms));
+		car_turn_drew(&t, now_ms + 1);
+		assert_row(ROWS[r].name, !car_turn_idle(&t, now_ms + 1));
+	}
+}
+
 /* Three cars of 6..32 A; the third on three phases. */
 static void the_sun_is_divided(void **state)
 {
@@ -180,6 +201,7 @@ int main(void)
 		cmocka_unit_test(whose_turn_it_is),
 		cmocka_unit_test(a_turn_is_noted),
 		cmocka_unit_test(a_turn_begins_with_drawing),
+		cmocka_unit_test(who_takes_nothing_is_hurried),
 		cmocka_unit_test(the_sun_is_divided),
 	};
 

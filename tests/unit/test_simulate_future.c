@@ -4,6 +4,7 @@
 #include "simulate/simulate.h"
 #include "support/cm.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define DAY_MS 86400000LL
@@ -70,13 +71,14 @@ static void run(int cut_h, struct simulate_result *r)
 /* Before an event is told; before prices are published, and just behind that. The second day lacks an hour. */
 static void test_future(void **state)
 {
-	static const int CUTS_H[] = { 3, 15, 18 };
+	static const int CUTS_H[] = { 18, 3, 15 };
+	const size_t n_cuts = getenv("HEARTH_SLOW") ? 1 : sizeof(CUTS_H) / sizeof(CUTS_H[0]); /* sanitizers look for other faults */
 	struct simulate_result known;
 	const struct simulate_row *a = &known.row[ROW_HEARTH];
 
 	(void)state;
 	run(0, &known);
-	for (size_t k = 0; k < sizeof(CUTS_H) / sizeof(CUTS_H[0]); k++) {
+	for (size_t k = 0; k < n_cuts; k++) {
 		struct simulate_result other;
 		const struct simulate_row *b = &other.row[ROW_HEARTH];
 		int n = (int)(CUTS_H[k] * HOUR_MS / SIMULATE_POINT_MS), same = 0;
