@@ -211,10 +211,11 @@ static void unguarded_is_never_forced(void **state)
 
 static void without_a_meter(void **state)
 {
-	enum { SELF, EVENT_POWER, EVENT_FOLLOW, CHARGE };
+	enum { SELF, PLAN, EVENT_POWER, EVENT_FOLLOW, CHARGE };
 	static const struct { const char *name; int what; bool native; double soc; enum order_kind kind; bool by_itself; double lo, hi; } ROWS[] = {
 		{ "self-use by itself, out only", SELF, true, 50, ORDER_BALANCE, true, -5000, 0 },
 		{ "self-use else its own control", SELF, false, 50, ORDER_RELEASE, false, 0, 0 },
+		{ "so is a plan that covers the load", PLAN, false, 50, ORDER_RELEASE, false, 0, 0 },
 		{ "but not at the floor", SELF, false, 20, ORDER_POWER, false, 0, 0 },
 		{ "by itself at the floor: nothing is left", SELF, true, 20, ORDER_POWER, false, 0, 0 },
 		{ "an event's setpoint could export", EVENT_POWER, true, 50, ORDER_POWER, false, 0, 0 },
@@ -230,6 +231,11 @@ static void without_a_meter(void **state)
 		fresh();
 		b = desk_battery(&s, ROWS[r].soc);
 		s.dev[b].state.caps.native_balance = ROWS[r].native;
+		if (ROWS[r].what == PLAN) {
+			s.import_price = 0.30;
+			s.export_price = 0.05;
+			s.dev[b].guide = (struct plan_guide){ .valid = true, .charge_eff = 0.9, .discharge_eff = 0.9, .n_segments = 1, .upto_wh = { 10000 }, .value_per_kwh = { 0.2F } };
+		}
 		if (ROWS[r].what == EVENT_POWER)
 			desk_command(&s, b, MODE_DISCHARGE, POWER_SETPOINT, 3000);
 		if (ROWS[r].what == EVENT_FOLLOW)
@@ -345,6 +351,8 @@ static void snapping_is_toward_zero(void **state)
 		{ "steps, at the minimum", 250, 100, 250, 250 },
 		{ "steps, below the minimum", 250, 100, 249, 0 },
 		{ "continuous", 0, 0, 1299, 1299 },
+		{ "one watt is an order", 0, 0, 1, 1 },
+		{ "less is none", 0, 0, 0.9, 0 },
 	};
 
 	(void)state;
